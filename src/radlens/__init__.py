@@ -1,0 +1,28 @@
+"""radlens: a folder of labelled medical images in; a disease classifier you can trust and explain out.
+
+The verbs are functions: :func:`run`, :func:`index`, :func:`audit`, :func:`train`, :func:`evaluate`, :func:`load`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from radlens.version import __version__
+
+if TYPE_CHECKING:
+    from radlens.workflow import audit, evaluate, index, load, run, train
+
+__all__ = ["__version__", "audit", "evaluate", "index", "load", "run", "train"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the workflow, and with it torch, only when one of its verbs is used."""
+    if name in __all__:
+        import radlens.workflow as workflow
+
+        return getattr(workflow, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,226 @@
+"""The command line: one thin command a verb, no logic."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from radlens.errors import RadlensError
+
+if TYPE_CHECKING:
+    from radlens.result import Result
+
+app = typer.Typer(
+    help="A folder of labelled medical images in; a disease classifier you can trust and explain out. "
+    "Research and education; not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_SOURCE_HELP = "Folder, CSV, .npz in MedMNIST form, or a name: kermany, pneumoniamnist, phantom."
+Source = Annotated[str, typer.Argument(help=_SOURCE_HELP)]
+OptionalSource = Annotated[str | None, typer.Argument(help=f"{_SOURCE_HELP} Not needed with --config or --resume.")]
+Out = Annotated[Path, typer.Option(help="Folder for the results; must be new or empty.")]
+OptionalOut = Annotated[Path | None, typer.Option(help="Folder for the results; must be new or empty.")]
+Preset = Annotated[str | None, typer.Option(help="Values to start from: baseline or fast (the default).")]
+Model = Annotated[str | None, typer.Option(help="Network to train, by name.")]
+Seed = Annotated[int | None, typer.Option(help="Every random choice of the run follows from it.")]
+Config = Annotated[Path | None, typer.Option(help="YAML file of settings, such as an earlier run's config.yaml.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as train.epochs=20. Repeatable."),
+]
+Overwrite = Annotated[bool, typer.Option(help="Replace the results of an earlier run in --out.")]
+Resume = Annotated[bool, typer.Option(help="Go on with the stopped run in --out.")]
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and stop.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and results only.")] = False,
+) -> None:
+    if version:
+        from radlens.version import __version__
+
+        typer.echo(f"radlens {__version__}")
+        raise typer.Exit
+    _show_log(logging.WARNING if quiet else logging.INFO)
+
+
+@app.command()
+def demo(
+    out: Out = Path("demo"),
+    seed: Seed = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Run the whole workflow on simulated chest radiographs, offline, in about a minute."""
+    from radlens.workflow import demo as run_demo
+
+    _show(run_demo(out, seed=seed or 0, overwrite=overwrite))
+
+
+@app.command()
+def run(
+    out: Out,
+    source: OptionalSource = None,
+    preset: Preset = None,
+    model: Model = None,
+    seed: Seed = None,
+    config: Config = None,
+    settings: Set = None,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+) -> None:
+    """Load, look, split, augment, train, evaluate, report."""
+    from radlens.workflow import run as run_workflow
+
+    _show(
+        run_workflow(
+            source,
+            out,
+            preset=preset,
+            model=model,
+            seed=seed,
+            config=config,
+            settings=settings or (),
+            overwrite=overwrite,
+            resume=resume,
+        )
+    )
+
+
+@app.command()
+def train(
+    out: Out,
+    source: OptionalSource = None,
+    preset: Preset = None,
+    model: Model = None,
+    seed: Seed = None,
+    config: Config = None,
+    settings: Set = None,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+) -> None:
+    """Train only: like run, without looking at the test images."""
+    from radlens.workflow import train as train_model
+
+    train_model(
+        source,
+        out,
+        preset=preset,
+        model=model,
+        seed=seed,
+        config=config,
+        settings=settings or (),
+        overwrite=overwrite,
+        resume=resume,
+    )
+    typer.echo(f"Model: {out / 'model'}")
+
+
+@app.command()
+def index(source: Source, out: Out, config: Config = None, settings: Set = None, overwrite: Overwrite = False) -> None:
+    """Read a source and write its manifest: which images, whose, labelled what."""
+    from radlens.workflow import index as index_source
+
+    manifest = index_source(source, out, config=config, settings=settings or (), overwrite=overwrite)
+    typer.echo(manifest.class_counts().to_string())
+    typer.echo(f"Patients: {manifest.table['patient'].nunique()}")
+    typer.echo(f"Manifest: {out / 'manifest.csv'}")
+
+
+@app.command()
+def audit(
+    source: Source,
+    out: OptionalOut = None,
+    config: Config = None,
+    settings: Set = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Check a source for unreadable files, shared patients and splits too small."""
+    from radlens.workflow import audit as audit_source
+
+    found = audit_source(source, out, config=config, settings=settings or (), overwrite=overwrite)
+    for finding in found.findings:
+        typer.echo(f"{finding.severity:>5}  {finding.message}")
+    if not found.findings:
+        typer.echo("Nothing found.")
+    if found.blocks:
+        raise typer.Exit(1)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A run folder or a model folder.")],
+    source: Source,
+    out: Out,
+    split: Annotated[str | None, typer.Option(help="train, val, test or all; default: test, else all.")] = None,
+    config: Config = None,
+    settings: Set = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Score a trained model on labelled images it has never seen."""
+    from radlens.workflow import evaluate as evaluate_model
+
+    _show(evaluate_model(model, source, out, split=split, config=config, settings=settings or (), overwrite=overwrite))
+
+
+def main() -> None:
+    """Run the command line; a user's mistake gives one message and the exit code of DESIGN, never a traceback."""
+    try:
+        app()
+    except RadlensError as error:
+        typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.secho("Interrupted.", err=True)
+        sys.exit(130)
+
+
+def _show_log(level: int) -> None:
+    """Messages of radlens go to standard error; on a terminal above the progress bar, else one line each."""
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    console = Console(stderr=True)
+    handler: logging.Handler
+    if console.is_terminal:
+        handler = RichHandler(console=console, show_time=False, show_path=False)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logger = logging.getLogger("radlens")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+def _show(result: Result) -> None:
+    """The headline figures with their intervals, and where to read more."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Simulated images, not of people" if result.manifest.info.simulated else None)
+    table.add_column("metric")
+    blocks = {name: block for name, block in result.metrics.items() if isinstance(block, dict)}
+    for name, block in blocks.items():
+        table.add_column(f"{name} (n = {block['n']})", justify="right")
+    for metric in ("auroc", "accuracy", "sensitivity", "specificity", "precision", "f1"):
+        table.add_row(metric, *(_interval(block.get(metric)) for block in blocks.values()))
+    console = Console()
+    console.print(table)
+    console.print(f"Report: {result.report}", soft_wrap=True, highlight=False)
+
+
+def _interval(figure: dict[str, float | None] | None) -> str:
+    if figure is None or figure["value"] is None:
+        return "undefined"
+    if figure["low"] is None:
+        return f"{figure['value']:.3f}"
+    return f"{figure['value']:.3f} ({figure['low']:.3f}, {figure['high']:.3f})"

@@ -1,0 +1,47 @@
+"""From probabilities to an answer: the same function in evaluation and in deployment, in plain NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Task = Literal["binary", "multiclass", "multilabel"]
+
+
+def decide(probabilities: npt.NDArray[np.floating], task: Task, threshold: float = 0.5) -> npt.NDArray[np.int64]:
+    """Turn class probabilities into predicted classes.
+
+    Args:
+        probabilities: shape (images, classes), values in [0, 1]. For ``binary`` column 1 is the positive class.
+        task: ``binary`` and ``multilabel`` compare with the threshold; ``multiclass`` takes the most probable class.
+        threshold: the operating point, in (0, 1); a probability equal to it counts as positive.
+
+    Returns:
+        ``binary`` and ``multiclass``: class indices, shape (images,). ``multilabel``: 0 or 1, shape (images, classes).
+
+    >>> decide(np.array([[0.8, 0.2], [0.3, 0.7]]), "binary")
+    array([0, 1])
+    """
+    if probabilities.ndim != 2:
+        raise ValueError(f"probabilities must have shape (images, classes), got {probabilities.shape}")
+    if not 0 < threshold < 1:
+        raise ValueError(f"threshold must lie in (0, 1), got {threshold}")
+    if task == "binary":
+        return np.asarray(probabilities[:, 1] >= threshold, dtype=np.int64)
+    if task == "multiclass":
+        return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
+    return np.asarray(probabilities >= threshold, dtype=np.int64)
+
+
+def name_answers(answers: npt.NDArray[np.int64], task: Task, classes: Sequence[str]) -> list[str]:
+    """The class names of what :func:`decide` gave; for multilabel the names joined by ``|``, empty for none.
+
+    >>> name_answers(np.array([[1, 0, 1]]), "multilabel", ["effusion", "mass", "nodule"])
+    ['effusion|nodule']
+    """
+    if task != "multilabel":
+        return [classes[answer] for answer in answers]
+    return ["|".join(name for name, on in zip(classes, row, strict=True) if on) for row in answers]

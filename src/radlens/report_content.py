@@ -1,0 +1,106 @@
+"""What the report of a run shows: pictures and figures gathered from all rooms."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from radlens.assessment.report.content import Augmented, ReportContent
+from radlens.config import RunSettings, to_yaml
+from radlens.dataset.audit import Audit
+from radlens.dataset.manifest import Manifest, split_labels
+from radlens.imaging.cache import PixelCache
+from radlens.imaging.decode import decode
+from radlens.learning import augment
+from radlens.learning.fit import Fitted
+
+SAMPLES_PER_CLASS = 6
+AUGMENTED_IMAGES = 3
+VARIANTS = 5
+_SHOWN_SIZE = (320, 320)
+
+
+def collect(
+    settings: RunSettings,
+    manifest: Manifest,
+    cache: PixelCache,
+    audit: Audit,
+    predictions: pd.DataFrame,
+    metrics: dict[str, dict[str, Any]],
+    folder: Path,
+    fitted: Fitted | None,
+) -> ReportContent:
+    """Gather the content of a report; an evaluation without training has no history and no augmentation."""
+    location_of = dict(zip(manifest.table["path"], manifest.locations, strict=True))
+
+    def read_pixels(path: str) -> npt.NDArray[np.uint8]:
+        return shown(location_of[path])
+
+    return ReportContent(
+        title=f"{manifest.info.name}: {'training run' if fitted else 'evaluation'}",
+        info=manifest.info,
+        manifest=manifest.table,
+        predictions=predictions,
+        metrics=metrics,
+        facts=_facts(manifest, cache),
+        findings=[finding.model_dump(mode="json") for finding in audit.findings],
+        rejected=cache.rejected,
+        samples=_samples(manifest, settings.seed),
+        augmented=_augmented(settings, manifest, cache) if fitted and settings.augment.enabled else (),
+        history=pd.read_csv(folder / "history.csv") if fitted else None,
+        best_epoch=fitted.best_epoch if fitted else None,
+        read_pixels=read_pixels,
+        settings_yaml=to_yaml(settings),
+        environment=json.loads((folder / "environment.json").read_text(encoding="utf-8")),
+        notes=manifest.info.notes,
+    )
+
+
+def shown(location: str) -> npt.NDArray[np.uint8]:
+    """The image itself, small enough for a page: uint8, shape (height, width) or (height, width, 3)."""
+    image = decode(location, target=_SHOWN_SIZE).image
+    image.thumbnail(_SHOWN_SIZE)
+    return np.asarray(image)
+
+
+def _facts(manifest: Manifest, cache: PixelCache) -> pd.DataFrame:
+    table = pd.DataFrame([asdict(facts) for facts in cache.facts if facts is not None])
+    table.insert(0, "path", manifest.table["path"].to_numpy())
+    return table
+
+
+def _samples(manifest: Manifest, seed: int) -> dict[str, list[tuple[str, npt.NDArray[np.uint8]]]]:
+    """Some images of each class, drawn by the seed, training images where there are any."""
+    rng = np.random.default_rng((seed, 4))
+    table = manifest.table.assign(location=manifest.locations)
+    if (table["split"] == "train").any():
+        table = table[table["split"] == "train"]
+    samples = {}
+    for name in manifest.info.classes:
+        of_class = table[[name in split_labels(cell) for cell in table["label"]]]
+        count = min(SAMPLES_PER_CLASS, len(of_class))
+        chosen = of_class.iloc[np.sort(rng.choice(len(of_class), count, replace=False))]
+        pairs = zip(chosen["path"], chosen["location"], strict=True)
+        samples[name] = [(path, shown(location)) for path, location in pairs]
+    return samples
+
+
+def _augmented(settings: RunSettings, manifest: Manifest, cache: PixelCache) -> list[Augmented]:
+    rng = np.random.default_rng((settings.seed, 5))
+    rows = cache.rows[(manifest.table["split"] == "train").to_numpy()]
+    examples: list[Augmented] = []
+    for row in rng.choice(rows, min(AUGMENTED_IMAGES, len(rows)), replace=False):
+        pixels = np.array(cache.pixels[row])
+        variants, parameters = augment.example(pixels, settings.augment, settings.preprocessing, VARIANTS, int(row))
+        examples.append((_as_picture(pixels), [_as_picture(variant) for variant in variants], parameters))
+    return examples
+
+
+def _as_picture(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)

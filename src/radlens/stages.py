@@ -1,0 +1,150 @@
+"""The stages of a run, between the verbs of the workflow and the rooms that do the work."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from radlens.version import __version__
+from radlens.assessment.evaluate import evaluate as evaluate_predictions
+from radlens.assessment.evaluate import write_metrics
+from radlens.assessment.operating_point import choose_threshold
+from radlens.assessment.predictions import predictions_table, with_threshold, write_predictions
+from radlens.assessment.report.render import write_report
+from radlens.config import DataSettings, RunSettings, to_yaml
+from radlens.dataset.audit import Audit
+from radlens.dataset.audit import audit as audit_manifest
+from radlens.dataset.manifest import Manifest
+from radlens.delivery.model_folder import ModelConfig, write_model_folder
+from radlens.environment import describe_environment
+from radlens.errors import DataError, RadlensError
+from radlens.files import write_text
+from radlens.imaging.cache import PixelCache
+from radlens.imaging.preprocess import Preprocessing
+from radlens.learning.data_module import LabelledPixels
+from radlens.learning.fit import Fitted, fit
+from radlens.learning.trained_model import TrainedModel
+from radlens.report_content import collect
+from radlens.result import Result
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingInterruptedError(RadlensError):
+    """Ctrl-C ended the training; what was reached is kept."""
+
+    exit_code = 130
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Images ready to train on or to be scored: readable, split, preprocessed."""
+
+    manifest: Manifest
+    cache: PixelCache
+    audit: Audit
+
+    def split(self, name: str) -> LabelledPixels:
+        """Pixels and targets of one split."""
+        chosen = (self.manifest.table["split"] == name).to_numpy()
+        return LabelledPixels(self.cache.pixels, self.cache.rows[chosen], self.manifest.targets()[chosen])
+
+
+def prepare(manifest: Manifest, data: DataSettings, contract: Preprocessing) -> Prepared:
+    """Decode and preprocess every image; leave out, and say aloud, those that cannot be read."""
+    cache = PixelCache.build(manifest.locations, contract, data.workers)
+    found = audit_manifest(manifest, named(manifest, cache))
+    for finding in found.findings:
+        logger.log(logging.INFO if finding.severity == "note" else logging.WARNING, "Audit: %s", finding.message)
+    share = len(cache.rejected) / len(manifest)
+    if share > data.max_rejected:
+        listed = "\n".join(f"  {path}: {reason}" for path, reason in named(manifest, cache)[:10])
+        raise DataError(
+            f"{len(cache.rejected)} of {len(manifest)} images cannot be read; at most "
+            f"{data.max_rejected:.0%} may be (data.max_rejected). Mend or remove them:\n{listed}"
+        )
+    if found.blocks:
+        raise DataError("\n".join(finding.message for finding in found.blocks))
+    readable = cache.rows >= 0
+    kept = PixelCache(
+        cache.pixels,
+        cache.rows[readable],
+        tuple(facts for facts in cache.facts if facts is not None),
+        cache.rejected,
+    )
+    return Prepared(manifest.only(readable), kept, found)
+
+
+def named(manifest: Manifest, cache: PixelCache) -> list[tuple[str, str]]:
+    """The rejected images by their manifest path."""
+    path_of = dict(zip(manifest.locations, manifest.table["path"], strict=True))
+    return [(path_of[location], reason) for location, reason in cache.rejected]
+
+
+def write_start(folder: Path, settings: RunSettings, manifest: Manifest, prepared: Prepared) -> None:
+    """Write what a run starts from: settings, manifest, audit, rejected files, environment."""
+    write_text(folder / "config.yaml", to_yaml(settings))
+    manifest.write(folder)
+    prepared.audit.write(folder)
+    if prepared.cache.rejected:
+        rejected = pd.DataFrame(named(manifest, prepared.cache), columns=["path", "reason"])
+        write_text(folder / "rejected.csv", rejected.to_csv(index=False))
+    write_text(folder / "environment.json", json.dumps(describe_environment(settings.seed), indent=2) + "\n")
+
+
+def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tuple[Fitted, pd.DataFrame]:
+    """Train, choose the operating point on validation and keep the model; with what it says of validation."""
+    info = prepared.manifest.info
+    fitted = fit(settings, info.task, info.classes, prepared.split("train"), prepared.split("val"), folder)
+    tensors = {name: value.numpy() for name, value in fitted.network.items()}
+    trained = TrainedModel(info.task, info.classes, settings.train.network, settings.preprocessing, 0.5, tensors)
+    validation = predict_split(trained, prepared, "val", trained.threshold)
+    threshold = choose_threshold(settings.evaluate.threshold, validation, info)
+    model_config = ModelConfig(
+        radlens_version=__version__,
+        task=info.task,
+        classes=info.classes,
+        network=settings.train.network,
+        preprocessing=settings.preprocessing,
+        threshold=threshold,
+        trained_on=" ".join(part for part in (info.name, info.source, info.licence, info.citation) if part),
+        simulated=info.simulated,
+        seed=settings.seed,
+        best_epoch=fitted.best_epoch,
+    )
+    write_model_folder(folder / "model", model_config, tensors)
+    if fitted.interrupted:
+        raise TrainingInterruptedError(
+            f"Training was interrupted after epoch {fitted.epochs} of {settings.train.epochs}. The best model so far "
+            f"(epoch {fitted.best_epoch}) is kept: radlens evaluate {folder} SOURCE --out DIR uses it, and "
+            f"radlens run --resume --out {folder} goes on."
+        )
+    return fitted, with_threshold(validation, info, threshold)
+
+
+def predict_split(model: TrainedModel, prepared: Prepared, split: str, threshold: float) -> pd.DataFrame:
+    """Score the images of one split; a predictions table."""
+    chosen = (prepared.manifest.table["split"] == split).to_numpy()
+    probabilities = model.probabilities(prepared.cache.pixels, prepared.cache.rows[chosen])
+    return predictions_table(prepared.manifest.only(chosen), probabilities, threshold)
+
+
+def write_evidence(
+    settings: RunSettings,
+    prepared: Prepared,
+    predictions: pd.DataFrame,
+    threshold: float,
+    folder: Path,
+    fitted: Fitted | None,
+) -> Result:
+    """Write ``predictions.csv``, ``metrics.json`` and ``report.html``."""
+    write_predictions(predictions, folder / "predictions.csv")
+    metrics = evaluate_predictions(predictions, prepared.manifest.info, threshold, settings.evaluate, settings.seed)
+    write_metrics(metrics, folder / "metrics.json")
+    content = collect(settings, prepared.manifest, prepared.cache, prepared.audit, predictions, metrics, folder, fitted)
+    write_report(content, folder / "report.html")
+    return Result(folder)

@@ -1,0 +1,278 @@
+"""The whole run, step by step: load, split, prepare, audit, train, keep, evaluate, report."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from radlens.config import RunSettings, resolve
+from radlens.dataset.audit import Audit
+from radlens.dataset.audit import audit as audit_manifest
+from radlens.dataset.manifest import Manifest
+from radlens.dataset.sources import read_source
+from radlens.dataset.split import assign_splits
+from radlens.delivery.model_folder import ModelConfig, read_model_folder
+from radlens.errors import DataError, UsageError
+from radlens.files import check_output, claim_output
+from radlens.imaging.cache import PixelCache
+from radlens.learning.networks import check_network
+from radlens.learning.trained_model import TrainedModel
+from radlens.result import Result
+from radlens.stages import Prepared, named, predict_split, prepare, train_model, write_evidence, write_start
+
+logger = logging.getLogger(__name__)
+
+
+# Small enough for a minute on two cores, hard enough that the model makes mistakes to look at.
+DEMO_SETTINGS = ("data.phantom.images=800", "data.phantom.size=160", "train.epochs=15")
+
+
+def run(
+    source: str | Path | None = None,
+    out: str | Path = "runs/latest",
+    *,
+    preset: str | None = None,
+    model: str | None = None,
+    seed: int | None = None,
+    config: str | Path | None = None,
+    settings: tuple[str, ...] | list[str] = (),
+    overwrite: bool = False,
+    resume: bool = False,
+) -> Result:
+    """Carry out the whole workflow: load, look, split, augment, train, evaluate, report.
+
+    Args:
+        source: folder, CSV, ``.npz`` or name; None: what ``config`` names.
+        out: the run folder to make.
+        preset: ``baseline`` or ``fast``.
+        model: network to train, by name.
+        seed: every random choice follows from it.
+        config: YAML file of settings, such as an earlier run's ``config.yaml``.
+        settings: further settings as ``section.key=value``.
+        overwrite: replace what lies in ``out``.
+        resume: go on with the stopped run in ``out``; the other arguments are then not needed.
+
+    Returns:
+        The run folder and what lies in it.
+
+    Raises:
+        UsageError: a setting cannot be used, or ``out`` is not empty.
+        DataError: the images or labels cannot be used.
+        TrainingInterruptedError: Ctrl-C ended the training; the best model so far is kept, and ``resume`` goes on.
+    """
+    folder = Path(out)
+    if resume:
+        chosen, prepared = _begin_again(folder)
+    else:
+        chosen = _resolve(source, preset, model, seed, config, settings)
+        prepared = _begin(folder, chosen, overwrite)
+    fitted, validation = train_model(chosen, prepared, folder)
+    trained = load(folder)
+    test = predict_split(trained, prepared, "test", trained.threshold)
+    predictions = pd.concat([validation, test], ignore_index=True)
+    return write_evidence(chosen, prepared, predictions, trained.threshold, folder, fitted)
+
+
+def train(
+    source: str | Path | None = None,
+    out: str | Path = "runs/latest",
+    *,
+    preset: str | None = None,
+    model: str | None = None,
+    seed: int | None = None,
+    config: str | Path | None = None,
+    settings: tuple[str, ...] | list[str] = (),
+    overwrite: bool = False,
+    resume: bool = False,
+) -> TrainedModel:
+    """Carry out the workflow up to the trained model, without looking at the test images; see :func:`run`."""
+    folder = Path(out)
+    if resume:
+        chosen, prepared = _begin_again(folder)
+    else:
+        chosen = _resolve(source, preset, model, seed, config, settings)
+        prepared = _begin(folder, chosen, overwrite)
+    train_model(chosen, prepared, folder)
+    return load(folder)
+
+
+def index(
+    source: str | Path,
+    out: str | Path,
+    *,
+    config: str | Path | None = None,
+    settings: tuple[str, ...] | list[str] = (),
+    overwrite: bool = False,
+) -> Manifest:
+    """Read a source and write ``manifest.csv`` and ``dataset.yaml``; the folder is itself a source.
+
+    Raises:
+        UsageError: a setting cannot be used, or ``out`` is not empty.
+        DataError: the images or labels cannot be used.
+    """
+    chosen = _resolve(source, None, None, None, config, settings)
+    manifest = read_source(chosen.data)
+    manifest.write(claim_output(Path(out), overwrite=overwrite))
+    return manifest
+
+
+def audit(
+    source: str | Path,
+    out: str | Path | None = None,
+    *,
+    config: str | Path | None = None,
+    settings: tuple[str, ...] | list[str] = (),
+    overwrite: bool = False,
+) -> Audit:
+    """Check a source for unreadable files, shared patients and splits too small; written to ``out`` when given.
+
+    Raises:
+        UsageError: a setting cannot be used, or ``out`` is not empty.
+        DataError: the images or labels cannot be used.
+    """
+    chosen = _resolve(source, None, None, None, config, settings)
+    manifest = read_source(chosen.data)
+    cache = PixelCache.build(manifest.locations, chosen.preprocessing, chosen.data.workers)
+    found = audit_manifest(manifest, named(manifest, cache))
+    if out is not None:
+        folder = claim_output(Path(out), overwrite=overwrite)
+        manifest.write(folder)
+        found.write(folder)
+    return found
+
+
+def evaluate(
+    model: str | Path,
+    source: str | Path,
+    out: str | Path,
+    *,
+    split: str | None = None,
+    config: str | Path | None = None,
+    settings: tuple[str, ...] | list[str] = (),
+    overwrite: bool = False,
+) -> Result:
+    """Score a trained model on labelled images it has never seen, at the operating point that it carries.
+
+    Args:
+        model: a run folder or a model folder.
+        source: labelled images of the same classes.
+        out: the folder to make.
+        split: ``train``, ``val``, ``test`` or ``all``; None: test when the source has one, else all.
+        config: YAML file of settings.
+        settings: further settings as ``section.key=value``.
+        overwrite: replace what lies in ``out``.
+
+    Raises:
+        UsageError: a setting cannot be used, or ``out`` is not empty.
+        DataError: the model or the images cannot be used, or the classes differ.
+    """
+    folder = Path(out)
+    chosen = _resolve(source, None, None, None, config, settings)
+    model_config, _ = read_model_folder(Path(model))
+    trained = load(model)
+    chosen = chosen.model_copy(update={"preprocessing": model_config.preprocessing})
+    _check_folder(folder, chosen, overwrite)
+    manifest, name = _select(_for_model(read_source(chosen.data), model_config), split)
+    prepared = prepare(manifest, chosen.data, model_config.preprocessing)
+    claim_output(folder, overwrite=overwrite)
+    write_start(folder, chosen, manifest, prepared)
+    predictions = predict_split(trained, prepared, name, trained.threshold)
+    return write_evidence(chosen, prepared, predictions, trained.threshold, folder, fitted=None)
+
+
+def demo(out: str | Path, *, seed: int = 0, overwrite: bool = False) -> Result:
+    """The whole workflow on simulated chest radiographs, offline, in about a minute on two CPU cores."""
+    return run("phantom", out, preset="fast", seed=seed, settings=DEMO_SETTINGS, overwrite=overwrite)
+
+
+def load(model: str | Path) -> TrainedModel:
+    """Load a trained model from a run folder or a model folder.
+
+    Raises:
+        DataError: there is no model, or it is damaged.
+    """
+    config, tensors = read_model_folder(Path(model))
+    return TrainedModel(config.task, config.classes, config.network, config.preprocessing, config.threshold, tensors)
+
+
+def _begin(folder: Path, chosen: RunSettings, overwrite: bool) -> Prepared:
+    """Steps 1 to 4: images and labels, splits, pixels, audit; then the run folder is made to hold them."""
+    check_network(chosen.train.network, chosen.preprocessing.shape)
+    _check_folder(folder, chosen, overwrite)
+    manifest = assign_splits(read_source(chosen.data), chosen.data.split, chosen.seed)
+    prepared = prepare(manifest, chosen.data, chosen.preprocessing)
+    claim_output(folder, overwrite=overwrite)
+    write_start(folder, chosen, manifest, prepared)
+    return prepared
+
+
+def _begin_again(folder: Path) -> tuple[RunSettings, Prepared]:
+    if not (folder / "config.yaml").is_file():
+        raise UsageError(f"There is no stopped run in {folder} to go on with: it has no config.yaml.")
+    chosen = resolve(file=folder / "config.yaml")
+    logger.info("Going on with the run in %s", folder)
+    return chosen, prepare(Manifest.read(folder), chosen.data, chosen.preprocessing)
+
+
+def _check_folder(folder: Path, chosen: RunSettings, overwrite: bool) -> None:
+    check_output(folder, overwrite=overwrite)
+    source = Path(chosen.data.source or "")
+    if source.is_absolute() and source.is_relative_to(folder.resolve()):
+        raise UsageError(f"The output folder {folder} holds the source {source}. Choose another --out.")
+
+
+def _resolve(
+    source: str | Path | None,
+    preset: str | None,
+    model: str | None,
+    seed: int | None,
+    config: str | Path | None,
+    settings: tuple[str, ...] | list[str],
+) -> RunSettings:
+    given = None if source is None else str(source)
+    if given is not None and Path(given).expanduser().exists():
+        # The settings are written down and used again from other folders.
+        given = str(Path(given).expanduser().resolve())
+    return resolve(
+        preset,
+        Path(config) if config else None,
+        tuple(settings),
+        seed=seed,
+        data={"source": given},
+        train={"network": model},
+    )
+
+
+def _select(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
+    """The images to evaluate and the split they are reported as; all images together are a test of the model."""
+    present = set(manifest.table["split"]) - {""}
+    wanted = split or ("test" if "test" in present else "all")
+    if wanted == "all":
+        return manifest.with_split(["test"] * len(manifest)), "test"
+    if wanted not in present:
+        raise UsageError(
+            f"The source has no split {wanted!r}. It has: {', '.join(sorted(present)) or 'no splits'}. "
+            "Use --split all for every image."
+        )
+    return manifest.only((manifest.table["split"] == wanted).to_numpy()), wanted
+
+
+def _for_model(manifest: Manifest, model: ModelConfig) -> Manifest:
+    """The same images with the model's class names and order.
+
+    Raises:
+        DataError: the classes or the task differ.
+    """
+    same = {name.casefold(): name for name in model.classes}
+    if manifest.info.task != model.task or {name.casefold() for name in manifest.info.classes} != set(same):
+        raise DataError(
+            f"The source has the {manifest.info.task} classes {', '.join(manifest.info.classes)}; the model answers "
+            f"the {model.task} classes {', '.join(model.classes)}. Rename the class folders or labels to the model's."
+        )
+    label = manifest.table["label"].map(
+        lambda cell: "|".join(same[part.casefold()] for part in cell.split("|") if part)
+    )
+    info = manifest.info.model_copy(update={"classes": model.classes})
+    return Manifest(manifest.table.assign(label=label), info)

@@ -1,0 +1,35 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(os.environ.get("RADLENS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real X-rays; the test is skipped where it is absent."""
+    if not (SHARED_DATA / "kermany224" / "train").is_dir():
+        pytest.skip(
+            f"real X-rays are absent: {SHARED_DATA} (set RADLENS_TEST_DATA to the folder that holds kermany224)"
+        )
+    return SHARED_DATA
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's pixel cache out of the tests."""
+    monkeypatch.setenv("RADLENS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end of a run when the tests on real X-rays did not run."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if "real X-rays" in str(report.longrepr)]
+    if skipped:
+        terminalreporter.write_line(
+            f"WARNING: {len(skipped)} test(s) on real X-rays were skipped.", yellow=True, bold=True
+        )
