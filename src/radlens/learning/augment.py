@@ -1,0 +1,110 @@
+"""Random changes of training images: drawn once an epoch, applied as one affine and one intensity map per image."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from radlens.config import AugmentSettings
+from radlens.imaging.preprocess import Preprocessing
+
+# The columns of a parameter table; drawing and applying agree on nothing else.
+COLUMNS = ("angle", "zoom", "shift_x", "shift_y", "flip_x", "flip_y", "brightness", "contrast")
+UNCHANGED = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+
+
+def draw(images: int, settings: AugmentSettings, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Draw one row of parameters for each image.
+
+    Returns:
+        float32, shape (images, 8), columns as in ``COLUMNS``: angle in degrees (counter-clockwise), zoom as
+        magnification, shifts as a share of width and height (right and down positive), flips 0 or 1, brightness
+        added as a share of the whole range, contrast as a factor about mid-grey.
+    """
+    if not settings.enabled:
+        return np.tile(np.array(UNCHANGED, dtype=np.float32), (images, 1))
+    table = np.empty((images, len(COLUMNS)), dtype=np.float32)
+    table[:, 0] = rng.uniform(-settings.rotation, settings.rotation, images)
+    # Uniform in the logarithm: enlarging by a factor is as likely as shrinking by it.
+    table[:, 1] = np.exp(rng.uniform(np.log(settings.zoom[0]), np.log(settings.zoom[1]), images))
+    table[:, 2:4] = rng.uniform(-settings.shift, settings.shift, (images, 2))
+    table[:, 4] = rng.random(images) < settings.flip_horizontal
+    table[:, 5] = rng.random(images) < settings.flip_vertical
+    table[:, 6] = rng.uniform(-settings.brightness, settings.brightness, images)
+    table[:, 7] = 1.0 + rng.uniform(-settings.contrast, settings.contrast, images)
+    return table
+
+
+def draw_epoch(images: int, settings: AugmentSettings, seed: int, epoch: int) -> npt.NDArray[np.float32]:
+    """The parameters of a whole epoch, a pure function of seed and epoch: a resumed run draws the same."""
+    return draw(images, settings, np.random.default_rng((seed, epoch, 1)))
+
+
+def apply(pixels: Tensor, parameters: Tensor, contract: Preprocessing) -> Tensor:
+    """Warp a batch and bring it to the network's range, in one interpolation.
+
+    Args:
+        pixels: uint8, shape (batch, channels, height, width).
+        parameters: float32, shape (batch, 8), columns as in ``COLUMNS``, on the same device.
+        contract: gives the network's range.
+
+    Returns:
+        float32, shape (batch, channels, height, width), within ``contract.low`` and ``contract.high``. What lies
+        outside the image repeats its border.
+    """
+    height, width = pixels.shape[-2:]
+    grid = functional.affine_grid(_inverse_affine(parameters, height, width), list(pixels.shape), align_corners=False)
+    warped = functional.grid_sample(pixels.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    span = contract.high - contract.low
+    contrast, brightness = parameters[:, 7], parameters[:, 6]
+    gain = contrast * (span / 255.0)
+    offset = contract.low + span * (0.5 - 0.5 * contrast + brightness)
+    column = (-1, 1, 1, 1)
+    return torch.addcmul(offset.view(column), warped, gain.view(column)).clamp_(contract.low, contract.high)
+
+
+def to_network_range(pixels: Tensor, contract: Preprocessing) -> Tensor:
+    """What validation and test images get: the network's range and nothing else."""
+    scale = (contract.high - contract.low) / 255.0
+    return pixels.float().mul_(scale).add_(contract.low)
+
+
+def _inverse_affine(parameters: Tensor, height: int, width: int) -> Tensor:
+    """From output to input coordinates in [-1, 1], shape (batch, 2, 3): undo shift, then flip, zoom and rotation."""
+    radians = torch.deg2rad(parameters[:, 0])
+    scale = 1.0 / parameters[:, 1]
+    cos, sin = torch.cos(radians) * scale, torch.sin(radians) * scale
+    flip_x, flip_y = 1.0 - 2.0 * parameters[:, 4], 1.0 - 2.0 * parameters[:, 5]
+    # Rotation is rigid in pixels, and coordinates are relative to width and height: hence the aspect ratio.
+    aspect = height / width
+    a, b = cos * flip_x, -sin * aspect * flip_x
+    c, d = sin / aspect * flip_y, cos * flip_y
+    shift_x, shift_y = 2.0 * parameters[:, 2], 2.0 * parameters[:, 3]
+    e, f = -(a * shift_x + b * shift_y), -(c * shift_x + d * shift_y)
+    return torch.stack([torch.stack([a, b, e], dim=1), torch.stack([c, d, f], dim=1)], dim=1)
+
+
+def example(
+    pixels: npt.NDArray[np.uint8], settings: AugmentSettings, contract: Preprocessing, count: int, seed: int
+) -> tuple[npt.NDArray[np.uint8], list[dict[str, float]]]:
+    """Show what training makes of one image.
+
+    Args:
+        pixels: uint8, shape (channels, height, width).
+        settings: the augmentation.
+        contract: the preprocessing that the pixels went through.
+        count: how many variants to draw.
+        seed: what they follow from.
+
+    Returns:
+        The variants, uint8, shape (count, channels, height, width), and the parameters of each by name.
+    """
+    table = draw(count, settings, np.random.default_rng((seed, 3)))
+    batch = torch.from_numpy(pixels.copy()).expand(count, *pixels.shape)
+    warped = apply(batch, torch.from_numpy(table), contract)
+    shown = (warped - contract.low) * (255.0 / (contract.high - contract.low))
+    parameters = [dict(zip(COLUMNS, map(float, row), strict=True)) for row in table]
+    return shown.round().to(torch.uint8).numpy(), parameters

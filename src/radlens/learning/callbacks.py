@@ -1,0 +1,85 @@
+"""What happens beside training: the history, the progress on the terminal, and checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pandas as pd
+from lightning.pytorch.callbacks import Callback
+from rich.progress import TaskID
+
+from radlens.files import replacing
+from radlens.progress import progress_bar
+
+logger = logging.getLogger(__name__)
+
+HISTORY_COLUMNS = ("epoch", "train_loss", "val_loss", "val_auroc", "val_accuracy", "lr", "seconds")
+
+
+class History(Callback):
+    """One row an epoch in ``history.csv``; the rows travel in the checkpoint, so a resumed run goes on with them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+        self._started = 0.0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Add the epoch and write the whole file."""
+        row: dict[str, float] = {"epoch": len(self.rows) + 1}
+        for name in ("train_loss", "val_loss", "val_auroc", "val_accuracy"):
+            row[name] = float(trainer.callback_metrics[name])
+        row["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        row["seconds"] = round(time.perf_counter() - self._started, 3)
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            with replacing(self.path) as temporary:
+                pd.DataFrame(self.rows, columns=list(HISTORY_COLUMNS)).to_csv(temporary, index=False)
+            logger.info(
+                "epoch %d of %d: loss %.4f, validation loss %.4f, AUROC %.4f, accuracy %.4f (%.1f s)",
+                row["epoch"],
+                trainer.max_epochs,
+                *(row[name] for name in ("train_loss", "val_loss", "val_auroc", "val_accuracy", "seconds")),
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows so far."""
+        return {"rows": list(self.rows)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on after these rows."""
+        self.rows = list(state_dict["rows"])
+
+
+class TrainingProgress(Callback):
+    """A bar over all steps of all epochs, with images per second and an estimate of what is left."""
+
+    def __init__(self) -> None:
+        self.bar = progress_bar()
+        self.task: TaskID | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Show the bar, with what an earlier run did already taken as done."""
+        if not trainer.is_global_zero:
+            return
+        steps = int(trainer.estimated_stepping_batches)
+        self.bar.start()
+        self.task = self.bar.add_task("Training (steps)", total=steps, completed=trainer.global_step)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        """Move on by one step."""
+        if self.task is not None:
+            label = f"Training, epoch {trainer.current_epoch + 1} of {trainer.max_epochs} (steps)"
+            self.bar.update(self.task, completed=trainer.global_step, description=label)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Remove the bar, however training ended."""
+        self.bar.stop()

@@ -1,0 +1,228 @@
+"""Fit a classifier: Lightning's trainer with the best and the last checkpoint kept, resumable at any time."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from torch import Tensor
+
+from radlens.config import RunSettings
+from radlens.decision import Task
+from radlens.errors import RadlensError
+from radlens.files import write_error
+from radlens.learning.allocator import keep_freed_memory
+from radlens.learning.callbacks import History, TrainingProgress
+from radlens.learning.classifier import Classifier, class_weights
+from radlens.learning.data_module import DataModule, LabelledPixels
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What training left behind.
+
+    Attributes:
+        network: the best checkpoint's network weights by name, on the CPU.
+        best_epoch: counted from 1.
+        epochs: number of epochs trained.
+        interrupted: whether Ctrl-C ended it early.
+    """
+
+    network: dict[str, Tensor]
+    best_epoch: int
+    epochs: int
+    interrupted: bool
+
+
+def fit(
+    settings: RunSettings,
+    task: Task,
+    classes: tuple[str, ...],
+    train: LabelledPixels,
+    val: LabelledPixels,
+    folder: Path,
+) -> Fitted:
+    """Train, or go on where a stopped run left off when ``folder/checkpoints/last.ckpt`` exists.
+
+    Writes ``checkpoints/best.ckpt``, ``checkpoints/last.ckpt``, ``history.csv`` and ``augmentation/``.
+
+    Raises:
+        RadlensError: the network or the settings cannot be used, the disk is full, or Ctrl-C came before the first
+            epoch was over.
+    """
+    _prepare_process(settings)
+    weights = _weights(settings, task, classes, train)
+    torch.manual_seed(settings.seed)
+    classifier = Classifier(settings.train, task, len(classes), settings.preprocessing.shape, weights)
+    checkpoints = folder / "checkpoints"
+    callbacks = [
+        History(folder / "history.csv"),
+        TrainingProgress(),
+        *_early_stopping(settings),
+        *_checkpointing(settings, checkpoints),
+    ]
+    with _quiet():
+        trainer = _trainer(settings, callbacks)
+    data = DataModule(
+        train,
+        val,
+        settings.preprocessing,
+        settings.augment,
+        max(1, settings.train.batch_size // trainer.world_size),
+        settings.seed,
+        folder / "augmentation",
+    )
+    last = checkpoints / "last.ckpt"
+    interrupted = _run(trainer, classifier, data, last if last.is_file() else None)
+    if not (checkpoints / "best.ckpt").is_file():
+        raise RadlensError("Training was stopped before its first epoch was over; there is no model yet.")
+    return _collect(checkpoints, interrupted)
+
+
+def _prepare_process(settings: RunSettings) -> None:
+    keep_freed_memory()
+    torch.set_num_threads(settings.train.threads or os.cpu_count() or 1)
+
+
+def _weights(
+    settings: RunSettings, task: Task, classes: tuple[str, ...], train: LabelledPixels
+) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+    if settings.train.balance == "none":
+        return None
+    weights = class_weights(train.targets, task, len(classes))
+    shown = weights[1] if task == "multilabel" else weights
+    described = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(classes, shown, strict=True))
+    logger.info("Class imbalance: each class counts the same in the loss (weight of an image: %s)", described)
+    return weights
+
+
+def _checkpointing(settings: RunSettings, folder: Path) -> list[Callback]:
+    """The best epoch so far and the last; the last is written last, since a resumed run goes by it."""
+    common: dict[str, Any] = {"dirpath": folder, "save_on_train_epoch_end": True, "enable_version_counter": False}
+    mode = "max" if settings.train.monitor == "val_auroc" else "min"
+    return [
+        ModelCheckpoint(filename="best", monitor=settings.train.monitor, mode=mode, **common),
+        ModelCheckpoint(filename="last", **common),
+    ]
+
+
+def _early_stopping(settings: RunSettings) -> list[Callback]:
+    if settings.train.patience == 0:
+        return []
+    return [
+        EarlyStopping(
+            settings.train.monitor,
+            patience=settings.train.patience,
+            mode="max" if settings.train.monitor == "val_auroc" else "min",
+            check_on_train_epoch_end=True,
+        )
+    ]
+
+
+def _trainer(settings: RunSettings, callbacks: list[Callback]) -> pl.Trainer:
+    train = settings.train
+    on_gpu = train.accelerator == "gpu" or (train.accelerator == "auto" and torch.cuda.is_available())
+    accelerator = train.accelerator if train.accelerator != "auto" else ("gpu" if on_gpu else "cpu")
+    devices: int | str = train.devices or ("auto" if on_gpu else 1)
+    several = (torch.cuda.device_count() if devices == "auto" else int(devices)) > 1
+    precision = train.precision if train.precision != "auto" else _precision(on_gpu)
+    try:
+        return pl.Trainer(
+            accelerator=accelerator,
+            devices=devices,
+            # Spawned processes need no second start of the command line, unlike Lightning's default launcher.
+            strategy="ddp_spawn" if several else "auto",
+            precision=precision,  # type: ignore[arg-type]
+            max_epochs=train.epochs,
+            callbacks=callbacks,
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            deterministic="warn",
+        )
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        raise RadlensError(
+            f"Training cannot start on accelerator {accelerator} with {devices} device(s) and precision {precision}: "
+            f"{error}"
+        ) from error
+
+
+def _precision(on_gpu: bool) -> str:
+    """Mixed precision where the arithmetic is built in; emulated, it would be slower than 32 bit."""
+    if not on_gpu:
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        native = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+        return "bf16-mixed" if native else "32-true"
+    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+
+
+def _run(trainer: pl.Trainer, classifier: Classifier, data: DataModule, checkpoint: Path | None) -> bool:
+    """Fit; whether Ctrl-C ended it."""
+    with _quiet(), _own_interrupt():
+        try:
+            trainer.fit(classifier, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit:
+            # Lightning ends the process on Ctrl-C; what to do then is ours to say.
+            if not trainer.interrupted:
+                raise
+            return True
+        except OSError as error:
+            raise write_error(data.record or Path(), error) from error
+    return False
+
+
+@contextlib.contextmanager
+def _own_interrupt() -> Iterator[None]:
+    """Lightning leaves Ctrl-C ignored behind; put back what was there."""
+    try:
+        before = signal.getsignal(signal.SIGINT)
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's advice to its own users off the terminal of ours."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [item.level for item in loggers]
+    with warnings.catch_warnings():
+        # One process reads a memory map faster than workers could hand batches over.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
+        for item in loggers:
+            item.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for item, level in zip(loggers, levels, strict=True):
+                item.setLevel(level)
+
+
+def _collect(checkpoints: Path, interrupted: bool) -> Fitted:
+    best = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
+    last = torch.load(checkpoints / "last.ckpt", map_location="cpu", weights_only=True)
+    prefix = "network."
+    network = {
+        name.removeprefix(prefix): value.contiguous()
+        for name, value in best["state_dict"].items()
+        if name.startswith(prefix)
+    }
+    return Fitted(network, int(best["epoch"]) + 1, int(last["epoch"]) + 1, interrupted)

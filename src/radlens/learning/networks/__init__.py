@@ -1,0 +1,65 @@
+"""The registry of networks: each module of this package that defines ``NETWORK`` adds one; nothing else is touched."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Mapping
+
+from torch import nn
+
+from radlens.errors import UsageError, did_you_mean
+from radlens.learning.networks.network import Network
+
+
+@functools.cache
+def registry() -> Mapping[str, Network]:
+    """All networks by name."""
+    found = {}
+    for module in pkgutil.iter_modules(__path__):
+        network = getattr(importlib.import_module(f"{__name__}.{module.name}"), "NETWORK", None)
+        if isinstance(network, Network):
+            found[network.name] = network
+    return found
+
+
+def check_network(name: str, input_shape: tuple[int, int, int]) -> Network:
+    """Look a network up, and see that it can take the images.
+
+    Raises:
+        UsageError: the name is unknown, or the images are too small for the network.
+    """
+    if name not in registry():
+        raise UsageError(f"Unknown network {name!r}. {did_you_mean(name, registry())}")
+    network = registry()[name]
+    if min(input_shape[1:]) < network.smallest:
+        raise UsageError(
+            f"The network {name} needs images of at least {network.smallest} x {network.smallest} pixels, got "
+            f"{input_shape[1]} x {input_shape[2]}. Raise preprocessing.height and preprocessing.width, or choose "
+            "another network."
+        )
+    return network
+
+
+def build_network(name: str, input_shape: tuple[int, int, int], outputs: int) -> nn.Module:
+    """Build a network by name, with fresh weights drawn from torch's random state.
+
+    Args:
+        name: a name of the registry.
+        input_shape: channels, height and width of one image.
+        outputs: number of logits.
+
+    Returns:
+        A module from float images, shape (batch, channels, height, width), to logits, shape (batch, outputs).
+
+    Raises:
+        UsageError: the name is unknown, or the images are too small for the network.
+    """
+    return check_network(name, input_shape).build(input_shape, outputs)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Number of weights as Keras counts them: batch-norm's running mean and variance included."""
+    weights = sum(parameter.numel() for parameter in module.parameters())
+    return weights + sum(buffer.numel() for buffer in module.buffers() if buffer.is_floating_point())

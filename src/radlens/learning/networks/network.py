@@ -1,0 +1,25 @@
+"""What the registry knows of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network of the registry.
+
+    Attributes:
+        name: what settings call it.
+        summary: one sentence for people who choose.
+        smallest: smallest height and width it can take, in pixels.
+        build: from (channels, height, width) of the images and the number of logits to a module.
+    """
+
+    name: str
+    summary: str
+    smallest: int
+    build: Callable[[tuple[int, int, int], int], nn.Module]

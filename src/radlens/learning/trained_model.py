@@ -1,0 +1,110 @@
+"""A trained network together with its contract: from files or cached pixels to probabilities and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from radlens.decision import Task, decide, name_answers
+from radlens.errors import DataError
+from radlens.imaging.decode import decode
+from radlens.imaging.preprocess import Preprocessing, preprocess
+from radlens.learning.augment import to_network_range
+from radlens.learning.classifier import outputs_of, to_probabilities
+from radlens.learning.networks import build_network
+from radlens.progress import track
+
+
+class TrainedModel:
+    """Answers for images.
+
+    Args:
+        task: binary, multiclass or multilabel.
+        classes: names in the order of the probabilities.
+        network: name in the registry.
+        preprocessing: the contract of the network's input.
+        threshold: the operating point.
+        tensors: the network's weights by name.
+
+    Raises:
+        UsageError: the network is unknown.
+        DataError: the weights do not fit the network.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        classes: Sequence[str],
+        network: str,
+        preprocessing: Preprocessing,
+        threshold: float,
+        tensors: Mapping[str, npt.NDArray[Any]],
+    ) -> None:
+        self.task, self.classes, self.threshold = task, tuple(classes), threshold
+        self.preprocessing = preprocessing
+        module = build_network(network, preprocessing.shape, outputs_of(task, len(self.classes)))
+        try:
+            module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
+        except RuntimeError as error:
+            raise DataError(f"The weights do not fit the network {network}: {error}") from error
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._network = module.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def probabilities(
+        self, pixels: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64] | None = None, batch_size: int = 32
+    ) -> npt.NDArray[np.float64]:
+        """Class probabilities of preprocessed images.
+
+        Args:
+            pixels: uint8, shape (any, channels, height, width), as the contract gives them; may be memory-mapped.
+            rows: which of them, in this order; None: all.
+            batch_size: images taken at once.
+
+        Returns:
+            Shape (images, classes), values in [0, 1].
+        """
+        rows = np.arange(len(pixels)) if rows is None else rows
+        if pixels.shape[1:] != self.preprocessing.shape:
+            raise ValueError(f"pixels have shape {pixels.shape[1:]}, the contract gives {self.preprocessing.shape}")
+        results = np.empty((len(rows), len(self.classes)))
+        for start in track(range(0, len(rows), batch_size), "Scoring (batches)", -(-len(rows) // batch_size)):
+            chosen = rows[start : start + batch_size]
+            results[start : start + len(chosen)] = self._batch(pixels[chosen])
+        return results
+
+    @torch.inference_mode()
+    def _batch(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        images = to_network_range(torch.from_numpy(pixels).to(self._device), self.preprocessing)
+        logits = self._network(images.contiguous(memory_format=torch.channels_last))
+        return np.asarray(to_probabilities(logits.double(), self.task).cpu().numpy())
+
+    def predict(self, images: str | Path | Sequence[str | Path]) -> pd.DataFrame:
+        """Answers for image files.
+
+        Args:
+            images: one path or several.
+
+        Returns:
+            One row an image: path, predicted (multilabel: names joined by ``|``), probability_<class>.
+
+        Raises:
+            DecodeError: a file is no readable image.
+        """
+        paths = [images] if isinstance(images, str | Path) else list(images)
+        contract = self.preprocessing
+        size = (contract.width, contract.height)
+        pixels = np.empty((len(paths), *contract.shape), dtype=np.uint8)
+        for number, path in enumerate(track(paths, "Reading images", len(paths))):
+            pixels[number] = preprocess(decode(str(path), target=size).image, contract)
+        probabilities = self.probabilities(pixels)
+        names = name_answers(decide(probabilities, self.task, self.threshold), self.task, self.classes)
+        table = pd.DataFrame({"path": [str(path) for path in paths], "predicted": names})
+        for number, name in enumerate(self.classes):
+            table[f"probability_{name}"] = probabilities[:, number]
+        return table
