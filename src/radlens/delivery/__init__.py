@@ -1,0 +1,1 @@
+"""From weights to a folder that others can use."""
