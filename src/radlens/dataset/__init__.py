@@ -1,0 +1,1 @@
+"""Which images, whose, labelled what, in which split."""

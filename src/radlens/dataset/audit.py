@@ -1,0 +1,231 @@
+"""What is wrong, or worth knowing, about a set of images before a model is trained on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from radlens.dataset.manifest import SPLITS, Manifest
+from radlens.decision import Task
+from radlens.files import write_text
+
+Severity = Literal["block", "warn", "note"]
+
+EXAMPLES = 10
+# With so many images of a class, a 95 % interval of its sensitivity is up to 2 * 1.96 * sqrt(0.25 / n) = 0.36 wide.
+FEW_IMAGES = 30
+IMBALANCE_NOTE = 2.0
+IMBALANCE_WARN = 10.0
+
+
+class Finding(BaseModel):
+    """One thing that the audit found."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    check: str = Field(description="Name of the check, such as split_overlap.")
+    severity: Severity = Field(description="block: the run must stop; warn: results may mislead; note: good to know.")
+    message: str = Field(description="What was found and what to do, in words.")
+    count: int = Field(description="How many images, patients or classes it concerns.")
+    examples: tuple[str, ...] = Field(default=(), description="The first of them.")
+
+
+class Audit(BaseModel):
+    """All that the audit found, the most severe first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="Name of the data set.")
+    task: Task
+    classes: tuple[str, ...] = Field(description="Class names in their order.")
+    images: int = Field(description="Images listed in the manifest.")
+    patients: int = Field(description="Patients listed in the manifest.")
+    unreadable: int = Field(description="Images that could not be read.")
+    counts: dict[str, dict[str, int]] = Field(
+        description="Readable images per split and class; an image with several labels counts in each."
+    )
+    split_images: dict[str, int] = Field(description="Readable images per split.")
+    split_patients: dict[str, int] = Field(description="Patients with readable images per split.")
+    findings: tuple[Finding, ...] = Field(default=(), description="Findings, the most severe first.")
+
+    @property
+    def blocks(self) -> tuple[Finding, ...]:
+        """The findings for which a run must stop."""
+        return tuple(finding for finding in self.findings if finding.severity == "block")
+
+    def write(self, folder: Path) -> None:
+        """Write ``audit.json`` into the folder."""
+        write_text(Path(folder) / "audit.json", self.model_dump_json(indent=2) + "\n")
+
+
+def audit(manifest: Manifest, rejected: Sequence[tuple[str, str]] = ()) -> Audit:
+    """Check a manifest: unreadable files, patients in several splits, split sizes, class balance, unknown patients.
+
+    Args:
+        manifest: the images; those that could not be read may be among them or not.
+        rejected: location and reason of each image that could not be read.
+    """
+    unreadable = {location for location, _ in rejected}
+    kept: Manifest | None = manifest
+    outside = 0
+    if unreadable:
+        locations = manifest.locations
+        outside = len(unreadable.difference(locations))
+        readable = np.asarray([location not in unreadable for location in locations])
+        kept = manifest.only(readable) if readable.any() else None
+    findings = [*_unreadable(manifest, rejected, kept is None), *_unknown_patients(manifest)]
+    splits = _splits(manifest)
+    counts = _counts(kept, splits) if kept else {}
+    if kept is not None:
+        findings += [*_overlap(kept), *_sizes(counts), *_imbalance(counts)]
+    severities: tuple[Severity, ...] = ("block", "warn", "note")
+    return Audit(
+        name=manifest.info.name,
+        task=manifest.info.task,
+        classes=manifest.info.classes,
+        images=len(manifest) + outside,
+        patients=manifest.table["patient"].nunique(),
+        unreadable=len(unreadable),
+        counts=counts,
+        split_images=_by_split(kept, splits) if kept else {},
+        split_patients=_by_split(kept, splits, patients=True) if kept else {},
+        findings=tuple(sorted(findings, key=lambda finding: severities.index(finding.severity))),
+    )
+
+
+def _splits(manifest: Manifest) -> list[str]:
+    present = set(manifest.table["split"])
+    return [split for split in (*SPLITS, "") if split in present]
+
+
+def _counts(manifest: Manifest, splits: Sequence[str]) -> dict[str, dict[str, int]]:
+    counts = manifest.class_counts().reindex(list(splits), fill_value=0)
+    return {split: {name: int(counts[name][split]) for name in manifest.info.classes} for split in splits}
+
+
+def _by_split(manifest: Manifest, splits: Sequence[str], *, patients: bool = False) -> dict[str, int]:
+    groups = manifest.table.groupby("split")["patient"]
+    counts = groups.nunique() if patients else groups.size()
+    return {split: int(counts.get(split, 0)) for split in splits}
+
+
+def _unreadable(manifest: Manifest, rejected: Sequence[tuple[str, str]], none_left: bool) -> list[Finding]:
+    if not rejected:
+        return []
+    examples = [reason if reason.startswith(location) else f"{location}: {reason}" for location, reason in rejected]
+    message = f"{len(rejected)} image(s) cannot be read and are left out. Mend or remove them."
+    if none_left:
+        message = f"None of the {len(manifest)} image(s) can be read."
+    return [
+        Finding(
+            check="unreadable_files",
+            severity="block" if none_left else "warn",
+            message=message,
+            count=len(rejected),
+            examples=tuple(examples[:EXAMPLES]),
+        )
+    ]
+
+
+def _unknown_patients(manifest: Manifest) -> list[Finding]:
+    own = manifest.table["path"][manifest.table["patient"] == manifest.table["path"]]
+    if own.empty:
+        return []
+    return [
+        Finding(
+            check="patients_unknown",
+            severity="warn",
+            message=f"The patient of {len(own)} of {len(manifest)} image(s) is not known: each of them counts as its "
+            "own patient. If several are of one patient, they may lie in different splits, and results look better "
+            "than they are. Say how the file name tells the patient (data.patient_from), or name a CSV column.",
+            count=len(own),
+            examples=tuple(own.head(EXAMPLES)),
+        )
+    ]
+
+
+def _overlap(manifest: Manifest) -> list[Finding]:
+    table = manifest.table[manifest.table["split"] != ""]
+    pairs = table[["patient", "split"]].drop_duplicates()
+    shared = pairs[pairs["patient"].duplicated(keep=False)]
+    if shared.empty:
+        return []
+    where = shared.sort_values(["patient", "split"]).groupby("patient")["split"].agg(", ".join)
+    images = int(table["patient"].isin(where.index).sum())
+    return [
+        Finding(
+            check="split_overlap",
+            severity="block",
+            message=f"{len(where)} patient(s) with {images} image(s) are in more than one split: the model would be "
+            "judged on patients it was trained on. Drop those images (data.split.overlap=drop_train), or part all "
+            "images anew (data.split.official=false).",
+            count=len(where),
+            examples=tuple(f"{patient}: {splits}" for patient, splits in where.head(EXAMPLES).items()),
+        )
+    ]
+
+
+def _sizes(counts: dict[str, dict[str, int]]) -> list[Finding]:
+    """Classes that a split lacks, and classes with too few images to judge a model by."""
+    splits = [split for split in counts if split]
+    lacking = [f"{split}: no {name}" for split in splits for name, count in counts[split].items() if count == 0]
+    few = {
+        f"{split}: {count} {name}": count
+        for split in splits
+        if split != "train"
+        for name, count in counts[split].items()
+        if 0 < count < FEW_IMAGES
+    }
+    findings = []
+    if lacking:
+        findings.append(
+            Finding(
+                check="split_lacks_class",
+                severity="block",
+                message=f"{len(lacking)} time(s) a split has no image of a class; the model cannot learn it there, or "
+                "cannot be judged on it.",
+                count=len(lacking),
+                examples=tuple(lacking[:EXAMPLES]),
+            )
+        )
+    if few:
+        width = 2 * 1.96 * (0.25 / min(few.values())) ** 0.5
+        findings.append(
+            Finding(
+                check="split_too_small",
+                severity="warn",
+                message=f"Fewer than {FEW_IMAGES} images of a class in validation or test are too few to judge a model "
+                f"by: a 95 % interval of that class's sensitivity can be {min(width, 1):.2f} wide.",
+                count=len(few),
+                examples=tuple(list(few)[:EXAMPLES]),
+            )
+        )
+    return findings
+
+
+def _imbalance(counts: dict[str, dict[str, int]]) -> list[Finding]:
+    """How unequal the classes are in train, or in all images if there is no train."""
+    splits = ["train"] if "train" in counts else list(counts)
+    part = {name: sum(counts[split][name] for split in splits) for name in counts[splits[0]]}
+    present = {name: count for name, count in part.items() if count}
+    if len(present) < 2:
+        return []
+    most, least = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
+    ratio = present[most] / present[least]
+    if ratio < IMBALANCE_NOTE:
+        return []
+    return [
+        Finding(
+            check="class_imbalance",
+            severity="warn" if ratio >= IMBALANCE_WARN else "note",
+            message=f"{most} has {ratio:.1f} times as many images as {least} "
+            f"({present[most]} and {present[least]}{' in train' if 'train' in counts else ''}). Accuracy alone "
+            "misleads here; see sensitivity and specificity.",
+            count=len(present),
+            examples=tuple(f"{name}: {count}" for name, count in present.items()),
+        )
+    ]

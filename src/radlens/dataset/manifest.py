@@ -1,0 +1,212 @@
+"""The manifest: which images, whose, labelled what, in which split. The one thing every source returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from radlens.decision import Task
+from radlens.errors import DataError
+from radlens.files import replacing, write_text
+
+SPLITS = ("train", "val", "test")
+REQUIRED_COLUMNS = ("path", "label", "patient", "split")
+
+# Class names that mean "nothing found": they come first, so that the positive class of a binary task is the disease.
+NEGATIVE_NAMES = frozenset({"0", "absent", "control", "healthy", "negative", "no finding", "no", "normal"})
+
+
+class DatasetInfo(BaseModel):
+    """What ``dataset.yaml`` says of the whole set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="Short name of the data set.")
+    task: Task = Field(description="binary, multiclass or multilabel.")
+    classes: tuple[str, ...] = Field(
+        min_length=1, description="Class names in their fixed order; for binary the second is the positive class."
+    )
+    root: str = Field(description="Folder that relative image paths start from.")
+    source: str = Field(default="", description="Where the images came from.")
+    licence: str = Field(default="", description="Licence of the images.")
+    citation: str = Field(default="", description="What to cite.")
+    simulated: bool = Field(default=False, description="True when the images are simulated, not of people.")
+    overlap: Literal["error", "drop_train"] = Field(
+        default="error",
+        description="What to do when official splits share patients: stop, or drop those patients' images from train.",
+    )
+    notes: tuple[str, ...] = Field(default=(), description="What a reader must know, such as how patients were told.")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A table of images and what is known of them.
+
+    Attributes:
+        table: one row an image. ``path`` (relative to ``info.root`` with forward slashes, absolute, or
+            ``archive.npz::array/index`` for an image inside an array); ``label`` (a class name; for multilabel
+            the names joined by ``|``, empty for none); ``patient``; ``split`` (train, val, test or empty); any further
+            columns (view, sex, age, site, …) are carried along.
+        info: the facts of the whole set.
+
+    Raises:
+        DataError: a column is missing, a label is not among the classes, a path appears twice, a split has another
+            name, or a class has no image.
+    """
+
+    table: pd.DataFrame
+    info: DatasetInfo
+
+    def __post_init__(self) -> None:
+        missing = [name for name in REQUIRED_COLUMNS if name not in self.table.columns]
+        if missing:
+            raise DataError(f"The manifest of {self.info.name} lacks the column(s) {', '.join(missing)}.")
+        if self.table.empty:
+            raise DataError(f"The manifest of {self.info.name} lists no image.")
+        table = self.table.reset_index(drop=True)
+        for name in REQUIRED_COLUMNS:
+            table[name] = table[name].astype(str)
+        object.__setattr__(self, "table", table)
+        self._check_classes()
+        duplicate = table["path"][table["path"].duplicated()]
+        if not duplicate.empty:
+            raise DataError(
+                f"{len(duplicate)} path(s) are listed more than once, first {duplicate.iloc[0]}. Each image belongs "
+                "in the manifest once; for several labels an image use a multilabel column."
+            )
+        strange = sorted(set(table["split"]) - {*SPLITS, ""})
+        if strange:
+            raise DataError(f"Unknown split(s) {', '.join(strange)}; expected train, val, test or an empty cell.")
+
+    def _check_classes(self) -> None:
+        classes, task = self.info.classes, self.info.task
+        if len(set(classes)) != len(classes):
+            raise DataError(f"The classes {', '.join(classes)} are not distinct.")
+        if task == "binary" and len(classes) != 2:
+            raise DataError(f"A binary task has two classes, got {len(classes)}: {', '.join(classes)}.")
+        if task == "multiclass" and len(classes) < 2:
+            raise DataError(
+                f"Only one class was found ({classes[0]}); a classifier needs at least two. "
+                "Give a folder with one sub-folder for each class."
+            )
+        counts = self.class_counts().sum(axis=0)
+        if task == "multilabel":
+            found = {name for cell in self.table["label"].unique() for name in split_labels(cell)}
+        else:
+            found = set(self.table["label"].unique())
+        unknown = sorted(found - set(classes))
+        if unknown:
+            raise DataError(f"Label(s) {', '.join(map(repr, unknown))} are not among the classes {', '.join(classes)}.")
+        empty = [name for name, count in counts.items() if count == 0]
+        if empty:
+            raise DataError(f"No image of class {', '.join(map(str, empty))} was found in {self.info.root}.")
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def locations(self) -> list[str]:
+        """Where each image is read from: the path, made absolute."""
+        root = Path(self.info.root)
+        return [str(root / path) for path in self.table["path"]]
+
+    def targets(self) -> npt.NDArray[np.int64]:
+        """Labels as numbers: class indices, shape (images,); for multilabel 0 or 1, shape (images, classes)."""
+        index = {name: number for number, name in enumerate(self.info.classes)}
+        if self.info.task != "multilabel":
+            return np.asarray(self.table["label"].map(index), dtype=np.int64)
+        targets = np.zeros((len(self), len(index)), dtype=np.int64)
+        for row, cell in enumerate(self.table["label"]):
+            targets[row, [index[name] for name in split_labels(cell)]] = 1
+        return targets
+
+    def class_counts(self) -> pd.DataFrame:
+        """Images per split (rows) and class (columns); an image with several labels counts in each."""
+        labels = self.table[["split", "label"]]
+        if self.info.task == "multilabel":
+            labels = labels.assign(label=labels["label"].str.split("|")).explode("label")
+        counts = pd.crosstab(labels["split"], labels["label"])
+        return counts.reindex(columns=list(self.info.classes), fill_value=0)
+
+    def only(self, mask: npt.NDArray[np.bool_] | pd.Series) -> Manifest:
+        """The manifest of the rows for which the mask is true; classes stay as they are, even when one is now empty."""
+        if not np.asarray(mask).any():
+            raise DataError(f"No image of {self.info.name} is left after the selection.")
+        part = object.__new__(Manifest)
+        object.__setattr__(part, "table", self.table[np.asarray(mask)].reset_index(drop=True))
+        object.__setattr__(part, "info", self.info)
+        return part
+
+    def with_split(self, split: Sequence[str] | pd.Series) -> Manifest:
+        """The same images, assigned to these splits."""
+        return Manifest(self.table.assign(split=np.asarray(split, dtype=object)), self.info)
+
+    def with_notes(self, *notes: str) -> Manifest:
+        """The same manifest with more to say of it."""
+        return replace(self, info=self.info.model_copy(update={"notes": (*self.info.notes, *notes)}))
+
+    def write(self, folder: Path) -> None:
+        """Write ``manifest.csv`` and ``dataset.yaml`` into the folder."""
+        with replacing(Path(folder) / "manifest.csv") as temporary:
+            self.table.to_csv(temporary, index=False)
+        text = yaml.safe_dump(self.info.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        write_text(Path(folder) / "dataset.yaml", text)
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            DataError: one of the two files is missing or cannot be read.
+        """
+        folder = Path(folder)
+        try:
+            info = DatasetInfo.model_validate(yaml.safe_load((folder / "dataset.yaml").read_text(encoding="utf-8")))
+            table = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise DataError(f"{folder} holds no readable manifest.csv and dataset.yaml: {error}") from error
+        return cls(table, info)
+
+
+def split_labels(cell: str) -> list[str]:
+    """The names in a multilabel cell.
+
+    >>> split_labels("effusion|mass"), split_labels("")
+    (['effusion', 'mass'], [])
+    """
+    return [name for name in cell.split("|") if name]
+
+
+def order_classes(names: Sequence[str], positive: str | None = None) -> tuple[str, ...]:
+    """A fixed order of classes: the one that means "nothing found" first, the others alphabetically.
+
+    Args:
+        names: the distinct class names.
+        positive: for two classes, the name that shall be the positive one.
+
+    Raises:
+        DataError: ``positive`` is not one of two classes.
+
+    >>> order_classes(["PNEUMONIA", "NORMAL"]), order_classes(["normal", "abnormal"])
+    (('NORMAL', 'PNEUMONIA'), ('normal', 'abnormal'))
+    """
+    ordered = sorted(names, key=lambda name: (name.casefold() not in NEGATIVE_NAMES, name.casefold(), name))
+    if positive is None:
+        return tuple(ordered)
+    match = [name for name in ordered if name.casefold() == positive.casefold()]
+    if len(ordered) != 2 or not match:
+        raise DataError(f"The positive class {positive!r} must be one of two classes; found {', '.join(ordered)}.")
+    return tuple(sorted(ordered, key=lambda name: name == match[0]))
+
+
+def task_of(classes: Sequence[str]) -> Task:
+    """Binary for two classes, else multiclass."""
+    return "binary" if len(classes) == 2 else "multiclass"

@@ -1,0 +1,243 @@
+"""A CSV file that lists images with their labels, and, where it knows them, patients and splits."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from radlens.config import CsvColumns, DataSettings
+from radlens.dataset.manifest import REQUIRED_COLUMNS, DatasetInfo, Manifest, order_classes, split_labels, task_of
+from radlens.dataset.sources.names import SPLIT_SYNONYMS, one_spelling, split_of
+from radlens.dataset.sources.patients import assign_patients
+from radlens.decision import Task
+from radlens.errors import DataError, UsageError, did_you_mean
+
+log = logging.getLogger("radlens")
+
+_ZERO_ONE = {"0": False, "0.0": False, "1": True, "1.0": True}
+_SHOWN = 5
+
+
+def read_csv_table(file: Path, settings: DataSettings) -> Manifest:
+    """Read a CSV file by the columns that ``settings.csv`` names.
+
+    Several label columns hold 0 or 1, one column a class, and make the task multilabel; so does one label column with
+    a cell such as ``effusion|mass``. Paths are relative to ``image_root``, else to the file's folder; backslashes count
+    as slashes. The separator may be a comma, a semicolon or a tab. Further columns are carried along; one whose name
+    the manifest needs for something else gets the prefix ``source_``.
+
+    Raises:
+        UsageError: a named column or the image root does not exist.
+        DataError: the file is no table, or a row lacks its label, patient or image; rows are counted as a spreadsheet
+            shows them, the header being row 1.
+    """
+    file = Path(file).resolve()
+    columns = settings.csv
+    raw = _read(file)
+    _check_columns(raw, columns, file)
+    root = columns.image_root.expanduser().resolve() if columns.image_root else file.parent
+    if not root.is_dir():
+        raise UsageError(f"data.csv.image_root: the folder {root} does not exist.")
+
+    paths = _paths(raw[columns.path], file)
+    labels, classes, task = _labels(raw, settings, file)
+    _check_exist(paths, root, file)
+    notes: tuple[str, ...] = ()
+    if columns.patient:
+        patients = _filled(raw[columns.patient], "patient", file)
+    else:
+        patients, notes = assign_patients(paths, settings.patient_from)
+        _mention_unused(raw, "patient", columns)
+    split = _splits(raw[columns.split], file) if columns.split else pd.Series("", index=raw.index)
+    if not columns.split:
+        _mention_unused(raw, "split", columns)
+
+    used = {columns.path, *columns.label, columns.patient, columns.split}
+    extra = raw[[name for name in raw.columns if name not in used]]
+    extra = extra.rename(columns={name: f"source_{name}" for name in REQUIRED_COLUMNS})
+    known = pd.DataFrame({"path": paths, "label": labels, "patient": patients, "split": split})
+    info = DatasetInfo(name=file.stem, task=task, classes=classes, root=str(root), source=str(file), notes=notes)
+    return Manifest(pd.concat([known, extra], axis=1), info)
+
+
+def _read(file: Path) -> pd.DataFrame:
+    """The cells as text without outer spaces, empty rows left out; the index is the row number in the file."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            separator = max(",;\t", key=lines.readline().count)
+            lines.seek(0)
+            header = [name.strip() for name in next(csv.reader(lines, delimiter=separator), [])]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            raw = pd.read_csv(
+                file,
+                sep=separator,
+                dtype=str,
+                na_filter=False,
+                index_col=False,
+                skip_blank_lines=False,
+                encoding="utf-8-sig",
+            )
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is no UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8.") from error
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{file} is empty; expected a header row with column names, then one row an image.") from None
+    except (OSError, ValueError, csv.Error, pd.errors.ParserWarning) as error:
+        raise DataError(f"{file} cannot be read as CSV: {error}".strip()) from error
+    doubled = sorted({name for name in header if name and header.count(name) > 1})
+    if doubled:
+        raise DataError(f"{file} has several columns named {', '.join(doubled)}. Rename all but one.")
+    raw.columns = pd.Index([str(name).strip() for name in raw.columns])
+    raw.index = pd.RangeIndex(2, len(raw) + 2)
+    raw = raw.apply(lambda column: column.str.strip())
+    filled: pd.DataFrame = raw[(raw != "").any(axis=1)]
+    if filled.empty:
+        raise DataError(f"{file} has a header and no rows.")
+    return filled
+
+
+def _check_columns(raw: pd.DataFrame, columns: CsvColumns, file: Path) -> None:
+    wanted = {"path": (columns.path,), "label": columns.label, "patient": (columns.patient,), "split": (columns.split,)}
+    missing = [
+        f"data.csv.{setting}: {file} has no column {name!r}. {did_you_mean(name, raw.columns)}"
+        for setting, names in wanted.items()
+        for name in names
+        if name is not None and name not in raw.columns
+    ]
+    if missing:
+        raise UsageError("\n".join(missing))
+
+
+def _mention_unused(raw: pd.DataFrame, name: str, columns: CsvColumns) -> None:
+    if name in raw.columns and name not in {columns.path, *columns.label, columns.patient, columns.split}:
+        log.warning("The CSV's column %r is not used. To use it: --set data.csv.%s=%s", name, name, name)
+
+
+def _rows(found: pd.Series | npt.NDArray[np.bool_], index: pd.Index) -> str:
+    """The first row numbers at which something was found: ``rows 3, 7, …``."""
+    numbers = index[np.asarray(found)]
+    shown = ", ".join(map(str, numbers[:_SHOWN]))
+    return f"row{'s' if len(numbers) > 1 else ''} {shown}{', …' if len(numbers) > _SHOWN else ''}"
+
+
+def _filled(cells: pd.Series, what: str, file: Path) -> pd.Series:
+    empty = cells == ""
+    if empty.any():
+        raise DataError(
+            f"{file}: {int(empty.sum())} row(s) have no {what} in the column {cells.name!r}: "
+            f"{_rows(empty, cells.index)}. Fill them in, or remove the rows."
+        )
+    return cells
+
+
+def _paths(cells: pd.Series, file: Path) -> pd.Series:
+    paths = _filled(cells, "image path", file).str.replace("\\", "/", regex=False)
+    untidy = paths.str.contains(r"(?:^|/)\.{0,2}/", regex=True)
+    if untidy.any():
+        tidied = paths[untidy].map(os.path.normpath)
+        paths = paths.mask(untidy, tidied.str.replace(os.sep, "/", regex=False))
+    repeated = paths.duplicated(keep=False)
+    if repeated.any():
+        first = paths[repeated].iloc[0]
+        raise DataError(
+            f"{file}: {paths[repeated].nunique()} image(s) are listed more than once, first {first!r} in "
+            f"{_rows(paths == first, paths.index)}. List each image once; several labels of one image go into one "
+            "cell joined by |, or into several label columns."
+        )
+    return paths
+
+
+def _labels(raw: pd.DataFrame, settings: DataSettings, file: Path) -> tuple[pd.Series, tuple[str, ...], Task]:
+    names = settings.csv.label
+    if len(names) > 1:
+        labels, classes = _from_columns(raw[list(names)], file)
+    elif raw[names[0]].str.contains("|", regex=False).any():
+        labels, classes = _from_joined(raw[names[0]])
+    else:
+        labels = one_spelling(_filled(raw[names[0]], "label", file))
+        classes = order_classes(list(labels.unique()), settings.positive_class)
+        if len(classes) < 2:
+            raise DataError(
+                f"{file}: the column {names[0]!r} names one class only, {classes[0]!r}; a classifier needs two or more."
+            )
+        return labels, classes, task_of(classes)
+    if settings.positive_class is not None:
+        raise UsageError("data.positive_class is for two-class tasks; here an image may have several labels.")
+    return labels, classes, "multilabel"
+
+
+def _from_columns(marks: pd.DataFrame, file: Path) -> tuple[pd.Series, tuple[str, ...]]:
+    """Labels joined by ``|`` from columns of 0 and 1; the classes keep the order in which the columns were named."""
+    labels = pd.Series("", index=marks.index)
+    for name, cells in marks.items():
+        present = cells.map(_ZERO_ONE)
+        strange = present.isna()
+        if strange.any():
+            value = cells[strange].iloc[0]
+            received = repr(value) if value else "an empty cell"
+            raise DataError(
+                f"{file}: the label column {name!r} holds {received} in {_rows(strange, marks.index)} "
+                f"({int(strange.sum())} in all); expected 0 or 1. Decide what such cells mean and write 0 or 1."
+            )
+        labels = labels.mask(present.astype(bool), labels + f"|{name}")
+    return labels.str.removeprefix("|"), tuple(str(name) for name in marks.columns)
+
+
+def _from_joined(cells: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
+    """Labels from cells such as ``effusion|mass``, each cell in class order, each class in one spelling."""
+    parts = {cell: [part.strip() for part in split_labels(cell) if part.strip()] for cell in cells.unique()}
+    names = pd.Series([part for cell in cells for part in parts[cell]], dtype=object)
+    spelling = dict(zip(names, one_spelling(names), strict=True))
+    classes = order_classes(sorted(set(spelling.values())))
+    rank = {name: number for number, name in enumerate(classes)}
+    joined = {
+        cell: "|".join(sorted({spelling[name] for name in found}, key=rank.__getitem__))
+        for cell, found in parts.items()
+    }
+    return cells.map(joined), classes
+
+
+def _splits(cells: pd.Series, file: Path) -> pd.Series:
+    known: dict[str, str | None] = {cell: split_of(cell) if cell else "" for cell in cells.unique()}
+    strange = [cell for cell, split in known.items() if split is None]
+    if strange:
+        raise DataError(
+            f"{file}: the split column {cells.name!r} holds {strange[0]!r} in "
+            f"{_rows(cells == strange[0], cells.index)}. {did_you_mean(strange[0], SPLIT_SYNONYMS)}"
+        )
+    return cells.map(known)
+
+
+def _check_exist(paths: pd.Series, root: Path, file: Path) -> None:
+    """See that the files exist, by listing each folder once instead of asking for each file."""
+    inside = paths.str.contains(".npz::", regex=False)
+    files = paths.mask(inside, paths.str.partition("::")[0]) if inside.any() else paths
+    parts = files.str.rpartition("/")
+    found = np.zeros(len(files), dtype=bool)
+    for folder, rows in parts.groupby(parts[0] + parts[1], sort=False).indices.items():
+        names = _names_in(root / str(folder))
+        found[rows] = parts[2].iloc[rows].isin(names)
+    # What a listing does not show may exist all the same where names are told apart without regard to case.
+    missing = files[~found]
+    missing = missing[[not (root / path).is_file() for path in missing]]
+    if len(missing):
+        shown = "\n".join(f"  - row {row}: {path}" for row, path in missing.head(_SHOWN).items())
+        raise DataError(
+            f"{file}: {len(missing)} of {len(paths)} image(s) do not exist in {root}:\n{shown}\n"
+            "Mend the paths, or name the folder they start from: --set data.csv.image_root=FOLDER"
+        )
+
+
+def _names_in(folder: Path) -> set[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries}
+    except OSError:
+        return set()

@@ -1,0 +1,217 @@
+"""CSV files that list images."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from radlens.config import CsvColumns, DataSettings
+from radlens.dataset.manifest import Manifest
+from radlens.dataset.sources.csv_table import read_csv_table
+from radlens.errors import DataError, UsageError
+
+
+def read(
+    tmp_path: Path, text: str, *, encoding: str = "utf-8", positive: str | None = None, **columns: object
+) -> Manifest:
+    (tmp_path / "images").mkdir(exist_ok=True)
+    for name in "abcd":
+        (tmp_path / "images" / f"{name}.png").touch()
+    file = tmp_path / "labels.csv"
+    file.write_bytes(text.encode(encoding))
+    settings = DataSettings(
+        csv=CsvColumns.model_validate(columns), patient_from="none", positive_class=positive, source=str(file)
+    )
+    return read_csv_table(file, settings)
+
+
+def test_columns_are_mapped_and_others_carried_along(tmp_path: Path) -> None:
+    manifest = read(
+        tmp_path,
+        "file,finding,pid,part,age,label\nimages/a.png,normal,p1,TRAIN,60,x\nimages/b.png,pneumonia,p1,valid,61,y\n"
+        "images/c.png,pneumonia,p2,,62,z\n",
+        path="file",
+        label=("finding",),
+        patient="pid",
+        split="part",
+    )
+    table = manifest.table
+    assert list(table["path"]) == ["images/a.png", "images/b.png", "images/c.png"]
+    assert list(table["label"]) == ["normal", "pneumonia", "pneumonia"]
+    assert list(table["patient"]) == ["p1", "p1", "p2"]
+    assert list(table["split"]) == ["train", "val", ""]
+    assert list(table["age"]) == ["60", "61", "62"]
+    assert list(table["source_label"]) == ["x", "y", "z"]
+    assert (manifest.info.task, manifest.info.classes) == ("binary", ("normal", "pneumonia"))
+    assert all(Path(location).is_file() for location in manifest.locations)
+
+
+def test_image_root_and_absolute_paths(tmp_path: Path) -> None:
+    text = f"path,label\na.png,cat\n{tmp_path / 'images' / 'b.png'},dog\n"
+    manifest = read(tmp_path, text, image_root=tmp_path / "images")
+    assert manifest.locations == [str(tmp_path / "images" / "a.png"), str(tmp_path / "images" / "b.png")]
+
+
+def test_windows_paths_and_untidy_paths(tmp_path: Path) -> None:
+    manifest = read(tmp_path, "path,label\nimages\\a.png,cat\n./images//b.png,dog\nimages/../images/c.png,dog\n")
+    assert list(manifest.table["path"]) == ["images/a.png", "images/b.png", "images/c.png"]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_separators_and_byte_order_mark(tmp_path: Path, separator: str, encoding: str) -> None:
+    text = "path,label\r\nimages/a.png,cat\r\n\r\nimages/b.png,dog\r\n".replace(",", separator)
+    assert list(read(tmp_path, text, encoding=encoding).table["label"]) == ["cat", "dog"]
+
+
+def test_spaces_around_names_and_cells_do_not_matter(tmp_path: Path) -> None:
+    manifest = read(
+        tmp_path, "path , label\nimages/a.png, cat \nimages/b.png,Dog\nimages/c.png,dog\nimages/d.png,dog\n"
+    )
+    assert list(manifest.table["label"]) == ["cat", "dog", "dog", "dog"]
+
+
+def test_positive_class(tmp_path: Path) -> None:
+    text = "path,label\nimages/a.png,cat\nimages/b.png,dog\n"
+    assert read(tmp_path, text, positive="cat").info.classes == ("dog", "cat")
+
+
+def test_several_columns_of_marks_make_the_task_multilabel(tmp_path: Path) -> None:
+    manifest = read(
+        tmp_path,
+        "path,mass,effusion\nimages/a.png,0,0\nimages/b.png,1,0\nimages/c.png,1.0,1\nimages/d.png,0.0,1\n",
+        label=("mass", "effusion"),
+    )
+    assert (manifest.info.task, manifest.info.classes) == ("multilabel", ("mass", "effusion"))
+    assert list(manifest.table["label"]) == ["", "mass", "mass|effusion", "effusion"]
+    assert manifest.targets().tolist() == [[0, 0], [1, 0], [1, 1], [0, 1]]
+
+
+def test_joined_cells_make_the_task_multilabel(tmp_path: Path) -> None:
+    manifest = read(
+        tmp_path,
+        "path,label\nimages/a.png,Mass | effusion\nimages/b.png,mass\nimages/c.png,\nimages/d.png,mass|mass|\n",
+    )
+    assert (manifest.info.task, manifest.info.classes) == ("multilabel", ("effusion", "mass"))
+    assert list(manifest.table["label"]) == ["effusion|mass", "mass", "", "mass"]
+
+
+@pytest.mark.parametrize(("value", "shown"), [("-1", "'-1'"), ("", "an empty cell"), ("yes", "'yes'")])
+def test_a_mark_other_than_zero_and_one_is_refused_with_its_row(tmp_path: Path, value: str, shown: str) -> None:
+    text = f"path,mass,effusion\nimages/a.png,1,1\n\nimages/b.png,0,{value}\nimages/c.png,0,{value}\n"
+    with pytest.raises(DataError, match=rf"'effusion' holds {shown} in rows 4, 5 \(2 in all\)"):
+        read(tmp_path, text, label=("mass", "effusion"))
+
+
+def test_positive_class_of_a_multilabel_task_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="two-class"):
+        read(tmp_path, "path,label\nimages/a.png,mass|effusion\nimages/b.png,mass\n", positive="mass")
+
+
+def test_an_index_column_without_a_name_is_carried_along(tmp_path: Path) -> None:
+    manifest = read(tmp_path, ",path,label\n0,images/a.png,cat\n1,images/b.png,dog\n")
+    assert list(manifest.table["label"]) == ["cat", "dog"]
+
+
+def test_missing_columns_are_all_listed_with_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as raised:
+        read(tmp_path, "Path,Label,pid\nimages/a.png,cat,1\n", patient="patient")
+    message = str(raised.value)
+    assert "no column 'path'. Did you mean 'Path'? Known: Label, Path, pid." in message
+    assert "no column 'label'. Did you mean 'Label'?" in message
+    assert "data.csv.patient" in message
+
+
+def test_empty_label_is_refused_with_its_row(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"1 row\(s\) have no label in the column 'label': row 3\."):
+        read(tmp_path, "path,label\nimages/a.png,cat\nimages/b.png,\nimages/c.png,dog\n")
+
+
+def test_empty_patient_is_refused_with_its_row(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no patient in the column 'pid': row 2\."):
+        read(tmp_path, "path,label,pid\nimages/a.png,cat,\nimages/b.png,dog,p\n", patient="pid")
+
+
+def test_short_row_lacks_its_label(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="row 3"):
+        read(tmp_path, "path,label\nimages/a.png,cat\nimages/b.png\nimages/c.png,dog\n")
+
+
+def test_missing_images_are_counted_and_the_first_shown(tmp_path: Path) -> None:
+    rows = "".join(f"images/x{number}.png,dog\n" for number in range(7))
+    with pytest.raises(DataError) as raised:
+        read(tmp_path, f"path,label\nimages/a.png,cat\n{rows}")
+    message = str(raised.value)
+    assert "7 of 8 image(s) do not exist" in message
+    assert "row 3: images/x0.png" in message
+    assert message.count("- row") == 5
+    assert "data.csv.image_root" in message
+
+
+def test_missing_folder_of_images(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"1 of 2 image\(s\) do not exist"):
+        read(tmp_path, "path,label\nnowhere/a.png,cat\nimages/b.png,dog\n")
+
+
+def test_missing_image_root(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nowhere does not exist"):
+        read(tmp_path, "path,label\na.png,cat\n", image_root=tmp_path / "nowhere")
+
+
+def test_an_image_listed_twice_is_refused_with_its_rows(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"1 image\(s\) are listed more than once, first 'images/a\.png' in rows 2, 4"):
+        read(tmp_path, "path,label\nimages/a.png,cat\nimages/b.png,dog\n./images/a.png,dog\n")
+
+
+def test_unknown_split_is_refused_with_its_row(tmp_path: Path) -> None:
+    text = "path,label,split\nimages/a.png,cat,train\nimages/b.png,dog,trian\n"
+    with pytest.raises(DataError, match=r"'trian' in row 3\. Did you mean 'train'"):
+        read(tmp_path, text, split="split")
+
+
+def test_single_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="one class only, 'Cat'"):
+        read(tmp_path, "path,label\nimages/a.png,cat\nimages/b.png,Cat\n")
+
+
+def test_a_class_that_no_image_has_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No image of class effusion"):
+        read(tmp_path, "path,mass,effusion\nimages/a.png,1,0\nimages/b.png,0,0\n", label=("mass", "effusion"))
+
+
+def test_patient_and_split_columns_that_are_not_used_are_mentioned(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    manifest = read(tmp_path, "path,label,patient,split\nimages/a.png,cat,1,train\nimages/b.png,dog,2,test\n")
+    assert "--set data.csv.patient=patient" in caplog.text
+    assert "--set data.csv.split=split" in caplog.text
+    assert list(manifest.table["source_patient"]) == ["1", "2"]
+    assert list(manifest.table["patient"]) == ["images/a.png", "images/b.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("path,label\n", "a header and no rows"),
+        ("path,label\n,\n", "a header and no rows"),
+        ("path,label\nimages/a.png,cat\nimages/b.png,dog,3\n", "line 3"),
+        ("path,label\nimages/a.png,cat,1\nimages/b.png,dog,3\n", "loss of data"),
+        ('path,label\nimages/a.png,"cat\n', "EOF inside string"),
+        ("path,label,label\nimages/a.png,cat,cat\n", "several columns named label"),
+        ("path,label, label \nimages/a.png,cat,cat\n", "several columns named label"),
+    ],
+)
+def test_what_is_no_table_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, text)
+
+
+def test_other_encodings_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="UTF-8"):
+        read(tmp_path, "path,label\nimages/a.png,Lungenentzündung\n", encoding="latin-1")
+    with pytest.raises(DataError):
+        read(tmp_path, "path,label\nimages/a.png,cat\n", encoding="utf-16")
