@@ -39,16 +39,21 @@ Overwrite = Annotated[bool, typer.Option(help="Replace the results of an earlier
 Resume = Annotated[bool, typer.Option(help="Go on with the stopped run in --out.")]
 
 
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and stop.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and results only.")] = False,
-) -> None:
-    if version:
+def _show_version(wanted: bool) -> None:
+    if wanted:
         from radlens.version import __version__
 
         typer.echo(f"radlens {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", help="Show the version and stop.", callback=_show_version, is_eager=True)
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and results only.")] = False,
+) -> None:
     _show_log(logging.WARNING if quiet else logging.INFO)
 
 
@@ -146,10 +151,11 @@ def audit(
     from radlens.workflow import audit as audit_source
 
     found = audit_source(source, out, config=config, settings=settings or (), overwrite=overwrite)
+    typer.echo(f"{found.images} images of {found.patients} patients, {found.unreadable} unreadable")
     for finding in found.findings:
-        typer.echo(f"{finding.severity:>5}  {finding.message}")
+        typer.echo(f"{finding.severity}: {finding.message}")
     if not found.findings:
-        typer.echo("Nothing found.")
+        typer.echo("No problem found.")
     if found.blocks:
         raise typer.Exit(1)
 
@@ -173,7 +179,7 @@ def evaluate(
 def main() -> None:
     """Run the command line; a user's mistake gives one message and the exit code of DESIGN, never a traceback."""
     try:
-        app()
+        app(prog_name="radlens")
     except RadlensError as error:
         typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
         sys.exit(error.exit_code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -313,10 +312,7 @@ def _parse_assignment(text: str) -> dict[str, Any]:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise UsageError(f"--set {text!r}: the value is no YAML ({error})") from error
-    # YAML 1.1 reads 1e-3 as a text; a number is what was meant.
-    if isinstance(parsed, str):
-        with contextlib.suppress(ValueError):
-            parsed = float(parsed)
+    # YAML 1.1 reads 1e-3 as a text; the field it is for makes a number of it, where it takes one.
     for part in reversed(key.strip().split(".")):
         parsed = {part: parsed}
     return dict(parsed)

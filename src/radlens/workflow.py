@@ -11,7 +11,7 @@ from radlens.config import RunSettings, resolve
 from radlens.dataset.audit import Audit
 from radlens.dataset.audit import audit as audit_manifest
 from radlens.dataset.manifest import Manifest
-from radlens.dataset.sources import read_source
+from radlens.dataset.sources import NAMED_SOURCES, read_source
 from radlens.dataset.split import assign_splits
 from radlens.delivery.model_folder import ModelConfig, read_model_folder
 from radlens.errors import DataError, UsageError
@@ -232,7 +232,7 @@ def _resolve(
     settings: tuple[str, ...] | list[str],
 ) -> RunSettings:
     given = None if source is None else str(source)
-    if given is not None and Path(given).expanduser().exists():
+    if given is not None and given.casefold() not in NAMED_SOURCES and Path(given).expanduser().exists():
         # The settings are written down and used again from other folders.
         given = str(Path(given).expanduser().resolve())
     return resolve(

@@ -1,0 +1,75 @@
+"""What the benchmarks share: the machine in words, an environment for TensorFlow, and tables."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from radlens.environment import cpu_name, git_commit
+
+HERE = Path(__file__).parent
+DATA = Path(os.environ.get("RADLENS_TEST_DATA", HERE.parents[1] / "shared" / "data"))
+KERMANY = DATA / "kermany224" / "train"
+
+
+def describe_machine() -> str:
+    """One line to print above every table."""
+    commit = (git_commit() or "no checkout")[:12]
+    return (
+        f"{cpu_name()}, {os.cpu_count()} cores, {platform.system()}; Python {platform.python_version()}, "
+        f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}; radlens at {commit}"
+    )
+
+
+def matrix_peak(side: int = 4096, repeats: int = 5) -> float:
+    """Best fp32 matrix-product rate of this machine, in GFLOP/s."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    left, right = torch.randn(side, side), torch.randn(side, side)
+    best = float("inf")
+    for _ in range(repeats):
+        started = time.perf_counter()
+        left @ right
+        best = min(best, time.perf_counter() - started)
+    return 2 * side**3 / best / 1e9
+
+
+def keras_python() -> str:
+    """The Python of an environment with TensorFlow: ``$KERAS_PYTHON``, else one made beside this file on first use."""
+    given = os.environ.get("KERAS_PYTHON")
+    if given:
+        return given
+    folder = HERE / ".keras-venv"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        print("Making an environment for TensorFlow (once) ...", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        packages = ["tensorflow", "scipy", "pillow"]
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
+    return str(python)
+
+
+def run_keras(*arguments: str) -> str:
+    """Run ``keras_reference.py``; the last line it prints."""
+    command = [keras_python(), str(HERE / "keras_reference.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"The Keras reference failed:\n{done.stderr[-3000:]}")
+    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
+
+
+def spread(values: list[float], digits: int = 1) -> str:
+    """Median with the smallest and the largest."""
+    return f"{statistics.median(values):.{digits}f} [{min(values):.{digits}f}, {max(values):.{digits}f}]"
+
+
+def print_table(header: list[str], rows: list[list[str]]) -> None:
+    """A Markdown table."""
+    for cells in (header, ["---"] * len(header), *rows):
+        print("| " + " | ".join(cells) + " |")

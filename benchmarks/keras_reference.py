@@ -1,0 +1,83 @@
+"""The notebook's own pipeline in Keras, for comparison; runs with TensorFlow in an environment of its own.
+
+``python keras_reference.py epoch FOLDER EPOCHS`` trains on FOLDER/{class folders} with ImageDataGenerator and prints
+the seconds of each epoch as JSON. ``python keras_reference.py outputs IN.npz OUT.npz`` loads weights and images and
+writes the model's outputs.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+
+SIDE = 150
+
+
+def build() -> keras.Model:
+    """The notebook's sequential model: 1,995,649 parameters."""
+    layers = [keras.Input((SIDE, SIDE, 1))]
+    for filters in (32, 64, 128, 256):
+        layers += [
+            keras.layers.Conv2D(filters, 3, activation="relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.MaxPooling2D(2),
+        ]
+    layers += [
+        keras.layers.Flatten(),
+        keras.layers.Dense(128, activation="relu"),
+        keras.layers.Dense(1, activation="sigmoid"),
+    ]
+    return keras.Sequential(layers)
+
+
+class Clock(keras.callbacks.Callback):
+    """Seconds of each epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        self.seconds.append(time.perf_counter() - self.started)
+
+
+def train(folder: str, epochs: int) -> None:
+    """Rescale, rotation 20, zoom 0.2, horizontal flip; batches of 32; Adam at 1e-6, as in the notebook."""
+    from keras.src.legacy.preprocessing.image import ImageDataGenerator
+
+    generator = ImageDataGenerator(rescale=1 / 255, rotation_range=20, zoom_range=0.2, horizontal_flip=True)
+    batches = generator.flow_from_directory(
+        folder, target_size=(SIDE, SIDE), color_mode="grayscale", class_mode="binary", batch_size=32, seed=0
+    )
+    model = build()
+    model.compile(keras.optimizers.Adam(1e-6), "binary_crossentropy", metrics=["accuracy"])
+    clock = Clock()
+    model.fit(batches, epochs=epochs, callbacks=[clock], verbose=0)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"images": batches.samples, "seconds": clock.seconds, "peak_mib": peak}))
+
+
+def outputs(source: str, target: str) -> None:
+    """Set each layer's weights from the archive and answer its images."""
+    archive = np.load(source)
+    model = build()
+    slots = [layer for layer in model.layers if layer.weights]
+    for number, layer in enumerate(slots):
+        layer.set_weights([archive[f"layer{number}_{part}"] for part in range(len(layer.weights))])
+    np.savez(target, outputs=model.predict(archive["images"], verbose=0), parameters=model.count_params())
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "epoch":
+        train(sys.argv[2], int(sys.argv[3]))
+    else:
+        outputs(sys.argv[2], sys.argv[3])

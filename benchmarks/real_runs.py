@@ -1,0 +1,84 @@
+"""``radlens run`` on the real training images: the baseline preset, and the fast preset over three seeds.
+
+Time an epoch, validation and internal test metrics (grouped by patient; the official test images are not opened).
+Every run is the command a user would type, in a process of its own; finished runs in ``--out`` are not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+from common import KERMANY, describe_machine, print_table, spread
+
+METRICS = ("auroc", "accuracy", "sensitivity", "specificity")
+
+
+def run_once(preset: str, seed: int, out: Path, extra: list[str]) -> dict[str, object]:
+    """One run; its metrics, epoch times and the peak memory of the process."""
+    folder = out / f"{preset}-{seed}"
+    if not (folder / "peak_mib").is_file():
+        command = [str(Path(sys.executable).parent / "radlens"), "run", str(KERMANY), "--out", str(folder)]
+        command += ["--preset", preset, "--seed", str(seed), "--overwrite", *extra]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+        # The largest child so far: right for a run that outgrows those before it, an upper bound for the others.
+        peak = max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+        (folder / "peak_mib").write_text(f"{peak / 1024:.0f}")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    history = pd.read_csv(folder / "history.csv")
+    return {
+        "metrics": metrics,
+        "seconds": history["seconds"].tolist(),
+        "train": int((pd.read_csv(folder / "manifest.csv")["split"] == "train").sum()),
+        "peak": float((folder / "peak_mib").read_text()),
+    }
+
+
+def figures(runs: list[dict], split: str) -> list[str]:  # type: ignore[type-arg]
+    """Each metric as median [smallest, largest] over the seeds, or with its interval for a single run."""
+    cells = []
+    for metric in METRICS:
+        values = [run["metrics"][split][metric] for run in runs]
+        if len(runs) == 1:
+            cells.append(f"{values[0]['value']:.3f} ({values[0]['low']:.3f}, {values[0]['high']:.3f})")
+        else:
+            cells.append(spread([value["value"] for value in values], 3))
+    return cells
+
+
+def main() -> None:
+    """Print one row for each preset and split."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmark"))
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of the fast preset")
+    parser.add_argument("--set", action="append", default=[], dest="settings", help="passed on to every run")
+    options = parser.parse_args()
+    extra = [part for setting in options.settings for part in ("--set", setting)]
+    print(describe_machine())
+    groups = {
+        "baseline (1 seed, 95 % intervals)": [run_once("baseline", 0, options.out, extra)],
+        f"fast ({options.seeds} seeds, median [min, max])": [
+            run_once("fast", seed, options.out, extra) for seed in range(options.seeds)
+        ],
+    }
+    rows = []
+    for name, runs in groups.items():
+        seconds = spread([second for run in runs for second in run["seconds"]])  # type: ignore[attr-defined]
+        total = spread([sum(run["seconds"]) for run in runs], 0)  # type: ignore[call-overload]
+        for split in ("val", "test"):
+            count = str(runs[0]["metrics"][split]["n"])  # type: ignore[index]
+            rows.append([name, split, count, *figures(runs, split), seconds, total, f"{max(r['peak'] for r in runs):.0f}"])  # type: ignore[type-var]
+    header = ["preset", "split", "n", *METRICS, "s an epoch", "s of training", "peak MiB"]
+    print_table(header, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Training speed of the baseline CNN on the 5,216 images, side by side with the notebook's pipeline in Keras.
+
+Each round trains one epoch of both (batch 32, augmentation on), each in a process of its own, one after the other.
+The radlens process also times the same number of steps on one fixed batch, and the machine's matrix-product rate
+before and after. ``--keras-epochs 0`` leaves Keras out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import KERMANY, describe_machine, matrix_peak, print_table, run_keras, spread
+from torch.utils.flop_counter import FlopCounterMode
+
+from radlens.config import resolve
+from radlens.imaging.cache import PixelCache
+from radlens.learning.classifier import Classifier, class_weights
+from radlens.learning.data_module import LabelledPixels
+from radlens.learning.fit import fit
+
+
+def measure_radlens() -> dict[str, float]:
+    """One epoch through the whole pipeline and the same steps on one fixed batch; run in a process of its own."""
+    settings = resolve("baseline", assignments=("train.epochs=2",))
+    paths = [str(path) for path in sorted(KERMANY.glob("*/*"))]
+    started = time.perf_counter()
+    cache = PixelCache.build(paths, settings.preprocessing)
+    decoding = time.perf_counter() - started
+    targets = np.array(["PNEUMONIA" in path for path in paths], dtype=np.int64)
+    train = LabelledPixels(cache.pixels, cache.rows, targets)
+    few = LabelledPixels(cache.pixels, cache.rows[::200], targets[::200])
+    with tempfile.TemporaryDirectory() as folder:
+        fit(settings, "binary", ("NORMAL", "PNEUMONIA"), train, few, Path(folder))
+        seconds = [float(line.split(",")[-1]) for line in (Path(folder) / "history.csv").read_text().splitlines()[1:]]
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = matrix_peak()
+    fixed, flop = fixed_batch(settings, train)
+    return {
+        "images": len(train),
+        "decoding": decoding,
+        "epoch": min(seconds),
+        "fixed": fixed,
+        "gflop": flop / 1e9,
+        "peak": max(before, matrix_peak()),
+        "peak_mib": peak_mib,
+    }
+
+
+def fixed_batch(settings, train: LabelledPixels) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+    """Seconds for an epoch's steps on one batch held in memory, and floating-point operations of an image."""
+    classifier = Classifier(
+        settings.train, "binary", 2, settings.preprocessing.shape, class_weights(train.targets, "binary", 2)
+    )
+    size = settings.train.batch_size
+    images = torch.from_numpy(train.pixels[train.rows[:size]]).float().div_(255)
+    images = images.contiguous(memory_format=torch.channels_last)
+    target = torch.from_numpy(train.targets[:size])
+    optimizer = torch.optim.Adam(classifier.network.parameters(), 1e-6, fused=True)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        classifier.loss(classifier(images), target).backward()
+        optimizer.step()
+
+    with FlopCounterMode(display=False) as counter:
+        step()
+    for _ in range(3):
+        step()
+    started = time.perf_counter()
+    steps = -(-len(train) // size)
+    for _ in range(steps):
+        step()
+    return time.perf_counter() - started, counter.get_total_flops() / size
+
+
+def main() -> None:
+    """Print a table of medians with the smallest and largest of the rounds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--keras-epochs", type=int, default=1, help="epochs of Keras in each round; the first counts")
+    parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure_radlens()))
+        return
+    print(describe_machine())
+    ours, theirs = [], []
+    for number in range(options.rounds):
+        done = subprocess.run([sys.executable, __file__, "--measure"], capture_output=True, text=True, check=True)
+        ours.append(json.loads(done.stdout.strip().splitlines()[-1]))
+        if options.keras_epochs:
+            theirs.append(json.loads(run_keras("epoch", str(KERMANY), str(options.keras_epochs))))
+        print(f"round {number + 1} of {options.rounds} done", file=sys.stderr)
+    report(ours, theirs)
+
+
+def report(ours: list[dict[str, float]], theirs: list[dict[str, list[float]]]) -> None:
+    """The figures, each as median [smallest, largest] over the rounds."""
+    share = [100 * one["gflop"] * one["images"] / one["fixed"] / one["peak"] for one in ours]
+    rows = [
+        ["radlens, epoch with loading and augmentation (s)", spread([one["epoch"] for one in ours])],
+        ["radlens, images a second", spread([one["images"] / one["epoch"] for one in ours])],
+        ["the same steps on one fixed batch (s)", spread([one["fixed"] for one in ours])],
+        ["epoch / fixed batch", spread([one["epoch"] / one["fixed"] for one in ours], 3)],
+        ["GFLOP of a training image", f"{statistics.median(one['gflop'] for one in ours):.3f}"],
+        ["fp32 matrix-product rate (GFLOP/s)", spread([one["peak"] for one in ours], 0)],
+        ["training step, % of that rate", spread(share, 0)],
+        ["decoding the images once (s; 0 when cached)", spread([one["decoding"] for one in ours])],
+        ["radlens, peak memory (MiB)", spread([one["peak_mib"] for one in ours], 0)],
+    ]
+    if theirs:
+        epochs = [min(one["seconds"]) for one in theirs]
+        ratios = [keras / one["epoch"] for keras, one in zip(epochs, ours, strict=True)]
+        rows += [
+            ["Keras, epoch (s)", spread(epochs)],
+            ["Keras / radlens, round by round", spread(ratios, 2)],
+            ["Keras, peak memory (MiB)", spread([float(one["peak_mib"]) for one in theirs], 0)],  # type: ignore[arg-type]
+        ]
+    print_table(["baseline CNN, 5,216 images, batch 32", "median [min, max]"], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""The manifest refuses what is not whole, and reads back as it was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radlens.dataset.manifest import DatasetInfo, Manifest, order_classes, split_labels
+from radlens.errors import DataError
+
+
+def make(labels: list[str], task: str = "binary", classes: tuple[str, ...] = ("normal", "ill")) -> Manifest:
+    table = pd.DataFrame(
+        {
+            "path": [f"{number}.png" for number in range(len(labels))],
+            "label": labels,
+            "patient": [f"p{number}" for number in range(len(labels))],
+            "split": "",
+        }
+    )
+    info = DatasetInfo.model_validate({"name": "made", "task": task, "classes": classes, "root": "/images"})
+    return Manifest(table, info)
+
+
+def test_targets_follow_the_order_of_the_classes() -> None:
+    assert make(["ill", "normal", "ill"]).targets().tolist() == [1, 0, 1]
+    three = make(["c", "a", "b"], "multiclass", ("b", "a", "c"))
+    assert three.targets().tolist() == [2, 1, 0]
+
+
+@given(st.lists(st.sets(st.sampled_from(["mass", "effusion", "nodule"])), min_size=1, max_size=20))
+def test_multilabel_targets_hold_each_label_of_a_cell(sets: list[set[str]]) -> None:
+    classes = ("effusion", "mass", "nodule")
+    sets = [*sets, set(classes)]
+    manifest = make(["|".join(sorted(labels)) for labels in sets], "multilabel", classes)
+    expected = [[int(name in labels) for name in classes] for labels in sets]
+    assert manifest.targets().tolist() == expected
+    assert manifest.class_counts().sum().to_dict() == {
+        name: sum(row[column] for row in expected) for column, name in enumerate(classes)
+    }
+
+
+@pytest.mark.parametrize(
+    ("labels", "task", "classes", "message"),
+    [
+        (["normal", "sick"], "binary", ("normal", "ill"), "'sick' are not among the classes"),
+        (["normal", "normal"], "binary", ("normal", "ill"), "No image of class ill"),
+        (["a", "a"], "multiclass", ("a",), "Only one class"),
+        (["a", "b"], "binary", ("a", "b", "c"), "two classes, got 3"),
+        (["a", "b"], "binary", ("a", "a"), "not distinct"),
+        ([], "binary", ("a", "b"), "lists no image"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(
+    labels: list[str], task: str, classes: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        make(labels, task, classes)
+
+
+def test_missing_columns_repeated_paths_and_strange_splits_are_refused() -> None:
+    manifest = make(["normal", "ill"])
+    with pytest.raises(DataError, match="lacks the column.*patient"):
+        Manifest(manifest.table.drop(columns="patient"), manifest.info)
+    with pytest.raises(DataError, match=r"listed more than once, first 0\.png"):
+        Manifest(manifest.table.assign(path="0.png"), manifest.info)
+    with pytest.raises(DataError, match="Unknown split"):
+        manifest.with_split(["train", "dev"])
+
+
+def test_locations_start_from_the_root_unless_absolute() -> None:
+    manifest = make(["normal", "ill"])
+    moved = Manifest(manifest.table.assign(path=["a/b.png", "/elsewhere/c.png"]), manifest.info)
+    assert moved.locations == ["/images/a/b.png", "/elsewhere/c.png"]
+
+
+def test_what_is_written_reads_back(tmp_path: Path) -> None:
+    manifest = make(["normal", "ill", "ill"]).with_split(["train", "val", "test"]).with_notes("a note", "another: ü")
+    manifest = Manifest(manifest.table.assign(view=["PA", "", "AP"], patient=["007", "NA", "8"]), manifest.info)
+    manifest.write(tmp_path)
+    again = Manifest.read(tmp_path)
+    assert again.info == manifest.info
+    pd.testing.assert_frame_equal(again.table, manifest.table)
+
+
+def test_a_folder_without_manifest_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no readable manifest\.csv"):
+        Manifest.read(tmp_path)
+
+
+def test_a_selection_keeps_the_classes_and_is_never_empty() -> None:
+    manifest = make(["normal", "ill", "ill"])
+    part = manifest.only(np.array([True, False, False]))
+    assert part.info.classes == ("normal", "ill")
+    assert part.class_counts().to_numpy().tolist() == [[1, 0]]
+    with pytest.raises(DataError, match="left after the selection"):
+        manifest.only(np.zeros(3, dtype=bool))
+
+
+def test_the_negative_class_comes_first_and_the_positive_can_be_named() -> None:
+    assert order_classes(["PNEUMONIA", "Normal"]) == ("Normal", "PNEUMONIA")
+    assert order_classes(["zebra", "ant", "No Finding"]) == ("No Finding", "ant", "zebra")
+    assert order_classes(["cat", "dog"], "CAT") == ("dog", "cat")
+    with pytest.raises(DataError, match="'bird' must be one of two classes; found cat, dog"):
+        order_classes(["cat", "dog"], "bird")
+
+
+@given(st.permutations(["b", "normal", "A", "c"]))
+def test_the_order_of_classes_does_not_depend_on_the_order_found(names: list[str]) -> None:
+    assert order_classes(names) == ("normal", "A", "b", "c")
+
+
+def test_an_empty_cell_has_no_label() -> None:
+    assert split_labels("") == []
+    assert split_labels("a|b") == ["a", "b"]
