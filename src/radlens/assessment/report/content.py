@@ -1,0 +1,75 @@
+"""What a report is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from radlens.dataset.manifest import DatasetInfo
+
+Pixels = npt.NDArray[np.uint8]
+
+# An image, what augmentation made of it, and the parameters that were drawn for each of these.
+Augmented = tuple[Pixels, Sequence[Pixels], Sequence[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """Everything that a report can show; parts that are absent leave their section out.
+
+    Pixels are uint8, shape (height, width) for grey or (height, width, 3) for colour.
+
+    Attributes:
+        title: the heading of the page.
+        info: task, classes, source and licence of the data.
+        manifest: the manifest's table.
+        predictions: the predictions table.
+        metrics: what :func:`radlens.assessment.evaluate.evaluate` returned for these predictions.
+        facts: one row an image file: ``path, width, height, bytes, mode, format, mean, std``.
+        findings: of the audit, each with ``check, severity, message`` and, where it applies, ``count`` and
+            ``examples``; None when no audit was made.
+        rejected: location and reason of each image that could not be read.
+        samples: path and pixels of some images of each class.
+        augmented: examples of augmentation.
+        history: one row an epoch: ``epoch, train_loss, val_loss, val_auroc, val_accuracy, lr, seconds``.
+        best_epoch: the epoch whose weights were kept.
+        read_pixels: gives the pixels of a path of the predictions table; None: errors are listed without images.
+        settings_yaml: the resolved settings.
+        environment: versions, hardware, seed, commit; may be nested.
+        notes: what the reader must know, such as that a split was replaced.
+
+    Raises:
+        ValueError: metrics and predictions speak of different splits.
+    """
+
+    title: str
+    info: DatasetInfo
+    manifest: pd.DataFrame
+    predictions: pd.DataFrame
+    metrics: Mapping[str, Mapping[str, Any]]
+    facts: pd.DataFrame | None = None
+    findings: Sequence[Mapping[str, Any]] | None = None
+    rejected: Sequence[tuple[str, str]] = ()
+    samples: Mapping[str, Sequence[tuple[str, Pixels]]] = field(default_factory=dict)
+    augmented: Sequence[Augmented] = ()
+    history: pd.DataFrame | None = None
+    best_epoch: int | None = None
+    read_pixels: Callable[[str], Pixels] | None = None
+    settings_yaml: str = ""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        predicted, measured = set(self.predictions["split"]), set(self.metrics)
+        if not measured or not measured <= predicted:
+            raise ValueError(f"metrics are of the splits {sorted(measured)}, predictions of {sorted(predicted)}")
+
+    @property
+    def main_split(self) -> str:
+        """The split that the headline speaks of: test if there is one."""
+        return next(split for split in ("test", "val", "train") if split in self.metrics)

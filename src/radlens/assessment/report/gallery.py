@@ -1,0 +1,129 @@
+"""The pictures of the report: samples, augmentation, wrong answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from radlens.assessment.figures_style import SPLIT_NAMES
+from radlens.assessment.misclassified import label_errors, misclassified
+from radlens.assessment.report.content import ReportContent
+from radlens.assessment.report.embed import Picture, to_picture
+
+# Pictures of wrong answers in one report; the others are in predictions.csv.
+MOST_ERRORS = 96
+_MOST_SAMPLES = 8
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture with what stands under it: its name, and lines that matter more."""
+
+    picture: Picture | None
+    alt: str
+    name: str
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pictures under one heading."""
+
+    title: str
+    tiles: tuple[Tile, ...]
+    tone: str = "plain"
+    left_out: int = 0
+
+
+def sample_groups(content: ReportContent) -> list[Group]:
+    """A row of samples for each class."""
+    groups = []
+    for name, images in content.samples.items():
+        tiles = [Tile(to_picture(pixels), f"Sample of {name}: {path}", _file(path)) for path, pixels in images]
+        groups.append(Group(name, tuple(tiles[:_MOST_SAMPLES])))
+    return groups
+
+
+def augmented_groups(content: ReportContent) -> list[Group]:
+    """An original and what became of it, with the parameters drawn."""
+    groups = []
+    for number, (original, variants, drawn) in enumerate(content.augmented, start=1):
+        tiles = [Tile(to_picture(original), f"Image {number} before augmentation", "original")]
+        for pixels, parameters in zip(variants, drawn, strict=True):
+            text = ", ".join(_changes(parameters))
+            tiles.append(Tile(to_picture(pixels), f"Image {number} after augmentation: {text}", text))
+        groups.append(Group(f"Image {number}", tuple(tiles)))
+    return groups
+
+
+def error_groups(content: ReportContent, split: str) -> list[Group]:
+    """The wrong answers: missed findings first, then the others, the most confident first."""
+    info = content.info
+    errors = misclassified(content.predictions, info, split)
+    kept = errors.head(MOST_ERRORS)
+    groups = []
+    for missed in (True, False):
+        part, whole = kept[kept["missed"] == missed], int((errors["missed"] == missed).sum())
+        if whole:
+            tiles = tuple(_error_tile(row, content) for _, row in part.iterrows())
+            title = f"{_group_title(content, missed, several=bool(errors['missed'].any()))}: {whole:,}"
+            groups.append(Group(title, tiles, "missed" if missed else "alarm", whole - len(part)))
+    return groups
+
+
+def _group_title(content: ReportContent, missed: bool, several: bool) -> str:
+    classes, task = content.info.classes, content.info.task
+    if task == "binary":
+        negative, positive = classes
+        return f"Missed: {positive} called {negative}" if missed else f"False alarms: {negative} called {positive}"
+    if task == "multilabel":
+        return "With a missed finding" if missed else "With false alarms only"
+    return f"Missed: a finding called {classes[0]}" if missed else "Other confusions" if several else "Confusions"
+
+
+def _error_tile(row: pd.Series, content: ReportContent) -> Tile:
+    info = content.info
+    picture = to_picture(content.read_pixels(str(row["path"]))) if content.read_pixels else None
+    if info.task == "multilabel":
+        missed, raised = label_errors(row, info)
+        lines = [f"missed {name} {score:.2f}" for name, score in missed]
+        lines += [f"raised {name} {score:.2f}" for name, score in raised]
+    elif info.task == "binary":
+        lines = [f"{row['score']:.3f}"]
+    else:
+        lines = [f"{row['label']} → {row['predicted']}", f"{row['score']:.3f}"]
+    alt = f"Wrong answer on a {SPLIT_NAMES[row['split']]} image: {row['label'] or 'no finding'} called "
+    alt += f"{row['predicted'] or 'no finding'} ({'; '.join(lines)}), {row['path']}"
+    return Tile(picture, alt, _file(str(row["path"])), tuple(lines))
+
+
+def _file(path: str) -> str:
+    """The last part of a path; the array and number of an image inside an archive."""
+    return path.rpartition("::")[2] if "::" in path else path.rpartition("/")[2]
+
+
+def _changes(parameters: Mapping[str, float]) -> list[str]:
+    """The parameters of an augmentation in words; what changed nothing is left out.
+
+    >>> _changes({"angle": -4.2, "zoom": 1.0, "flip_x": 1.0, "brightness": 0.1, "contrast": 1.25})
+    ['rotated −4°', 'mirrored', 'brightness +10%', 'contrast × 1.25']
+    """
+    lines = []
+    for name, value in parameters.items():
+        if value == (1.0 if name in ("zoom", "contrast") else 0.0):
+            continue
+        if name == "angle":
+            text = f"rotated {value:+.0f}°"
+        elif name in ("flip_x", "flip_y"):
+            text = "mirrored" if name == "flip_x" else "upside down"
+        elif name in ("shift_x", "shift_y"):
+            ahead, back = ("right", "left") if name == "shift_x" else ("down", "up")
+            text = f"{abs(value):.0%} {ahead if value > 0 else back}"
+        elif name in ("zoom", "contrast"):
+            text = f"{name} × {value:.2f}"
+        else:
+            text = f"{name.replace('_', ' ')} {value:+.0%}"
+        lines.append(text.replace("-", "−"))
+    return lines or ["unchanged"]

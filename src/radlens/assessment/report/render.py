@@ -1,0 +1,207 @@
+"""From a report's content to one HTML file: no request leaves it, so it opens the same anywhere and for ever."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from radlens.assessment.figures_data import balance
+from radlens.assessment.figures_style import SPLIT_NAMES
+from radlens.assessment.report import wording
+from radlens.assessment.report.charts import data_charts, performance_charts, training_chart
+from radlens.assessment.report.content import ReportContent
+from radlens.assessment.report.gallery import augmented_groups, error_groups, sample_groups
+from radlens.files import write_text
+from radlens.version import __version__
+
+# What the audit calls a severity, how it is named to a reader, and its colour; the most severe first.
+_SEVERITIES = {"block": ("stop", "error"), "warn": ("warning", "warning"), "note": ("note", "info")}
+
+
+def write_report(content: ReportContent, path: Path) -> None:
+    """Write the report as one HTML file that works offline.
+
+    Raises:
+        RadlensError: the file cannot be written.
+    """
+    write_text(path, render_report(content))
+
+
+def render_report(content: ReportContent) -> str:
+    """The report as HTML; the same content gives the same text."""
+    environment = Environment(
+        loader=PackageLoader("radlens.assessment", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    loader = environment.loader
+    assert isinstance(loader, PackageLoader)
+    css = loader.get_source(environment, "report.css")[0]
+    environment.filters["capitalize_first"] = lambda text: str(text)[:1].upper() + str(text)[1:]
+    environment.filters["breakable"] = _breakable
+    template = environment.get_template("report.html.j2")
+    return template.render(_context(content), css=Markup(css)) + "\n"
+
+
+def _breakable(name: str) -> Markup:
+    """A file name that may be broken after a separator."""
+    return Markup(re.sub(r"(?<=[_\-/])(?=[^_\-/])", "<wbr>", str(escape(name))))
+
+
+def _context(content: ReportContent) -> dict[str, Any]:
+    main = content.main_split
+    others = [split for split in ("test", "val", "train") if split in content.metrics and split != main]
+    return {
+        "content": content,
+        "info": content.info,
+        "words": wording,
+        "split_names": SPLIT_NAMES,
+        "version": __version__,
+        "main": _performance(content, main),
+        "others": [_performance(content, split) for split in others],
+        "findings": _findings(content),
+        "data": {
+            "charts": data_charts(content),
+            "table": _split_table(content),
+            "facts": _facts(content),
+            "notes": [note for note in content.info.notes if note not in content.notes],
+            "samples": sample_groups(content),
+            "augmented": augmented_groups(content),
+        },
+        "training": _training(content),
+        "errors": error_groups(content, main),
+        "environment": _flat(content.environment),
+    }
+
+
+def _performance(content: ReportContent, split: str) -> dict[str, Any]:
+    block = content.metrics[split]
+    names = [name for name in wording.METRIC_NAMES if name in block]
+    each = block.get("per_class") or block.get("per_label") or {}
+    return {
+        "split": split,
+        "name": SPLIT_NAMES[split],
+        "block": block,
+        "headline": wording.headline(block, split),
+        "errors": wording.errors(block),
+        "cards": wording.cards(block),
+        "cautions": wording.cautions(block, split),
+        "metrics": names,
+        "each": each,
+        "each_metrics": [name for name in wording.METRIC_NAMES if each and name in next(iter(each.values()))],
+        "charts": performance_charts(content, split),
+        "threshold": None if block["threshold"] is None else f"{block['threshold']:.3g}",
+    }
+
+
+def _findings(content: ReportContent) -> list[dict[str, Any]] | None:
+    """The audit's findings, the most severe first."""
+    if content.findings is None:
+        return None
+    rank = list(_SEVERITIES)
+    found = []
+    for finding in sorted(content.findings, key=lambda finding: rank.index(finding["severity"])):
+        badge, tone = _SEVERITIES[finding["severity"]]
+        check = str(finding["check"]).replace("_", " ")
+        found.append({**finding, "check": check, "badge": badge, "tone": tone, "examples": finding.get("examples", ())})
+    return found
+
+
+def _split_table(content: ReportContent) -> dict[str, Any]:
+    """Images, patients and classes of each split."""
+    table = content.manifest
+    counts = balance(table, content.info)
+    groups = table.assign(split=table["split"].replace("", "unsplit")).groupby("split")
+    splits = list(counts.index)
+    return {
+        "splits": [SPLIT_NAMES.get(str(split), str(split)) for split in splits],
+        "images": [int(groups.size()[split]) for split in splits],
+        "patients": [int(groups["patient"].nunique()[split]) for split in splits],
+        "classes": {str(name): [int(count) for count in column] for name, column in counts.items()},
+    }
+
+
+def _facts(content: ReportContent) -> list[str]:
+    """What the files have in common, in words."""
+    if content.facts is None or content.facts.empty:
+        return []
+    facts = content.facts
+    said = []
+    sizes = facts[["width", "height"]].drop_duplicates()
+    if len(sizes) == 1:
+        said.append(f"All images are {sizes['width'].iloc[0]} × {sizes['height'].iloc[0]} pixels.")
+    forms = (facts["format"] + " " + facts["mode"]).value_counts()
+    listed = ", ".join(f"{count:,} {form}" for form, count in forms.items())
+    said.append(f"Files: {listed}; median {facts['bytes'].median() / 1024:,.0f} KB.")
+    return said
+
+
+def _training(content: ReportContent) -> dict[str, Any] | None:
+    history = content.history
+    if history is None or history.empty:
+        return None
+    seconds = history["seconds"].sum() if "seconds" in history.columns else float("nan")
+    labels = {
+        "epoch": "Epoch",
+        "train_loss": "Training loss",
+        "val_loss": "Validation loss",
+        "val_auroc": "AUROC",
+        "val_accuracy": "Accuracy",
+        "lr": "Learning rate",
+        "seconds": "Seconds",
+    }
+    columns = [name for name in labels if name in history.columns]
+    rows = [
+        {"best": row["epoch"] == content.best_epoch, "cells": [_cell(name, row[name]) for name in columns]}
+        for _, row in history.iterrows()
+    ]
+    return {
+        "chart": training_chart(history, content.best_epoch),
+        "epochs": len(history),
+        "time": _duration(seconds) if pd.notna(seconds) and seconds > 0 else "",
+        "columns": [labels[name] for name in columns],
+        "rows": rows,
+    }
+
+
+def _cell(name: str, value: float) -> str:
+    if pd.isna(value):
+        return "–"
+    if name == "epoch":
+        return f"{int(value)}"
+    if name == "lr":
+        return f"{value:.2g}"
+    return f"{value:,.1f}" if name == "seconds" else f"{value:.3f}"
+
+
+def _duration(seconds: float) -> str:
+    """Hours, minutes and seconds, the two largest that apply.
+
+    >>> _duration(75), _duration(7322)
+    ('1 min 15 s', '2 h 2 min')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested mappings as dotted names."""
+    rows: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            rows.append((f"{prefix}{key}", text))
+    return rows

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from radlens.assessment.evaluate import evaluate, write_metrics
+from radlens.assessment.metrics import METRICS, ONE_VS_REST
+from radlens.assessment.predictions import predictions_table, with_threshold
+from radlens.config import EvaluateSettings
+from radlens.dataset.manifest import DatasetInfo, Manifest
+from radlens.errors import DataError
+
+SETTINGS = EvaluateSettings(resamples=200)
+TASKS = ("binary", "multiclass", "multilabel")
+
+
+def binary_table(truth, score, patients=None, split="test") -> tuple[pd.DataFrame, DatasetInfo]:
+    info = DatasetInfo(name="x", task="binary", classes=("healthy", "ill"), root=".")
+    n = len(truth)
+    rows = pd.DataFrame(
+        {
+            "path": [f"{i}.png" for i in range(n)],
+            "label": np.where(np.asarray(truth) == 1, "ill", "healthy"),
+            "patient": [f"p{i}" for i in range(n)] if patients is None else patients,
+            "split": split,
+        }
+    )
+    # A manifest holds every class; one that lacks some is a part of another.
+    extra = pd.DataFrame({"path": ["a", "b"], "label": ["healthy", "ill"], "patient": ["x", "y"], "split": "train"})
+    whole = Manifest(pd.concat([rows, extra], ignore_index=True), info)
+    part = whole.only((whole.table["split"] == split).to_numpy())
+    score = np.asarray(score, dtype=float)
+    return predictions_table(part, np.stack([1 - score, score], axis=1)), info
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_metrics_have_the_documented_form(task, predictions_of):
+    table, info = predictions_of(task)
+    found = evaluate(table, info, 0.5, SETTINGS, seed=0)
+    assert list(found) == ["val", "test"]
+    for split, block in found.items():
+        part = table[table["split"] == split]
+        assert block["n"] == len(part)
+        assert block["n_patients"] == part["patient"].nunique()
+        assert block["task"] == task
+        assert block["classes"] == list(info.classes)
+        assert block["threshold"] == (None if task == "multiclass" else 0.5)
+        assert block["interval"]["confidence"] == 0.95
+        assert block["interval"]["resamples"] == 200
+        for name in METRICS:
+            metric = block[name]
+            assert metric["low"] <= metric["value"] <= metric["high"], name
+        json.dumps(block, allow_nan=False)
+
+
+def test_binary_block_by_hand():
+    table, info = binary_table([1, 1, 1, 0, 0], [0.9, 0.8, 0.3, 0.6, 0.1])
+    block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
+    assert block["confusion_matrix"] == [[1, 1], [1, 2]]
+    assert block["positive_class"] == "ill"
+    assert block["class_counts"] == {"healthy": 2, "ill": 3}
+    assert block["sensitivity"]["value"] == pytest.approx(2 / 3)
+    assert block["specificity"]["value"] == pytest.approx(1 / 2)
+
+
+def test_multiclass_and_multilabel_have_a_block_for_each_class(predictions_of):
+    table, info = predictions_of("multiclass")
+    block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
+    assert list(block["per_class"]) == list(info.classes)
+    assert set(ONE_VS_REST) <= set(block["per_class"]["viral"])
+    assert np.array(block["confusion_matrix"]).shape == (3, 3)
+    assert np.array(block["confusion_matrix"]).sum(axis=1).tolist() == list(block["class_counts"].values())
+    table, info = predictions_of("multilabel")
+    block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
+    assert np.array(block["confusion_matrix"]).shape == (3, 2, 2)
+    assert set(METRICS) <= set(block["per_label"]["mass"])
+    assert block["exact_match"]["low"] < block["exact_match"]["value"] < block["exact_match"]["high"]
+    mean = np.mean([part["accuracy"]["value"] for part in block["per_label"].values()])
+    assert block["accuracy"]["value"] == pytest.approx(mean)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_same_seed_same_metrics_in_any_row_order(task, predictions_of):
+    table, info = predictions_of(task)
+    once = evaluate(table, info, 0.5, SETTINGS, seed=4)
+    assert evaluate(table, info, 0.5, SETTINGS, seed=4) == once
+    shuffled = evaluate(table.sample(frac=1, random_state=1), info, 0.5, SETTINGS, seed=4)
+    for split, block in once.items():
+        for name in METRICS:
+            assert shuffled[split][name] == pytest.approx(block[name], abs=1e-12)
+    assert evaluate(table, info, 0.5, SETTINGS, seed=5)["test"]["auroc"] != once["test"]["auroc"]
+
+
+def test_the_intervals_of_a_split_do_not_depend_on_the_other_splits(predictions_of):
+    table, info = predictions_of("binary")
+    alone = evaluate(table[table["split"] == "test"], info, 0.5, SETTINGS, seed=0)
+    assert list(alone) == ["test"]
+    assert alone["test"] == evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
+
+
+def test_a_perfect_model_keeps_its_uncertainty():
+    table, info = binary_table([0, 1] * 20, [0.1, 0.9] * 20, patients=[f"p{i // 2}" for i in range(40)])
+    block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
+    # Twenty patients, each with one healthy and one ill image.
+    reach = 0.025 ** (1 / 20)
+    for name in ("accuracy", "sensitivity", "specificity", "precision"):
+        assert block[name] == {"value": 1.0, "low": pytest.approx(reach), "high": 1.0}
+    assert block["auroc"]["value"] == 1
+    assert "no spread" in block["auroc"]["reason"]
+
+
+def test_what_is_undefined_is_null_with_a_reason():
+    table, info = binary_table([0, 0, 0, 0], [0.1, 0.2, 0.3, 0.4])
+    block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
+    for name in ("sensitivity", "precision", "f1", "auroc", "average_precision"):
+        assert block[name]["value"] is None
+        assert block[name]["low"] is None
+        assert block[name]["reason"]
+    assert block["specificity"]["value"] == 1
+
+
+def test_an_interval_is_withheld_when_many_resamples_lack_a_class():
+    table, info = binary_table([1] + [0] * 30, np.linspace(0.9, 0.1, 31))
+    block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
+    assert block["auroc"]["value"] == 1
+    assert block["auroc"]["low"] is None
+    # (1 - 1/31)^31 = 36 % of the resamples leave the only ill patient out.
+    assert "of the resamples" in block["auroc"]["reason"]
+
+
+def test_predictions_made_with_another_threshold_are_refused(predictions_of):
+    table, info = predictions_of("binary")
+    with pytest.raises(DataError, match=r"do not follow.*threshold 0\.3"):
+        evaluate(table, info, 0.3, SETTINGS, seed=0)
+    assert evaluate(with_threshold(table, info, 0.3), info, 0.3, SETTINGS, seed=0)["test"]["threshold"] == 0.3
+
+
+def test_metrics_file_is_plain_json(tmp_path, predictions_of):
+    table, info = predictions_of("multilabel")
+    metrics = evaluate(table, info, 0.5, SETTINGS, seed=0)
+    write_metrics(metrics, tmp_path / "metrics.json")
+    assert json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8")) == metrics

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score
+
+from radlens.assessment.operating_point import balanced_accuracy, choose_threshold
+from radlens.assessment.predictions import probabilities_of, targets_of
+from radlens.errors import DataError
+
+
+def validation(predictions_of, task, **options):
+    table, info = predictions_of(task, **options)
+    return table[table["split"] == "val"], info
+
+
+def with_scores(table, info, truth, score):
+    score = np.asarray(score, dtype=float)
+    return table.iloc[: len(truth)].assign(
+        label=[info.classes[t] for t in truth], probability_NORMAL=1 - score, probability_PNEUMONIA=score
+    )
+
+
+def test_a_fixed_threshold_is_taken_as_it_is(predictions_of):
+    table, info = validation(predictions_of, "binary")
+    assert choose_threshold(0.37, table, info) == 0.37
+
+
+def test_the_highest_balanced_accuracy_is_midway_between_two_scores(predictions_of):
+    table, info = validation(predictions_of, "binary")
+    rows = with_scores(table, info, [0, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.7, 0.9])
+    assert choose_threshold("balanced", rows, info) == pytest.approx(0.5)
+    rows = with_scores(table, info, [0, 1, 1, 1], [0.10, 0.14, 0.2, 0.9])
+    assert choose_threshold("balanced", rows, info) == pytest.approx(0.12)
+
+
+def test_of_equally_good_thresholds_the_one_nearest_to_a_half_is_taken(predictions_of):
+    table, info = validation(predictions_of, "binary")
+    # 0.3 and 0.73 both give a balanced accuracy of 0.75; 0.53 lies between them and gives 0.5.
+    rows = with_scores(table, info, [0, 1, 0, 1], [0.2, 0.4, 0.66, 0.8])
+    assert choose_threshold("balanced", rows, info) == pytest.approx(0.3, abs=1e-9)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 5000))
+def test_no_other_threshold_is_better(seed, predictions_of):
+    rng = np.random.default_rng(seed)
+    table, info = validation(predictions_of, "binary")
+    truth = rng.permutation([0, 1] * 15)
+    rows = with_scores(table, info, truth, np.round(np.clip(rng.normal(0.4 + 0.2 * truth, 0.2), 0, 1), 2))
+    chosen = choose_threshold("balanced", rows, info)
+    score = rows["probability_PNEUMONIA"].to_numpy()
+    called = score >= np.array([chosen, *np.linspace(0.005, 0.995, 100)])[:, None]
+    quality = (called[:, truth == 1].mean(axis=1) + 1 - called[:, truth == 0].mean(axis=1)) / 2
+    assert quality[0] == pytest.approx(quality.max())
+    assert quality[0] == pytest.approx(balanced_accuracy_score(truth, called[0]))
+
+
+def test_multilabel_shares_one_threshold(predictions_of):
+    table, info = validation(predictions_of, "multilabel")
+    chosen = choose_threshold("balanced", table, info)
+    truth, scores = targets_of(table, info), probabilities_of(table, info)
+
+    def mean(threshold):
+        return np.mean([balanced_accuracy_score(truth[:, k], scores[:, k] >= threshold) for k in range(3)])
+
+    assert mean(chosen) >= max(mean(threshold) for threshold in np.linspace(0.01, 0.99, 99)) - 1e-12
+
+
+def test_multiclass_has_no_threshold(predictions_of):
+    table, info = validation(predictions_of, "multiclass")
+    assert choose_threshold("balanced", table, info) == 0.5
+
+
+@pytest.mark.parametrize("setting", [0.5, "balanced"])
+def test_test_images_never_choose_a_threshold(setting, predictions_of):
+    table, info = predictions_of("binary")
+    with pytest.raises(ValueError, match="validation images only, got rows of test"):
+        choose_threshold(setting, table, info)
+
+
+def test_a_class_without_validation_image_is_refused(predictions_of):
+    table, info = validation(predictions_of, "binary")
+    with pytest.raises(DataError, match="all with or all without PNEUMONIA"):
+        choose_threshold("balanced", table[table["label"] == "NORMAL"], info)
+    with pytest.raises(DataError, match="all with or all without"):
+        choose_threshold("balanced", table.iloc[:0], info)
+
+
+def test_a_model_that_says_always_the_same_is_refused(predictions_of):
+    table, info = validation(predictions_of, "binary")
+    with pytest.raises(DataError, match="same score"):
+        choose_threshold("balanced", with_scores(table, info, [0, 1, 0, 1], [0.5] * 4), info)
+
+
+def test_scores_at_the_ends_give_a_threshold_inside(predictions_of):
+    table, info = validation(predictions_of, "binary")
+    rows = with_scores(table, info, [0, 1, 0, 1], [0.0, 1.0, 0.0, 1.0])
+    assert choose_threshold("balanced", rows, info) == 0.5
+
+
+def test_a_score_equal_to_the_threshold_is_positive():
+    quality = balanced_accuracy(np.array([0.4]), np.array([0, 1]), np.array([0.4, 0.4]))
+    assert quality.tolist() == [0.5]
