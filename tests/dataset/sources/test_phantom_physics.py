@@ -13,12 +13,12 @@ from radlens.dataset.sources.phantom_physics import (
     MU_SOFT,
     Acquisition,
     attenuation,
-    draw_acquisition,
     expose,
     mark,
     shutter,
     transmission,
 )
+from radlens.dataset.sources.phantom_sampling import draw_acquisition
 
 
 @pytest.fixture

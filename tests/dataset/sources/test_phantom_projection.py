@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radlens.dataset.sources.phantom_anatomy import Patient, draw_patient
+from radlens.dataset.sources.phantom_anatomy import Patient
 from radlens.dataset.sources.phantom_grid import Grid, curve, mirrored, padded, texture
-from radlens.dataset.sources.phantom_physics import Acquisition, draw_acquisition
+from radlens.dataset.sources.phantom_physics import Acquisition
 from radlens.dataset.sources.phantom_projection import _heart, project
+from radlens.dataset.sources.phantom_sampling import draw_acquisition, draw_patient
 
 
 def _pair(seed: int, *findings: str) -> tuple[Patient, Acquisition]:
