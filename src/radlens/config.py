@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from radlens.decision import Task
 from radlens.errors import UsageError, did_you_mean
@@ -34,6 +34,11 @@ class CsvColumns(Settings):
     patient: str | None = Field(default=None, description="Column with the patient; none: told from the file names.")
     split: str | None = Field(default=None, description="Column with train, val or test; none: split by radlens.")
     image_root: Path | None = Field(default=None, description="Folder of relative paths; none: the CSV file's folder.")
+
+    @field_validator("label", mode="before")
+    @classmethod
+    def _one_label_is_a_list_too(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
 
 class PhantomSettings(Settings):
@@ -98,7 +103,7 @@ class DataSettings(Settings):
     max_rejected: float = Field(
         default=0.05, ge=0, le=1, description="Share of unreadable images past which the run stops."
     )
-    workers: int = Field(default=0, ge=0, description="Processes that decode images; 0: one for each CPU core.")
+    workers: int = Field(default=0, ge=0, description="Threads that decode images; 0: one for each CPU core.")
 
 
 class AugmentSettings(Settings):

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 # Small enough for a minute on two cores, hard enough that the model makes mistakes to look at.
-DEMO_SETTINGS = ("data.phantom.images=800", "data.phantom.size=160", "train.epochs=15")
+DEMO_SETTINGS = ("data.phantom.images=800", "data.phantom.size=160", "train.epochs=20", "train.batch_size=16")
 
 
 def run(

@@ -123,10 +123,8 @@ class Manifest:
         index = {name: number for number, name in enumerate(self.info.classes)}
         if self.info.task != "multilabel":
             return np.asarray(self.table["label"].map(index), dtype=np.int64)
-        targets = np.zeros((len(self), len(index)), dtype=np.int64)
-        for row, cell in enumerate(self.table["label"]):
-            targets[row, [index[name] for name in split_labels(cell)]] = 1
-        return targets
+        present = self.table["label"].str.get_dummies("|").reindex(columns=list(index), fill_value=0)
+        return present.to_numpy(dtype=np.int64)
 
     def class_counts(self) -> pd.DataFrame:
         """Images per split (rows) and class (columns); an image with several labels counts in each."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from radlens.decision import Task
 from radlens.errors import DataError
@@ -49,7 +49,8 @@ def write_model_folder(folder: Path, config: ModelConfig, tensors: Tensors) -> N
     """
     folder = Path(folder)
     with replacing(folder / WEIGHTS_FILE) as temporary:
-        save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, temporary)
+        # Written by ourselves: the library's own writer makes the file readable by its owner alone.
+        temporary.write_bytes(save({name: np.asarray(value, order="C") for name, value in tensors.items()}))
     write_text(folder / CONFIG_FILE, config.model_dump_json(indent=2) + "\n")
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import io
+import struct
 import warnings
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,22 @@ FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 MAX_BYTES = 512 * 2**20
 MAX_PIXELS = 100_000_000
 _DICOM_PREFIX = 128
+
+# What the decoders' own code lets through when the bytes are not what they claim to be.
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 
 
 class DecodeError(DataError):
@@ -68,7 +86,9 @@ def read_bytes(location: str) -> bytes:
         DecodeError: the file cannot be read, is empty or exceeds ``MAX_BYTES``.
     """
     if is_array_location(location):
-        return read_array(location).tobytes()
+        pixels = read_array(location)
+        # The same bytes in another shape are another image.
+        return repr(pixels.shape).encode() + pixels.tobytes()
     path = Path(location)
     try:
         size = path.stat().st_size
@@ -124,7 +144,7 @@ def _decode_picture(location: str, content: bytes, target: tuple[int, int] | Non
         ) from None
     except DecodeError:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except DAMAGE as error:
         raise DecodeError(f"{location}: the image is damaged ({error})") from error
     return _with_facts(image, facts)
 
@@ -188,7 +208,7 @@ def read_array(location: str) -> npt.NDArray[np.uint8]:
     try:
         images = _load_array(archive, name, Path(archive).stat().st_mtime_ns)
         return np.asarray(images[int(index)])
-    except (OSError, KeyError, ValueError, IndexError, zipfile.BadZipFile) as error:
+    except (zipfile.BadZipFile, *DAMAGE) as error:
         raise DecodeError(f"{location}: no such image in the archive ({error})") from error
 
 

@@ -29,11 +29,11 @@ def decode_dicom(location: str, content: bytes) -> tuple[Image.Image, int, int, 
         DecodeError: no single-frame image, no pixel data, a transfer syntax without decoder, or damaged values.
         RadlensError: pydicom is not installed.
     """
-    from radlens.imaging.decode import MAX_PIXELS, DecodeError
+    from radlens.imaging.decode import DAMAGE, MAX_PIXELS, DecodeError
 
     try:
         import pydicom
-        from pydicom.errors import InvalidDicomError
+        from pydicom.errors import BytesLengthException, InvalidDicomError
     except ImportError:
         raise RadlensError(f"{location} is a DICOM file. To read it: pip install 'radlens[dicom]'") from None
     try:
@@ -52,18 +52,7 @@ def decode_dicom(location: str, content: bytes) -> tuple[Image.Image, int, int, 
         image = Image.fromarray(_render(header, interpretation))
     except DecodeError:
         raise
-    except (
-        InvalidDicomError,
-        AttributeError,
-        EOFError,
-        IndexError,
-        KeyError,
-        NotImplementedError,
-        OSError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except (BytesLengthException, InvalidDicomError, *DAMAGE) as error:
         raise DecodeError(f"{location}: the DICOM image cannot be decoded ({error})") from error
     return image, columns, rows, interpretation
 
@@ -80,10 +69,12 @@ def _render(header: Dataset, interpretation: str) -> npt.NDArray[np.uint8]:
     values = np.asarray(apply_modality_lut(pixels, header), dtype=np.float64)
     if not np.isfinite(values).all():
         raise ValueError("values are not finite after rescaling")
+    centre, width = _first(header.get("WindowCenter")), _first(header.get("WindowWidth"))
     if header.get("VOILUTSequence"):
-        shown = _stretch(np.asarray(apply_voi(pixels, header), dtype=np.float64))
-    elif "WindowCenter" in header and "WindowWidth" in header:
-        centre, width = _first(header.WindowCenter), _first(header.WindowWidth)
+        # The table is indexed by whole numbers, as the modality LUT gives them; its third descriptor is its depth.
+        depth = int(header.VOILUTSequence[0].LUTDescriptor[2])
+        shown = np.minimum(apply_voi(np.rint(values).astype(np.int64), header) / (2.0**depth - 1), 1.0)
+    elif centre is not None and width is not None:
         shown = window(values, centre, width, str(header.get("VOILUTFunction") or "LINEAR"))
     else:
         shown = _stretch(values)
@@ -114,11 +105,13 @@ def window(
     raise ValueError(f"VOI LUT function {function} is not supported")
 
 
-def _first(value: object) -> float:
-    """Several windows may be given; the first is the default view."""
+def _first(value: object) -> float | None:
+    """Several windows may be given, the first being the default view; an empty element means none."""
     from pydicom.multival import MultiValue
 
-    return float(value[0] if isinstance(value, MultiValue) else value)  # type: ignore[arg-type]
+    if isinstance(value, MultiValue):
+        value = value[0] if value else None
+    return None if value in (None, "") else float(value)  # type: ignore[arg-type]
 
 
 def _stretch(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

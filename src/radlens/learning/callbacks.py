@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import time
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import lightning.pytorch as pl
 import pandas as pd
-from lightning.pytorch.callbacks import Callback
-from rich.progress import TaskID
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from rich.progress import Progress, TaskID
 
 from radlens.files import replacing
 from radlens.progress import progress_bar
@@ -63,7 +66,8 @@ class TrainingProgress(Callback):
     """A bar over all steps of all epochs, with images per second and an estimate of what is left."""
 
     def __init__(self) -> None:
-        self.bar = progress_bar()
+        # Made only when training starts: a bar holds locks, which cannot be handed to spawned processes.
+        self.bar: Progress | None = None
         self.task: TaskID | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
@@ -71,15 +75,51 @@ class TrainingProgress(Callback):
         if not trainer.is_global_zero:
             return
         steps = int(trainer.estimated_stepping_batches)
+        self.bar = progress_bar()
         self.bar.start()
         self.task = self.bar.add_task("Training (steps)", total=steps, completed=trainer.global_step)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
         """Move on by one step."""
-        if self.task is not None:
+        if self.bar is not None and self.task is not None:
             label = f"Training, epoch {trainer.current_epoch + 1} of {trainer.max_epochs} (steps)"
             self.bar.update(self.task, completed=trainer.global_step, description=label)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
         """Remove the bar, however training ended."""
-        self.bar.stop()
+        if self.bar is not None:
+            self.bar.stop()
+
+
+class MovableCheckpoint(ModelCheckpoint):
+    """Remembers the best epoch also when the run folder was moved between two starts."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the checkpoints, looked for where this run's folder is now."""
+        folder = Path(str(self.dirpath))
+
+        def here(path: str) -> str:
+            return str(folder / Path(path).name) if path else path
+
+        moved = {name: here(state_dict[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")}
+        scores = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **moved, "best_k_models": scores, "dirpath": self.dirpath})
+
+
+class LastingEarlyStopping(EarlyStopping):
+    """Stays stopped when a run that it had ended is resumed."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Stop at once if the resumed run had stopped."""
+        trainer.should_stop = self.stopped_epoch > 0
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside its final name and renames it, so that a killed run leaves the one before."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
+        """Write a whole checkpoint, or nothing."""
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        with replacing(Path(path)) as temporary:
+            temporary.write_bytes(buffer.getbuffer())

@@ -16,7 +16,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from radlens.config import RunSettings
@@ -24,7 +24,13 @@ from radlens.decision import Task
 from radlens.errors import RadlensError
 from radlens.files import write_error
 from radlens.learning.allocator import keep_freed_memory
-from radlens.learning.callbacks import History, TrainingProgress
+from radlens.learning.callbacks import (
+    AtomicCheckpoints,
+    History,
+    LastingEarlyStopping,
+    MovableCheckpoint,
+    TrainingProgress,
+)
 from radlens.learning.classifier import Classifier, class_weights
 from radlens.learning.data_module import DataModule, LabelledPixels
 
@@ -115,8 +121,8 @@ def _checkpointing(settings: RunSettings, folder: Path) -> list[Callback]:
     common: dict[str, Any] = {"dirpath": folder, "save_on_train_epoch_end": True, "enable_version_counter": False}
     mode = "max" if settings.train.monitor == "val_auroc" else "min"
     return [
-        ModelCheckpoint(filename="best", monitor=settings.train.monitor, mode=mode, **common),
-        ModelCheckpoint(filename="last", **common),
+        MovableCheckpoint(filename="best", monitor=settings.train.monitor, mode=mode, **common),
+        MovableCheckpoint(filename="last", **common),
     ]
 
 
@@ -124,7 +130,7 @@ def _early_stopping(settings: RunSettings) -> list[Callback]:
     if settings.train.patience == 0:
         return []
     return [
-        EarlyStopping(
+        LastingEarlyStopping(
             settings.train.monitor,
             patience=settings.train.patience,
             mode="max" if settings.train.monitor == "val_auroc" else "min",
@@ -149,6 +155,7 @@ def _trainer(settings: RunSettings, callbacks: list[Callback]) -> pl.Trainer:
             precision=precision,  # type: ignore[arg-type]
             max_epochs=train.epochs,
             callbacks=callbacks,
+            plugins=[AtomicCheckpoints()],
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
