@@ -75,7 +75,9 @@ def main() -> None:
         total = spread([sum(run["seconds"]) for run in runs], 0)  # type: ignore[call-overload]
         for split in ("val", "test"):
             count = str(runs[0]["metrics"][split]["n"])  # type: ignore[index]
-            rows.append([name, split, count, *figures(runs, split), seconds, total, f"{max(r['peak'] for r in runs):.0f}"])  # type: ignore[type-var]
+            rows.append(
+                [name, split, count, *figures(runs, split), seconds, total, f"{max(r['peak'] for r in runs):.0f}"]
+            )  # type: ignore[type-var]
     header = ["preset", "split", "n", *METRICS, "s an epoch", "s of training", "peak MiB"]
     print_table(header, rows)
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 SHARED_DATA = Path(os.environ.get("RADLENS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+# How long an example takes says nothing on a busy machine.
+hypothesis.settings.register_profile("radlens", deadline=None)
+hypothesis.settings.load_profile("radlens")
 
 
 @pytest.fixture(scope="session")

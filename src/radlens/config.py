@@ -146,7 +146,8 @@ class TrainSettings(Settings):
     )
     patience: int = Field(default=0, ge=0, description="Stop after so many epochs without improvement; 0: never.")
     precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed"] = Field(
-        default="auto", description="auto: mixed precision on a GPU and on a CPU that computes bfloat16 itself, else 32-bit."
+        default="auto",
+        description="auto: mixed precision on a GPU or a CPU with bfloat16 arithmetic, else 32-bit.",
     )
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(default="auto", description="auto: a GPU if any.")
     devices: int = Field(default=0, ge=0, description="Number of devices; 0: all GPUs, or one CPU process.")
@@ -211,7 +212,7 @@ _FAST: dict[str, Any] = {
     },
     "train": {
         "network": "small_resnet",
-        "epochs": 12,
+        "epochs": 24,
         "batch_size": 32,
         "learning_rate": 3e-3,
         "optimizer": "adamw",

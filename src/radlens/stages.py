@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from radlens.version import __version__
 from radlens.assessment.evaluate import evaluate as evaluate_predictions
 from radlens.assessment.evaluate import write_metrics
 from radlens.assessment.operating_point import choose_threshold
@@ -30,6 +29,7 @@ from radlens.learning.fit import Fitted, fit
 from radlens.learning.trained_model import TrainedModel
 from radlens.report_content import collect
 from radlens.result import Result
+from radlens.version import __version__
 
 logger = logging.getLogger(__name__)
 

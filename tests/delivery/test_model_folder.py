@@ -1,0 +1,230 @@
+"""A model folder comes back as it was written, and anything missing, damaged or newer is said."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from radlens.delivery.model_folder import CONFIG_FILE, WEIGHTS_FILE, ModelConfig, read_model_folder, write_model_folder
+from radlens.errors import DataError, RadlensError
+from radlens.imaging.preprocess import Preprocessing
+
+CONFIG = ModelConfig(
+    radlens_version="0.1.0",
+    task="binary",
+    classes=("NORMAL", "肺炎 | pneumonia"),
+    network="small_resnet",
+    preprocessing=Preprocessing(height=64, width=48, fit="pad", channels=3, low=-1.0, high=1.0),
+    threshold=0.37,
+    trained_on="phantom",
+    simulated=True,
+    seed=3,
+    best_epoch=2,
+)
+
+
+def tensors() -> dict[str, npt.NDArray[Any]]:
+    rng = np.random.default_rng(0)
+    strange = np.array([np.nan, -np.inf, np.inf, -0.0, 1e-45, np.finfo(np.float32).max], dtype=np.float32)
+    return {
+        "stem.weight": rng.normal(size=(4, 3, 3, 3)).astype(np.float32),
+        "turned": np.asarray(rng.normal(size=(5, 7)).astype(np.float32).T),
+        "strange": strange,
+        "norm.num_batches_tracked": np.array(123456789012, dtype=np.int64),
+        "half": rng.normal(size=3).astype(np.float16),
+        "none": np.zeros((0, 4), dtype=np.float32),
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_model_folder(tmp_path / "model", CONFIG, tensors())
+    return tmp_path / "model"
+
+
+def test_what_is_written_comes_back_bit_for_bit(folder: Path) -> None:
+    config, found = read_model_folder(folder)
+    assert config == CONFIG
+    assert found.keys() == tensors().keys()
+    for name, value in tensors().items():
+        assert found[name].dtype == value.dtype
+        assert found[name].shape == value.shape
+        assert found[name].tobytes() == value.tobytes()
+
+
+@given(
+    st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=4),
+    st.sampled_from(["binary", "multiclass", "multilabel"]),
+    st.floats(0, 1, exclude_min=True, exclude_max=True),
+    st.text(max_size=20),
+)
+def test_any_config_comes_back_from_json(classes: list[str], task: str, threshold: float, trained_on: str) -> None:
+    values = {"classes": classes, "task": task, "threshold": threshold, "trained_on": trained_on}
+    config = ModelConfig.model_validate({**CONFIG.model_dump(), **values})
+    assert ModelConfig.model_validate(json.loads(config.model_dump_json())) == config
+
+
+def test_the_folder_holds_two_files_and_no_pickle(folder: Path) -> None:
+    files = sorted(path.name for path in folder.iterdir())
+    assert files == [CONFIG_FILE, WEIGHTS_FILE] == ["config.json", "model.safetensors"]
+    content = (folder / WEIGHTS_FILE).read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    assert header.keys() - {"__metadata__"} == tensors().keys()
+    with pytest.raises(Exception, match=r".*"):
+        pickle.loads(content)  # noqa: S301
+
+
+class Explosive:
+    """Runs code as it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("exploded"),)
+
+
+def test_a_pickle_in_the_place_of_the_weights_is_never_loaded(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (folder / WEIGHTS_FILE).write_bytes(pickle.dumps(Explosive()))
+    with pytest.raises(DataError, match="cannot be read"):
+        read_model_folder(folder)
+    assert not Path("exploded").exists()
+
+
+def test_a_run_folder_is_as_good_as_its_model_folder(folder: Path) -> None:
+    config, found = read_model_folder(folder.parent)
+    assert config == CONFIG
+    assert found.keys() == tensors().keys()
+
+
+def test_an_earlier_model_is_replaced(folder: Path) -> None:
+    write_model_folder(folder, CONFIG.model_copy(update={"seed": 4}), {"one": np.ones(2, np.float32)})
+    config, found = read_model_folder(folder)
+    assert (config.seed, list(found)) == (4, ["one"])
+    assert sorted(path.name for path in folder.iterdir()) == [CONFIG_FILE, WEIGHTS_FILE]
+
+
+def test_a_folder_that_is_no_model_says_how_to_get_one(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(DataError, match="is no model.*radlens run"):
+            read_model_folder(path)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DataError, match="is no model"):
+        read_model_folder(tmp_path / "file")
+
+
+def test_missing_weights_are_said(folder: Path) -> None:
+    (folder / WEIGHTS_FILE).unlink()
+    with pytest.raises(DataError, match=r"lacks model\.safetensors"):
+        read_model_folder(folder)
+
+
+@pytest.mark.parametrize("version", [2, 0, "1", None, [1], 1.5])
+def test_another_version_of_the_form_is_refused(folder: Path, version: object) -> None:
+    values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    (folder / CONFIG_FILE).write_text(json.dumps({**values, "format_version": version}))
+    with pytest.raises(DataError, match="format version.*reads version 1"):
+        read_model_folder(folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b"\xff\xfe", b"{}", b'{"format_version": 1}', b'"format_version"'],
+)
+def test_a_damaged_config_is_said(folder: Path, content: bytes) -> None:
+    (folder / CONFIG_FILE).write_bytes(content)
+    with pytest.raises(DataError):
+        read_model_folder(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"threshold": 0.0},
+        {"threshold": 1.0},
+        {"classes": []},
+        {"task": "regression"},
+        {"preprocessing": {"height": 3}},
+        {"best_epoch": -1},
+        {"something_new": 1},
+    ],
+    ids=str,
+)
+def test_an_altered_config_is_said(folder: Path, change: dict[str, object]) -> None:
+    values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    (folder / CONFIG_FILE).write_text(json.dumps({**values, **change}))
+    with pytest.raises(DataError, match="cannot be read"):
+        read_model_folder(folder)
+    with pytest.raises(ValidationError):
+        ModelConfig.model_validate({**CONFIG.model_dump(), **change})
+
+
+@pytest.mark.parametrize("left_out", ["task", "classes", "network", "preprocessing", "threshold", "radlens_version"])
+def test_a_config_that_says_too_little_is_refused(folder: Path, left_out: str) -> None:
+    values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    del values[left_out]
+    (folder / CONFIG_FILE).write_text(json.dumps(values))
+    with pytest.raises(DataError, match=left_out):
+        read_model_folder(folder)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 8, 60, -1])
+def test_weights_cut_short_are_said(folder: Path, keep: int) -> None:
+    content = (folder / WEIGHTS_FILE).read_bytes()
+    (folder / WEIGHTS_FILE).write_bytes(content[:keep])
+    with pytest.raises(DataError, match="cannot be read"):
+        read_model_folder(folder)
+
+
+@given(st.binary(max_size=200))
+def test_of_any_bytes_as_weights_nothing_but_a_data_error_escapes(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "any-bytes"
+    write_model_folder(folder, CONFIG, {})
+    (folder / WEIGHTS_FILE).write_bytes(content)
+    with pytest.raises(DataError):
+        read_model_folder(folder)
+
+
+def test_a_full_disk_leaves_no_config_that_would_call_the_folder_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(RadlensError, match="No space left"):
+            write_model_folder(tmp_path / "model", CONFIG, tensors())
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file modes")
+def test_others_may_read_what_the_umask_lets_them(folder: Path) -> None:
+    (folder / "plain").touch()
+    modes = {path.name: path.stat().st_mode for path in folder.iterdir()}
+    assert modes[CONFIG_FILE] == modes[WEIGHTS_FILE] == modes["plain"]
+
+
+def test_reading_a_model_needs_no_training_packages() -> None:
+    code = (
+        "import sys; import radlens.delivery.model_folder; "
+        "print([name for name in ('torch', 'lightning', 'sklearn', 'pandas', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,190 @@
+"""A trained network answers the same for files and for cached pixels, and for nothing but its own weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from PIL import Image
+
+from radlens.decision import Task
+from radlens.errors import DataError, UsageError
+from radlens.imaging.cache import PixelCache
+from radlens.imaging.decode import DecodeError
+from radlens.imaging.preprocess import Preprocessing
+from radlens.imaging.preprocess import to_network_range as numpy_network_range
+from radlens.learning.classifier import outputs_of, to_probabilities
+from radlens.learning.networks import build_network
+from radlens.learning.trained_model import TrainedModel
+
+CONTRACT = Preprocessing(height=24, width=32, low=-1.0, high=1.0)
+TASKS: list[tuple[Task, tuple[str, ...]]] = [
+    ("binary", ("normal", "pneumonia")),
+    ("multiclass", ("a", "b", "c")),
+    ("multilabel", ("a", "b", "c")),
+]
+
+
+def network(task: Task = "binary", classes: int = 2, contract: Preprocessing = CONTRACT) -> torch.nn.Module:
+    """Weights as after some training, so that the answers differ from image to image."""
+    torch.manual_seed(0)
+    module = build_network("small_resnet", contract.shape, outputs_of(task, classes))
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return module.eval()
+
+
+def tensors_of(module: torch.nn.Module) -> dict[str, npt.NDArray[Any]]:
+    return {name: value.numpy() for name, value in module.state_dict().items()}
+
+
+def model(
+    task: Task = "binary",
+    classes: tuple[str, ...] = ("normal", "pneumonia"),
+    threshold: float = 0.5,
+    contract: Preprocessing = CONTRACT,
+) -> TrainedModel:
+    tensors = tensors_of(network(task, len(classes), contract))
+    return TrainedModel(task, classes, "small_resnet", contract, threshold, tensors)
+
+
+def some_pixels(count: int = 7, contract: Preprocessing = CONTRACT) -> npt.NDArray[np.uint8]:
+    rng = np.random.default_rng(0)
+    brightness = rng.integers(40, 255, (count, 1, 1, 1))
+    return (rng.random((count, *contract.shape)) * brightness).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("task", "classes"), TASKS)
+def test_probabilities_are_the_networks_own(task: Task, classes: tuple[str, ...]) -> None:
+    pixels = some_pixels()
+    with torch.inference_mode():
+        logits = network(task, len(classes))(torch.from_numpy(numpy_network_range(pixels, CONTRACT)))
+    wanted = to_probabilities(logits.double(), task).numpy()
+    found = model(task, classes).probabilities(pixels)
+    assert found.shape == (7, len(classes))
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    assert np.ptp(found, axis=0).min() > 1e-3, "the images make no difference"
+    if task != "multilabel":
+        np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+def test_rows_are_scored_in_the_order_asked_for_whatever_the_batch() -> None:
+    pixels = some_pixels(11)
+    rows = np.array([3, 3, 0, 10, 7])
+    whole = model().probabilities(pixels)
+    np.testing.assert_allclose(model().probabilities(pixels, rows), whole[rows], atol=1e-6)
+    for batch_size in (1, 2, 4, 100):
+        np.testing.assert_allclose(model().probabilities(pixels, batch_size=batch_size), whole, atol=1e-6)
+    assert model().probabilities(pixels, rows[:0]).shape == (0, 2)
+
+
+def test_the_same_image_gets_the_same_answer_beside_any_other() -> None:
+    pixels = some_pixels(6)
+    alone = model().probabilities(pixels[:1])
+    np.testing.assert_allclose(model().probabilities(pixels)[:1], alone, atol=1e-6)
+
+
+def test_pixels_of_another_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"\(1, 24, 24\).*\(1, 24, 32\)"):
+        model().probabilities(np.zeros((2, 1, 24, 24), dtype=np.uint8))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """Pictures of several sizes and formats."""
+    rng = np.random.default_rng(0)
+    paths = []
+    for number in range(6):
+        shape = (90 + 30 * number, 120) if number % 2 else (300, 200 + number, 3)
+        pixels = (rng.random(shape) * (40 + 40 * number)).astype(np.uint8)
+        path = tmp_path / f"{number}.{'jpg' if number < 4 else 'png'}"
+        Image.fromarray(pixels).save(path)
+        paths.append(path)
+    return paths
+
+
+@pytest.mark.parametrize("fit", ["squash", "pad", "crop"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_files_and_cached_pixels_get_the_same_answers(files: list[Path], fit: str, channels: int) -> None:
+    contract = Preprocessing.model_validate({**CONTRACT.model_dump(), "fit": fit, "channels": channels})
+    trained = model(contract=contract)
+    cache = PixelCache.build([str(path) for path in files], contract)
+    wanted = trained.probabilities(cache.pixels, cache.rows)
+    table = trained.predict(files)
+    assert list(table.columns) == ["path", "predicted", "probability_normal", "probability_pneumonia"]
+    assert table["path"].tolist() == [str(path) for path in files]
+    np.testing.assert_allclose(table.iloc[:, 2:].to_numpy(), wanted, atol=1e-7)
+
+
+def test_one_path_is_as_good_as_a_list(files: list[Path]) -> None:
+    whole = model().predict(files)
+    for one in (files[2], str(files[2])):
+        found = model().predict(one)
+        assert len(found) == 1
+        np.testing.assert_allclose(found["probability_pneumonia"], whole["probability_pneumonia"][2:3], atol=1e-6)
+    assert len(model().predict([])) == 0
+
+
+def test_answers_follow_the_models_threshold(files: list[Path]) -> None:
+    shown = model().predict(files)["probability_pneumonia"].to_numpy()
+    middle = float(np.sort(shown)[2:4].mean())
+    found = model(threshold=middle).predict(files)["predicted"]
+    assert found.tolist() == ["pneumonia" if value >= middle else "normal" for value in shown]
+    assert set(found) == {"normal", "pneumonia"}
+
+
+def test_multilabel_answers_are_joined(files: list[Path]) -> None:
+    table = model("multilabel", ("a", "b", "c")).predict(files)
+    shown = table[["probability_a", "probability_b", "probability_c"]].to_numpy()
+    wanted = ["|".join(name for name, value in zip("abc", row, strict=True) if value >= 0.5) for row in shown]
+    assert table["predicted"].tolist() == wanted
+
+
+def test_an_unreadable_file_is_named(files: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "page.jpg").write_text("<html>")
+    with pytest.raises(DecodeError, match=r"page\.jpg"):
+        model().predict([files[0], tmp_path / "page.jpg"])
+
+
+def wrong_weights() -> dict[str, dict[str, npt.NDArray[Any]]]:
+    right = tensors_of(network())
+    return {
+        "one is missing": {name: value for name, value in right.items() if name != "head.bias"},
+        "one too many": {**right, "head.scale": np.zeros(3, np.float32)},
+        "another shape": {**right, "head.weight": np.zeros((2, 192), np.float32)},
+        "of another network": tensors_of(build_network("baseline_cnn", (1, 64, 64), 1)),
+        "none": {},
+    }
+
+
+@pytest.mark.parametrize("case", sorted(wrong_weights()))
+def test_weights_that_do_not_fit_are_refused(case: str) -> None:
+    with pytest.raises(DataError, match="do not fit the network small_resnet"):
+        TrainedModel("binary", ("a", "b"), "small_resnet", CONTRACT, 0.5, wrong_weights()[case])
+
+
+def test_an_unknown_network_is_refused() -> None:
+    with pytest.raises(UsageError, match="Unknown network 'resnet'"):
+        TrainedModel("binary", ("a", "b"), "resnet", CONTRACT, 0.5, {})
+
+
+def test_the_weights_given_are_copied() -> None:
+    tensors = tensors_of(network())
+    trained = TrainedModel("binary", ("a", "b"), "small_resnet", CONTRACT, 0.5, tensors)
+    before = trained.probabilities(some_pixels())
+    for value in tensors.values():
+        value.flat[:] = 0
+    np.testing.assert_array_equal(trained.probabilities(some_pixels()), before)
+
+
+def test_scoring_changes_no_running_statistics() -> None:
+    trained = model()
+    first = trained.probabilities(some_pixels())
+    trained.probabilities(255 - some_pixels())
+    np.testing.assert_array_equal(trained.probabilities(some_pixels()), first)

@@ -1,0 +1,77 @@
+"""From probabilities to answers: closed forms on the edges of the operating point."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from radlens.decision import Task, decide, name_answers
+
+PROBABILITIES = arrays(np.float64, st.tuples(st.integers(1, 8), st.integers(2, 5)), elements=st.floats(0, 1))
+
+
+def test_a_binary_probability_equal_to_the_threshold_is_positive() -> None:
+    positive = np.array([0.3, np.nextafter(0.3, 0), np.nextafter(0.3, 1), 0.0, 1.0])
+    answers = decide(np.stack([1 - positive, positive], axis=1), "binary", 0.3)
+    assert answers.tolist() == [1, 0, 1, 0, 1]
+    assert answers.dtype == np.int64
+
+
+def test_multiclass_takes_the_most_probable_class_whatever_the_threshold() -> None:
+    probabilities = np.array([[0.2, 0.5, 0.3], [0.4, 0.4, 0.2]])
+    assert decide(probabilities, "multiclass", 0.9).tolist() == [1, 0]
+
+
+def test_multilabel_answers_each_class_by_itself() -> None:
+    answers = decide(np.array([[0.7, 0.6, 0.69], [0.1, 0.9, 0.0]]), "multilabel", 0.69)
+    assert answers.tolist() == [[1, 0, 1], [0, 1, 0]]
+
+
+@given(PROBABILITIES, st.floats(0.01, 0.99))
+def test_a_higher_threshold_never_adds_a_positive_answer(
+    probabilities: npt.NDArray[np.float64], threshold: float
+) -> None:
+    for task in ("binary", "multilabel"):
+        low = decide(probabilities, task, threshold)
+        high = decide(probabilities, task, (1 + threshold) / 2)
+        assert (high <= low).all()
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0, -0.1, 1.5, float("nan")])
+def test_a_threshold_outside_the_open_interval_is_refused(threshold: float) -> None:
+    with pytest.raises(ValueError, match="threshold"):
+        decide(np.array([[0.5, 0.5]]), "binary", threshold)
+
+
+def test_probabilities_of_another_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"\(3,\)"):
+        decide(np.array([0.1, 0.2, 0.7]), "multiclass")
+
+
+@pytest.mark.parametrize(
+    ("answers", "task", "names"),
+    [
+        (np.array([1, 0]), "binary", ["sick", "healthy"]),
+        (np.array([2, 0]), "multiclass", ["other", "healthy"]),
+        (np.array([[0, 0, 0], [1, 0, 1]]), "multilabel", ["", "healthy|other"]),
+    ],
+)
+def test_answers_are_named(answers: npt.NDArray[np.int64], task: Task, names: list[str]) -> None:
+    assert name_answers(answers, task, ["healthy", "sick", "other"]) == names
+
+
+@given(PROBABILITIES, st.sampled_from(["binary", "multiclass", "multilabel"]))
+def test_named_answers_are_what_was_decided(probabilities: npt.NDArray[np.float64], task: Task) -> None:
+    classes = [f"c{number}" for number in range(probabilities.shape[1])]
+    answers = decide(probabilities, task)
+    names = name_answers(answers, task, classes)
+    assert len(names) == len(probabilities)
+    if task == "multilabel":
+        back = np.array([[name in cell.split("|") for name in classes] for cell in names])
+    else:
+        back = np.array([classes.index(name) for name in names])
+    np.testing.assert_array_equal(back, answers)
