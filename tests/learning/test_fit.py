@@ -223,7 +223,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     taken: list[int] = []
 
     class Counting(TrainingProgress):
-        def on_train_batch_end(self, trainer: pl.Trainer, *rest: object) -> None:
+        def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
             """Count, and nothing else."""
             taken.append(trainer.global_step)
 
@@ -243,7 +243,9 @@ def run_child(folder: Path, where: str, number: int, what: int) -> int:
 
 
 @pytest.mark.parametrize("moment", sorted(MOMENTS))
-def test_a_killed_training_resumes_to_the_same_weights(whole: tuple[Path, Fitted], tmp_path: Path, moment: str) -> None:
+def test_a_killed_training_resumes_to_the_same_weights(
+    whole: tuple[Path, Fitted], tmp_path: Path, steps: list[int], moment: str
+) -> None:
     assert run_child(tmp_path, *MOMENTS[moment]) == -signal.SIGKILL
     assert not (tmp_path / "says.json").exists()
     finished = 0 if moment.startswith("before") else (EPOCHS - 1 if moment.startswith("after") else 1)
