@@ -172,12 +172,12 @@ class Recorder(pl.LightningModule):
         """Begin a list."""
         self.validated.append([])
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Keep which image was shown, and how."""
         self.trained[-1] += [(int(i), image) for i, image in zip(batch["index"], batch["pixels"], strict=True)]
         return self.weight * batch["pixels"].mean()
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep how the images were shown."""
         self.validated[-1] += list(batch["pixels"])
 
