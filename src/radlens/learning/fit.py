@@ -103,7 +103,7 @@ def _prepare_process(settings: RunSettings) -> None:
     keep_freed_memory()
     torch.set_num_threads(settings.train.threads or os.cpu_count() or 1)
     # With deterministic algorithms torch would fill each new tensor with NaN first: a sixth of a step's time on a CPU.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _weights(
