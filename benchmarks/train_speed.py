@@ -22,11 +22,11 @@ import torch
 from common import KERMANY, describe_machine, matrix_peak, print_table, run_keras, spread
 from torch.utils.flop_counter import FlopCounterMode
 
-from radlens.config import resolve
+from radlens.config import RunSettings, resolve
 from radlens.imaging.cache import PixelCache
 from radlens.learning.classifier import Classifier, class_weights
 from radlens.learning.data_module import LabelledPixels
-from radlens.learning.fit import fit
+from radlens.learning.fit import fit, training_precision
 
 
 def measure_radlens() -> dict[str, float]:
@@ -44,19 +44,21 @@ def measure_radlens() -> dict[str, float]:
         seconds = [float(line.split(",")[-1]) for line in (Path(folder) / "history.csv").read_text().splitlines()[1:]]
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     before = matrix_peak()
-    fixed, flop = fixed_batch(settings, train)
+    fixed, flop = fixed_batch(settings, train, torch.bfloat16 if training_precision(False) == "bf16-mixed" else None)
+    fixed32, _ = fixed_batch(settings, train, None)
     return {
         "images": len(train),
         "decoding": decoding,
         "epoch": min(seconds),
         "fixed": fixed,
+        "fixed32": fixed32,
         "gflop": flop / 1e9,
         "peak": max(before, matrix_peak()),
         "peak_mib": peak_mib,
     }
 
 
-def fixed_batch(settings, train: LabelledPixels) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+def fixed_batch(settings: RunSettings, train: LabelledPixels, mixed: torch.dtype | None) -> tuple[float, float]:
     """Seconds for an epoch's steps on one batch held in memory, and floating-point operations of an image."""
     classifier = Classifier(
         settings.train, "binary", 2, settings.preprocessing.shape, class_weights(train.targets, "binary", 2)
@@ -69,7 +71,9 @@ def fixed_batch(settings, train: LabelledPixels) -> tuple[float, float]:  # type
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        classifier.loss(classifier(images), target).backward()
+        with torch.autocast("cpu", mixed, enabled=mixed is not None):
+            logits = classifier(images)
+        classifier.loss(logits, target).backward()
         optimizer.step()
 
     with FlopCounterMode(display=False) as counter:
@@ -106,15 +110,20 @@ def main() -> None:
 
 def report(ours: list[dict[str, float]], theirs: list[dict[str, list[float]]]) -> None:
     """The figures, each as median [smallest, largest] over the rounds."""
-    share = [100 * one["gflop"] * one["images"] / one["fixed"] / one["peak"] for one in ours]
+    share, share32 = (
+        [100 * one["gflop"] * one["images"] / one[name] / one["peak"] for one in ours] for name in ("fixed", "fixed32")
+    )
     rows = [
         ["radlens, epoch with loading and augmentation (s)", spread([one["epoch"] for one in ours])],
         ["radlens, images a second", spread([one["images"] / one["epoch"] for one in ours])],
+        ["precision of training on this machine", training_precision(False)],
         ["the same steps on one fixed batch (s)", spread([one["fixed"] for one in ours])],
+        ["the same in 32 bit (s)", spread([one["fixed32"] for one in ours])],
         ["epoch / fixed batch", spread([one["epoch"] / one["fixed"] for one in ours], 3)],
         ["GFLOP of a training image", f"{statistics.median(one['gflop'] for one in ours):.3f}"],
         ["fp32 matrix-product rate (GFLOP/s)", spread([one["peak"] for one in ours], 0)],
         ["training step, % of that rate", spread(share, 0)],
+        ["training step in 32 bit, % of that rate", spread(share32, 0)],
         ["decoding the images once (s; 0 when cached)", spread([one["decoding"] for one in ours])],
         ["radlens, peak memory (MiB)", spread([one["peak_mib"] for one in ours], 0)],
     ]

@@ -151,38 +151,41 @@ def test_an_output_that_is_a_file_is_refused(tmp_path: Path, overwrite: bool) ->
     assert (tmp_path / "run").read_text() == "precious"
 
 
-@pytest.mark.parametrize("mark", OUTPUT_MARKS)
-def test_an_earlier_run_is_replaced_only_with_overwrite(tmp_path: Path, mark: str) -> None:
+def test_an_earlier_run_is_replaced_only_with_overwrite(tmp_path: Path) -> None:
     run = tmp_path / "run"
     (run / "deep").mkdir(parents=True)
-    (run / mark).write_text("x")
+    for mark in OUTPUT_MARKS:
+        (run / mark).write_text("x")
     (run / "deep" / "y").write_text("y")
     with pytest.raises(UsageError, match="not empty.*--overwrite"):
         claim_output(run, overwrite=False)
-    assert names(run) == sorted([mark, "deep"])
+    assert names(run) == sorted([*OUTPUT_MARKS, "deep"])
     claim_output(run, overwrite=True)
     assert names(run) == []
 
 
 def test_overwrite_never_deletes_what_radlens_did_not_write(tmp_path: Path) -> None:
     home = tmp_path / "documents"
-    # A mark deeper down makes it no run, and neither does a folder of that name.
+    # Marks deeper down make it no run, and neither does one mark alone or a folder of that name.
     (home / "run").mkdir(parents=True)
-    (home / "run" / "config.yaml").write_text("x")
-    (home / "metrics.json").mkdir()
+    for mark in OUTPUT_MARKS:
+        (home / "run" / mark).write_text("x")
+    (home / "manifest.csv").write_text("a table of one's own")
+    (home / "dataset.yaml").mkdir()
     (home / "thesis.tex").write_text("three years of work")
     with pytest.raises(UsageError, match="no radlens run wrote"):
         claim_output(home, overwrite=True)
-    assert names(home) == ["metrics.json", "run", "thesis.tex"]
+    assert names(home) == ["dataset.yaml", "manifest.csv", "run", "thesis.tex"]
 
 
 def test_check_output_changes_nothing(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    (run / "config.yaml").write_text("x")
+    for mark in OUTPUT_MARKS:
+        (run / mark).write_text("x")
     assert check_output(run, overwrite=True) == run
     assert check_output(tmp_path / "new", overwrite=False) == tmp_path / "new"
-    assert names(run) == ["config.yaml"]
+    assert names(run) == sorted(OUTPUT_MARKS)
     assert names(tmp_path) == ["run"]
 
 

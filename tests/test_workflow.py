@@ -195,9 +195,15 @@ def test_an_output_that_would_be_lost_is_refused(finished: Any, tmp_path: Path) 
 
 def test_an_output_folder_that_holds_the_source_is_refused(tmp_path: Path) -> None:
     radlens.index("phantom", tmp_path / "out", settings=SMALL)
-    with pytest.raises(UsageError, match="holds the source"):
+    with pytest.raises(UsageError, match="which is read"):
         radlens.run(tmp_path / "out", tmp_path / "out", settings=SMALL, overwrite=True)
     assert (tmp_path / "out" / "manifest.csv").is_file()
+
+
+def test_an_evaluation_never_replaces_the_model_it_uses(finished: Any) -> None:
+    with pytest.raises(UsageError, match="which is read"):
+        radlens.evaluate(finished.folder, "phantom", finished.folder, settings=SMALL, overwrite=True)
+    assert (finished.folder / "model" / "model.safetensors").is_file()
 
 
 def test_nothing_to_resume_is_a_usage_error(tmp_path: Path) -> None:

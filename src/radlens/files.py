@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -45,7 +45,9 @@ def building(folder: Path) -> Iterator[Path]:
     folder = Path(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+        # Not mkdtemp, whose folders are closed to others: a cache may be shared.
+        temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.partial")
+        temporary.mkdir()
     except OSError as error:
         raise write_error(folder, error) from error
     try:
@@ -82,8 +84,8 @@ def write_error(path: Path, error: OSError) -> RadlensError:
     return RadlensError(f"Could not write {path}: {error.strerror or error}. Check the folder and its permissions.")
 
 
-# What radlens writes at the top of an output folder; only a folder that holds one of these is ever replaced.
-OUTPUT_MARKS = ("config.yaml", "dataset.yaml", "audit.json", "metrics.json")
+# What radlens writes into every output folder; only a folder that holds all of these is ever replaced.
+OUTPUT_MARKS = ("manifest.csv", "dataset.yaml")
 
 
 def check_output(folder: Path, *, overwrite: bool) -> Path:
@@ -95,8 +97,12 @@ def check_output(folder: Path, *, overwrite: bool) -> Path:
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"The output {folder} is a file; a folder was expected. Choose another --out.")
-    if folder.is_dir() and any(folder.iterdir()):
-        if overwrite and not any((folder / name).is_file() for name in OUTPUT_MARKS):
+    try:
+        occupied = folder.is_dir() and any(folder.iterdir())
+    except OSError as error:
+        raise write_error(folder, error) from error
+    if occupied:
+        if overwrite and not all((folder / name).is_file() for name in OUTPUT_MARKS):
             raise UsageError(
                 f"The output folder {folder} holds files that no radlens run wrote; --overwrite would delete them. "
                 "Choose another --out, or empty the folder yourself."

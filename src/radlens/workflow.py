@@ -173,7 +173,7 @@ def evaluate(
     model_config, _ = read_model_folder(Path(model))
     trained = load(model)
     chosen = chosen.model_copy(update={"preprocessing": model_config.preprocessing})
-    _check_folder(folder, chosen, overwrite)
+    _check_folder(folder, overwrite, chosen.data.source, model)
     manifest, name = _select(_for_model(read_source(chosen.data), model_config), split)
     prepared = prepare(manifest, chosen.data, model_config.preprocessing)
     claim_output(folder, overwrite=overwrite)
@@ -200,7 +200,7 @@ def load(model: str | Path) -> TrainedModel:
 def _begin(folder: Path, chosen: RunSettings, overwrite: bool) -> Prepared:
     """Steps 1 to 4: images and labels, splits, pixels, audit; then the run folder is made to hold them."""
     check_network(chosen.train.network, chosen.preprocessing.shape)
-    _check_folder(folder, chosen, overwrite)
+    _check_folder(folder, overwrite, chosen.data.source)
     manifest = assign_splits(read_source(chosen.data), chosen.data.split, chosen.seed)
     prepared = prepare(manifest, chosen.data, chosen.preprocessing)
     claim_output(folder, overwrite=overwrite)
@@ -216,11 +216,12 @@ def _begin_again(folder: Path) -> tuple[RunSettings, Prepared]:
     return chosen, prepare(Manifest.read(folder), chosen.data, chosen.preprocessing)
 
 
-def _check_folder(folder: Path, chosen: RunSettings, overwrite: bool) -> None:
+def _check_folder(folder: Path, overwrite: bool, *needed: str | Path | None) -> None:
+    """The output may neither hold what must be kept nor what is read."""
     check_output(folder, overwrite=overwrite)
-    source = Path(chosen.data.source or "")
-    if source.is_absolute() and source.is_relative_to(folder.resolve()):
-        raise UsageError(f"The output folder {folder} holds the source {source}. Choose another --out.")
+    for path in needed:
+        if path is not None and Path(path).exists() and Path(path).resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"The output folder {folder} holds {path}, which is read. Choose another --out.")
 
 
 def _resolve(

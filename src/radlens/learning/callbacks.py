@@ -63,7 +63,7 @@ class History(Callback):
 
 
 class TrainingProgress(Callback):
-    """A bar over all steps of all epochs, with images per second and an estimate of what is left."""
+    """A bar over all steps of all epochs, with steps per second and an estimate of what is left."""
 
     def __init__(self) -> None:
         # Made only when training starts: a bar holds locks, which cannot be handed to spawned processes.

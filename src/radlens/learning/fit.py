@@ -147,7 +147,7 @@ def _trainer(settings: RunSettings, callbacks: list[Callback]) -> pl.Trainer:
     accelerator = train.accelerator if train.accelerator != "auto" else ("gpu" if on_gpu else "cpu")
     devices: int | str = train.devices or ("auto" if on_gpu else 1)
     several = (torch.cuda.device_count() if devices == "auto" else int(devices)) > 1
-    precision = train.precision if train.precision != "auto" else _precision(on_gpu)
+    precision = train.precision if train.precision != "auto" else training_precision(on_gpu)
     try:
         return pl.Trainer(
             accelerator=accelerator,
@@ -171,7 +171,7 @@ def _trainer(settings: RunSettings, callbacks: list[Callback]) -> pl.Trainer:
         ) from error
 
 
-def _precision(on_gpu: bool) -> str:
+def training_precision(on_gpu: bool) -> str:
     """Mixed precision where the arithmetic is built in; emulated, it would be slower than 32 bit."""
     if not on_gpu:
         capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()

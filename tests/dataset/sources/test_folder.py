@@ -33,6 +33,12 @@ def test_class_folders_alone(tmp_path: Path) -> None:
     assert all(Path(location).is_file() for location in manifest.locations)
 
 
+@pytest.mark.parametrize("given", ["chests", "chests/train"])
+def test_the_set_is_named_by_the_folder_that_says_something(tmp_path: Path, given: str) -> None:
+    root = touch(tmp_path / given, "PNEUMONIA/b.jpeg", "NORMAL/a.png")
+    assert read_folder(root, ANY).info.name == "chests"
+
+
 def test_splits_and_classes_in_any_case(tmp_path: Path) -> None:
     touch(tmp_path, "Training/NORMAL/a.png", "Training/NORMAL/b.png", "Training/Pneumonia/c.png")
     touch(tmp_path, "valid/normal/d.png", "valid/PNEUMONIA/e.png", "TEST/Normal/f.png", "TEST/Pneumonia/g.png")

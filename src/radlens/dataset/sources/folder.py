@@ -70,8 +70,10 @@ def _manifest(root: Path, table: pd.DataFrame, settings: DataSettings) -> Manife
         raise DataError(f"Only one class was found in {root}: {names[0]}. A classifier needs two or more. {_LAYOUT}")
     classes = order_classes(names, settings.positive_class)
     table["patient"], notes = assign_patients(table["path"], settings.patient_from)
+    # A folder that is only called "train" says nothing; the one it lies in does.
+    named = root.parent if split_of(root.name) else root
     info = DatasetInfo(
-        name=root.name or "images",
+        name=named.name or "images",
         task=task_of(classes),
         classes=classes,
         root=str(root),
