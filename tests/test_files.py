@@ -195,7 +195,8 @@ def test_an_output_folder_that_cannot_be_emptied_is_said(tmp_path: Path, monkeyp
 
     run = tmp_path / "run"
     run.mkdir()
-    (run / "config.yaml").write_text("x")
+    for mark in OUTPUT_MARKS:
+        (run / mark).write_text("x")
     monkeypatch.setattr(shutil, "rmtree", refuse)
     with pytest.raises(RadlensError, match="Could not write.*Permission denied"):
         claim_output(run, overwrite=True)
@@ -204,8 +205,9 @@ def test_an_output_folder_that_cannot_be_emptied_is_said(tmp_path: Path, monkeyp
 def test_a_linked_output_folder_keeps_what_the_link_points_to(tmp_path: Path) -> None:
     real = tmp_path / "real"
     real.mkdir()
-    (real / "config.yaml").write_text("x")
+    for mark in OUTPUT_MARKS:
+        (real / mark).write_text("x")
     (tmp_path / "link").symlink_to(real)
     with pytest.raises(RadlensError):
         claim_output(tmp_path / "link", overwrite=True)
-    assert names(real) == ["config.yaml"]
+    assert names(real) == sorted(OUTPUT_MARKS)
