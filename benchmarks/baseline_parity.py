@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from common import KERMANY, describe_machine, run_keras
 from torch import nn
 
+from radlens.delivery.model_folder import read_model_folder
 from radlens.imaging.decode import decode
 from radlens.imaging.preprocess import Preprocessing, preprocess
 from radlens.learning.networks import build_network, count_parameters
@@ -29,10 +31,15 @@ def random_network(seed: int) -> nn.Sequential:
             nn.init.uniform_(layer.running_var, 0.5, 1.5)
             nn.init.uniform_(layer.weight, 0.5, 1.5)
             nn.init.uniform_(layer.bias, -0.3, 0.3)
-    # Fresh weights answer every image much alike; larger last weights spread the outputs over (0, 1).
-    last = network[-1]
-    assert isinstance(last, nn.Linear)
-    nn.init.uniform_(last.weight, -8, 8)
+    return network.eval()
+
+
+def trained_network(folder: Path) -> nn.Sequential:
+    """The weights of a baseline run: its outputs fill (0, 1), where those of fresh weights lie close together."""
+    _, tensors = read_model_folder(folder)
+    network = build_network("baseline_cnn", (1, 150, 150), 1)
+    assert isinstance(network, nn.Sequential)
+    network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
     return network.eval()
 
 
@@ -56,14 +63,19 @@ def keras_weights(network: nn.Sequential) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    """Print the parameter counts and the largest difference for three random initialisations."""
+    """Print the parameter counts and the largest difference for three random initialisations and a trained model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, help="a run folder of the baseline preset, to compare its weights too")
+    model = parser.parse_args().model
     print(describe_machine())
     contract = Preprocessing()
     paths = sorted(KERMANY.glob("*/*"))[:: 5216 // IMAGES][:IMAGES]
     pixels = np.stack([preprocess(decode(str(path)).image, contract) for path in paths]).astype(np.float32) / 255
     worst = 0.0
-    for seed in range(3):
-        network = random_network(seed)
+    networks = {f"seed {seed}": random_network(seed) for seed in range(3)}
+    if model:
+        networks["trained"] = trained_network(model)
+    for name, network in networks.items():
         with torch.inference_mode(), tempfile.TemporaryDirectory() as folder:
             ours = torch.sigmoid(network(torch.from_numpy(pixels))).numpy()
             source, target = Path(folder) / "in.npz", Path(folder) / "out.npz"
@@ -73,7 +85,7 @@ def main() -> None:
             difference = float(np.abs(ours - theirs["outputs"]).max())
             worst = max(worst, difference)
             print(
-                f"seed {seed}: parameters radlens {count_parameters(network):,}, Keras {int(theirs['parameters']):,}; "
+                f"{name}: parameters radlens {count_parameters(network):,}, Keras {int(theirs['parameters']):,}; "
                 f"outputs {ours.min():.3f} to {ours.max():.3f}; largest difference {difference:.2e}"
             )
     print(f"largest difference over all: {worst:.2e} (allowed {TOLERANCE:.0e})")
