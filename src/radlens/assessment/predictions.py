@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from radlens.dataset.manifest import SPLITS, DatasetInfo, Manifest, split_labels
-from radlens.decision import decide
+from radlens.decision import decide, name_answers
 from radlens.errors import DataError
 from radlens.files import replacing
 
@@ -132,14 +131,7 @@ def read_predictions(path: Path, info: DatasetInfo) -> pd.DataFrame:
 
 
 def _predicted(scores: npt.NDArray[np.float64], info: DatasetInfo, threshold: float) -> list[str]:
-    decided = decide(scores, info.task, threshold)
-    if info.task == "multilabel":
-        return ["|".join(_chosen(info.classes, row)) for row in decided]
-    return [info.classes[index] for index in decided]
-
-
-def _chosen(classes: Sequence[str], flags: npt.NDArray[np.int64]) -> list[str]:
-    return [name for name, flag in zip(classes, flags, strict=True) if flag]
+    return name_answers(decide(scores, info.task, threshold), info.task, info.classes)
 
 
 def _known(names: pd.Series, info: DatasetInfo) -> pd.Series:
