@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from radlens.dataset.manifest import SPLITS, DatasetInfo, Manifest, split_labels
+from radlens.dataset.manifest import SPLITS, DatasetInfo, Manifest, number_labels, split_labels
 from radlens.decision import decide, name_answers
 from radlens.errors import DataError
 from radlens.files import replacing
@@ -92,13 +92,7 @@ def check_predictions(table: pd.DataFrame, info: DatasetInfo) -> pd.DataFrame:
 
 def targets_of(table: pd.DataFrame, info: DatasetInfo, column: str = "label") -> npt.NDArray[np.int64]:
     """Names as numbers: class indices, shape (images,); for multilabel 0 or 1, shape (images, classes)."""
-    index = {name: number for number, name in enumerate(info.classes)}
-    if info.task != "multilabel":
-        return np.array([index[name] for name in table[column]], dtype=np.int64)
-    targets = np.zeros((len(table), len(index)), dtype=np.int64)
-    for row, cell in enumerate(table[column]):
-        targets[row, [index[name] for name in split_labels(cell)]] = 1
-    return targets
+    return number_labels(table[column], info)
 
 
 def probabilities_of(table: pd.DataFrame, info: DatasetInfo) -> npt.NDArray[np.float64]:

@@ -120,11 +120,7 @@ class Manifest:
 
     def targets(self) -> npt.NDArray[np.int64]:
         """Labels as numbers: class indices, shape (images,); for multilabel 0 or 1, shape (images, classes)."""
-        index = {name: number for number, name in enumerate(self.info.classes)}
-        if self.info.task != "multilabel":
-            return np.asarray(self.table["label"].map(index), dtype=np.int64)
-        present = self.table["label"].str.get_dummies("|").reindex(columns=list(index), fill_value=0)
-        return present.to_numpy(dtype=np.int64)
+        return number_labels(self.table["label"], self.info)
 
     def class_counts(self) -> pd.DataFrame:
         """Images per split (rows) and class (columns); an image with several labels counts in each."""
@@ -172,6 +168,14 @@ class Manifest:
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise DataError(f"{folder} holds no readable manifest.csv and dataset.yaml: {error}") from error
         return cls(table, info)
+
+
+def number_labels(cells: pd.Series, info: DatasetInfo) -> npt.NDArray[np.int64]:
+    """Label cells as numbers: class indices, shape (images,); for multilabel 0 or 1, shape (images, classes)."""
+    if info.task != "multilabel":
+        return np.asarray(cells.map({name: number for number, name in enumerate(info.classes)}), dtype=np.int64)
+    present = cells.str.get_dummies("|").reindex(columns=list(info.classes), fill_value=0)
+    return present.to_numpy(dtype=np.int64)
 
 
 def split_labels(cell: str) -> list[str]:
