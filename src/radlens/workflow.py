@@ -66,8 +66,7 @@ def run(
     if resume:
         chosen, prepared = _begin_again(folder)
     else:
-        chosen = _resolve(source, preset, model, seed, config, settings)
-        prepared = _begin(folder, chosen, overwrite)
+        chosen, prepared = _begin(folder, _resolve(source, preset, model, seed, config, settings), overwrite)
     fitted, validation = train_model(chosen, prepared, folder)
     trained = load(folder)
     test = predict_split(trained, prepared, "test", trained.threshold)
@@ -92,8 +91,7 @@ def train(
     if resume:
         chosen, prepared = _begin_again(folder)
     else:
-        chosen = _resolve(source, preset, model, seed, config, settings)
-        prepared = _begin(folder, chosen, overwrite)
+        chosen, prepared = _begin(folder, _resolve(source, preset, model, seed, config, settings), overwrite)
     train_model(chosen, prepared, folder)
     return load(folder)
 
@@ -197,7 +195,7 @@ def load(model: str | Path) -> TrainedModel:
     return TrainedModel(config.task, config.classes, config.network, config.preprocessing, config.threshold, tensors)
 
 
-def _begin(folder: Path, chosen: RunSettings, overwrite: bool) -> Prepared:
+def _begin(folder: Path, chosen: RunSettings, overwrite: bool) -> tuple[RunSettings, Prepared]:
     """Steps 1 to 4: images and labels, splits, pixels, audit; then the run folder is made to hold them."""
     check_network(chosen.train.network, chosen.preprocessing.shape)
     _check_folder(folder, overwrite, chosen.data.source)
@@ -205,7 +203,7 @@ def _begin(folder: Path, chosen: RunSettings, overwrite: bool) -> Prepared:
     prepared = prepare(manifest, chosen.data, chosen.preprocessing)
     claim_output(folder, overwrite=overwrite)
     write_start(folder, chosen, manifest, prepared)
-    return prepared
+    return chosen, prepared
 
 
 def _begin_again(folder: Path) -> tuple[RunSettings, Prepared]:
