@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
+from radlens import files
 from radlens.errors import RadlensError, UsageError
-from radlens.files import OUTPUT_MARKS, building, cache_root, check_output, claim_output, replacing, write_text
+from radlens.files import (
+    OUTPUT_MARKS,
+    building,
+    cache_root,
+    check_output,
+    claim_output,
+    remove_abandoned,
+    replacing,
+    scratch,
+    write_text,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -124,6 +137,116 @@ def test_building_onto_a_file_is_refused_and_leaves_it(tmp_path: Path) -> None:
         pass
     assert (tmp_path / "cache").read_text() == "a file"
     assert names(tmp_path) == ["cache"]
+
+
+def partial(folder: Path, *, machine: str | None = None, age: float = 0.0) -> Path:
+    """A temporary folder such as a killed process leaves it."""
+    with scratch(folder / "cache") as temporary:
+        name = temporary.name
+    if machine is not None:
+        name = re.sub(r"\.[0-9a-f]{8}\.", f".{machine}.", name)
+    path = folder / name
+    path.mkdir()
+    (path / "a").write_text("half")
+    for each in (path / "a", path):
+        os.utime(each, (time.time() - age, time.time() - age))
+    return path
+
+
+DAY = 24 * 3600
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    left = partial(tmp_path)
+    with building(tmp_path / "other") as temporary:
+        assert not left.exists()
+        (temporary / "a").write_text("1")
+    assert names(tmp_path) == ["other"]
+
+
+def test_what_a_living_process_fills_is_left_alone_however_long_it_takes(tmp_path: Path) -> None:
+    with building(tmp_path / "cache") as temporary:
+        os.utime(temporary, (0, 0))
+        remove_abandoned(tmp_path)
+        assert temporary.is_dir()
+    assert names(tmp_path) == ["cache"]
+
+
+@pytest.mark.parametrize(("age", "stays"), [(0, True), (0.9 * DAY, True), (1.1 * DAY, False)])
+def test_of_other_machines_and_where_there_are_no_locks_a_day_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: float, stays: bool
+) -> None:
+    elsewhere = partial(tmp_path, machine="0123abcd", age=age)
+    remove_abandoned(tmp_path)
+    assert elsewhere.exists() == stays
+    for gone in (None, _NoLocks()):
+        monkeypatch.setattr("radlens.files.fcntl", gone)
+        here = partial(tmp_path, age=age)
+        remove_abandoned(tmp_path)
+        assert here.exists() == stays
+
+
+class _NoLocks:
+    """A file system that has none."""
+
+    LOCK_EX, LOCK_NB = 2, 4
+
+    def flock(self, descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+
+def test_a_folder_that_is_still_written_to_elsewhere_counts_as_changed(tmp_path: Path) -> None:
+    elsewhere = partial(tmp_path, machine="0123abcd", age=2 * DAY)
+    (elsewhere / "a").write_text("more")
+    os.utime(elsewhere, (0, 0))
+    remove_abandoned(tmp_path)
+    assert elsewhere.exists()
+
+
+def test_files_that_a_killed_process_left_are_removed_after_a_day(tmp_path: Path) -> None:
+    for age in (0.5 * DAY, 2 * DAY):
+        with replacing(tmp_path / "x.txt") as temporary:
+            temporary.write_text("new")
+            left = temporary
+        left.write_text("half")
+        os.utime(left, (time.time() - age, time.time() - age))
+    remove_abandoned(tmp_path)
+    assert len(names(tmp_path)) == 2
+
+
+def test_only_what_radlens_itself_names_so_is_ever_removed(tmp_path: Path) -> None:
+    for name in (".x.partial", "x.partial", ".movie.mkv.0123abcd.partial", ".rsync-partial"):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (0, 0))
+    before = names(tmp_path)
+    remove_abandoned(tmp_path)
+    remove_abandoned(tmp_path / "nowhere")
+    assert names(tmp_path) == before
+
+
+def test_a_temporary_folder_taken_for_an_abandoned_one_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may see it between its making and its locking."""
+    plain, times = files._lock, [0]
+
+    def raced(folder: Path) -> int | None:
+        times[0] += 1
+        if times[0] == 1:
+            folder.rmdir()
+        elif times[0] == 2:
+            raise BlockingIOError
+        elif times[0] == 3:
+            lock = plain(folder)
+            folder.rmdir()
+            return lock
+        return plain(folder)
+
+    monkeypatch.setattr(files, "_lock", raced)
+    with building(tmp_path / "cache") as temporary:
+        (temporary / "a").write_text("1")
+    assert times[0] == 4
+    assert (tmp_path / "cache" / "a").read_text() == "1"
 
 
 def test_the_cache_lies_where_the_environment_says_else_with_the_user(monkeypatch: pytest.MonkeyPatch) -> None:

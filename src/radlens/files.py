@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import platform
+import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +17,15 @@ from pathlib import Path
 import platformdirs
 
 from radlens.errors import RadlensError, UsageError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+# The machine that writes is part of the name, since a lock says nothing of processes on other machines.
+_PARTIAL = re.compile(r"\..+\.(?P<machine>[0-9a-f]{8})\.[0-9a-f]{32}\.partial")
+_ABANDONED_SECONDS = 24 * 3600
 
 
 @contextmanager
@@ -23,7 +36,7 @@ def replacing(path: Path) -> Iterator[Path]:
         RadlensError: if the disk is full or the folder cannot be written to.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(_partial_name(path.name))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -43,24 +56,131 @@ def building(folder: Path) -> Iterator[Path]:
     If another process finished the same folder meanwhile, its result stands and ours is dropped.
     """
     folder = Path(folder)
+    with scratch(folder) as temporary:
+        yield temporary
+        publish(temporary, folder)
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``folder``, removed in the end unless :func:`publish` gave it a final name.
+
+    What processes that were killed left there is removed first.
+
+    Raises:
+        RadlensError: the disk is full or the folder cannot be written to.
+    """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # Not mkdtemp, whose folders are closed to others: a cache may be shared.
-        temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.partial")
-        temporary.mkdir()
+        remove_abandoned(folder.parent)
+        temporary, lock = _claim_scratch(folder)
     except OSError as error:
         raise write_error(folder, error) from error
     try:
         yield temporary
-        try:
-            temporary.replace(folder)
-        except OSError:
-            if not folder.is_dir():
-                raise
     except OSError as error:
         raise write_error(folder, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def publish(temporary: Path, folder: Path) -> None:
+    """Give a complete temporary folder its final name; if there is such a folder already, that one stands."""
+    try:
+        temporary.replace(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files and folders that processes which are no more left in a folder.
+
+    A process of this machine lives as long as it holds the lock of its temporary folder. Where locks are not to be
+    had (Windows, network file systems), for other machines and for single files, a day without a change decides.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            match = _PARTIAL.fullmatch(entry.name)
+            if match and match["machine"] == _machine() and entry.is_dir(follow_symlinks=False):
+                _remove_if_unlocked(Path(entry.path))
+            elif match and time.time() - _last_change(Path(entry.path)) > _ABANDONED_SECONDS:
+                _remove(Path(entry.path))
+
+
+def _claim_scratch(folder: Path) -> tuple[Path, int | None]:
+    """A new temporary folder and its lock, None where there are none."""
+    while True:
+        # Not mkdtemp, whose folders are closed to others: a cache may be shared.
+        temporary = folder.with_name(_partial_name(folder.name))
+        temporary.mkdir()
+        try:
+            lock = _lock(temporary)
+            # Between its making and its locking, another process may have taken the folder for an abandoned one.
+            if lock is None or temporary.exists():
+                return temporary, lock
+            os.close(lock)
+        except (BlockingIOError, FileNotFoundError):
+            continue
+
+
+def _remove_if_unlocked(folder: Path) -> None:
+    try:
+        lock = _lock(folder)
+    except OSError:
+        return
+    if lock is not None:
+        _remove(folder)
+        os.close(lock)
+    elif time.time() - _last_change(folder) > _ABANDONED_SECONDS:
+        _remove(folder)
+
+
+def _lock(folder: Path) -> int | None:
+    """An open descriptor that holds the lock of a folder until this process ends; None where there are no locks.
+
+    Raises:
+        BlockingIOError: another process holds it.
+        FileNotFoundError: the folder is gone.
+    """
+    if fcntl is None:
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _last_change(path: Path) -> float:
+    """When a file, or anything within a folder, was last changed, in seconds; now, if it cannot be told."""
+    try:
+        return max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
+    except OSError:
+        return time.time()
+
+
+def _partial_name(name: str) -> str:
+    return f".{name}.{_machine()}.{uuid.uuid4().hex}.partial"
+
+
+def _machine() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
 def cache_root() -> Path:
