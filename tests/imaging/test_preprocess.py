@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from radlens.imaging.preprocess import Preprocessing, preprocess, to_network_range
+from radlens.imaging.preprocess import Preprocessing, preprocess, reduced_size, to_network_range
 
 FITS = ("squash", "pad", "crop")
 
@@ -163,6 +163,92 @@ def test_a_crop_never_leaves_the_image_by_rounding(size: tuple[int, int]) -> Non
         assert (preprocess(Image.new("L", size, 99), contract) == 99).all()
 
 
+@given(
+    st.sampled_from([(1, 1), (1, 65_535), (65_535, 1), (2, 30_000), (20_000, 3), (1, 2), (7, 1)]),
+    st.integers(8, 400),
+    st.integers(8, 400),
+    st.sampled_from(FITS),
+    st.sampled_from(["bilinear", "bicubic", "lanczos", "box"]),
+    st.sampled_from([1, 3]),
+)
+def test_the_longest_and_thinnest_images_come_out_flat_where_they_are_flat(
+    size: tuple[int, int], to_height: int, to_width: int, fit: str, resample: str, channels: int
+) -> None:
+    contract = Preprocessing.model_validate(
+        {"height": to_height, "width": to_width, "fit": fit, "channels": channels, "resample": resample}
+    )
+    found = preprocess(Image.new("L", size, 99), contract)
+    assert found.shape == (channels, to_height, to_width)
+    if fit == "pad":
+        width, height = reduced_size(contract, size)
+        assert (found == 99).sum() == width * height * channels
+        assert set(np.unique(found)) <= {0, 99}
+    else:
+        assert (found == 99).all()
+
+
+@pytest.mark.parametrize("fit", FITS)
+@given(
+    st.floats(0, 0.45),
+    st.floats(0, 0.45),
+    st.floats(0.55, 1),
+    st.floats(0.55, 1),
+    st.integers(1, 300),
+    st.integers(1, 300),
+)
+def test_any_box_of_any_image_comes_out(
+    fit: str, left: float, upper: float, right: float, lower: float, width: int, height: int
+) -> None:
+    contract = Preprocessing.model_validate({"height": 24, "width": 16, "fit": fit})
+    box = (left * width, upper * height, right * width, lower * height)
+    found = preprocess(Image.new("L", (width, height), 200), contract, box)
+    assert found.shape == (1, 24, 16)
+    assert set(np.unique(found)) <= ({0, 200} if fit == "pad" else {200})
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_only_what_the_box_holds_counts(fit: str) -> None:
+    image = np.full((60, 80), 255, dtype=np.uint8)
+    image[10:50, 20:70] = smooth(40, 50)
+    contract = Preprocessing.model_validate({"height": 20, "width": 20, "fit": fit})
+    found = preprocess(Image.fromarray(image), contract, (20.0, 10.0, 70.0, 50.0))
+    wanted = preprocess(Image.fromarray(smooth(40, 50)), contract)
+    # Beside the box the filter may see what lies beyond it.
+    inner = found[0] != wanted[0]
+    assert np.abs(found.astype(int) - wanted)[0, 4:-4, 1:-1].max() <= 1, inner
+
+
+@pytest.mark.parametrize("resample", ["bilinear", "bicubic", "lanczos", "box"])
+def test_the_filter_is_the_one_that_was_asked_for(resample: str) -> None:
+    image = Image.fromarray(smooth(50, 70))
+    contract = Preprocessing.model_validate({"height": 30, "width": 40, "resample": resample})
+    wanted = image.resize((40, 30), Image.Resampling[resample.upper()])
+    np.testing.assert_array_equal(preprocess(image, contract)[0], np.asarray(wanted))
+
+
+@pytest.mark.parametrize(
+    ("fit", "size", "wanted"),
+    [
+        ("squash", (400, 100), (40, 30)),
+        ("crop", (400, 100), (40, 30)),
+        ("pad", (400, 100), (40, 10)),
+        ("pad", (100, 400), (8, 30)),
+        ("pad", (4, 3), (40, 30)),
+        ("pad", (5000, 1), (40, 1)),
+        ("pad", (62.5, 15.625), (40, 10)),
+    ],
+)
+def test_the_size_before_padding_keeps_the_aspect(fit: str, size: tuple[float, float], wanted: tuple[int, int]) -> None:
+    contract = Preprocessing.model_validate({"height": 30, "width": 40, "fit": fit})
+    assert reduced_size(contract, size) == wanted
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.sampled_from([2, 4, 8]))
+def test_a_scale_of_decoding_does_not_move_the_padding(width: int, height: int, scale: int) -> None:
+    contract = Preprocessing(height=150, width=200, fit="pad")
+    assert reduced_size(contract, (width / scale, height / scale)) == reduced_size(contract, (width, height))
+
+
 @given(st.floats(-10, 10), st.floats(0.01, 20))
 def test_the_networks_range_is_linear_between_its_ends(low: float, span: float) -> None:
     contract = Preprocessing(low=low, high=low + span)
@@ -183,6 +269,9 @@ def test_the_networks_range_is_linear_between_its_ends(low: float, span: float) 
         {"high": float("inf")},
         {"low": float("nan")},
         {"heigth": 150},
+        {"resample": "nearest"},
+        {"depth": "bits"},
+        {"version": 2},
     ],
 )
 def test_a_contract_that_cannot_be_kept_is_refused(values: dict[str, object]) -> None:
@@ -195,3 +284,9 @@ def test_a_contract_does_not_change_and_comes_back_from_json() -> None:
     assert Preprocessing.model_validate_json(contract.model_dump_json()) == contract
     with pytest.raises(ValidationError, match="frozen"):
         contract.height = 10  # type: ignore[misc]
+
+
+def test_a_record_from_before_the_filter_and_the_depth_means_what_was_done_then() -> None:
+    old = '{"height": 128, "width": 96, "fit": "crop", "channels": 3, "low": -1.0, "high": 1.0}'
+    contract = Preprocessing.model_validate_json(old)
+    assert (contract.resample, contract.depth, contract.version) == ("bilinear", "significant", 1)

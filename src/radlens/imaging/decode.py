@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
-import functools
-import io
-import struct
-import warnings
-import zipfile
-import zlib
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from radlens.errors import DataError
+from radlens.imaging.arrays import is_array_location, read_array
+from radlens.imaging.content import format_of, read_file, require_bytes
+from radlens.imaging.display import Box, Depth, displayed, upright
+from radlens.imaging.formats.bmp import read_bmp
+from radlens.imaging.formats.jpeg import read_jpeg
+from radlens.imaging.formats.png import read_png
+from radlens.imaging.formats.stored import Reduction, Stored
+from radlens.imaging.formats.tiff import read_tiff
+from radlens.imaging.formats.webp import read_webp
+from radlens.imaging.limits import DAMAGE, DEFAULT_LIMITS, DecodeError, DecodeLimits, Format, RefusedError
 
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
-MAX_BYTES = 512 * 2**20
-MAX_PIXELS = 100_000_000
-_DICOM_PREFIX = 128
+__all__ = [
+    "DAMAGE",
+    "DecodeError",
+    "Decoded",
+    "FileFacts",
+    "decode",
+    "is_array_location",
+    "read_array",
+    "read_bytes",
+]
 
-# What the decoders' own code lets through when the bytes are not what they claim to be.
-DAMAGE = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-
-
-class DecodeError(DataError):
-    """The file holds no image that may be opened; the message says why."""
+# Mean and deviation of more pixels than these are no better known, and cost as much as a resizing.
+_BRIGHTNESS_PIXELS = 2**16
+_READERS: dict[Format, Callable[[bytes, DecodeLimits], Stored]] = {
+    "PNG": read_png,
+    "TIFF": read_tiff,
+    "BMP": read_bmp,
+    "WEBP": read_webp,
+}
 
 
 @dataclass(frozen=True)
@@ -53,8 +50,10 @@ class FileFacts:
         mode: Pillow's name of the pixel form (``L``, ``RGB``, ``I;16``), or DICOM's photometric interpretation.
         format: JPEG, PNG, …, DICOM or ARRAY.
         bytes: size of the file, or of the image within its array.
-        mean: mean of the grey picture, 0 to 255.
-        std: standard deviation of the grey picture, 0 to 255.
+        mean: mean of the grey picture, 0 to 255; of a large one, of evenly spaced rows.
+        std: standard deviation of the same, 0 to 255.
+        compression: ``baseline``, ``progressive``, ``deflate``, ``LZW``, …, or the name of the DICOM transfer syntax;
+            empty where it is unknown.
     """
 
     width: int
@@ -64,160 +63,119 @@ class FileFacts:
     bytes: int
     mean: float = float("nan")
     std: float = float("nan")
+    compression: str = ""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A display-ready picture (mode ``L`` or ``RGB``, 8 bit) and what is known of its file."""
+    """A display-ready picture and what is known of its file.
+
+    Attributes:
+        image: mode ``L`` or ``RGB``, 8 bits, upright, 0 black to 255 white.
+        facts: what is known of the file.
+        box: the part of ``image`` that the stored picture covers: left, upper, right, lower. It ends within the last
+            column or row where a reduced scale left a part of a pixel over.
+    """
 
     image: Image.Image
     facts: FileFacts
+    box: Box
 
 
-def is_array_location(location: str) -> bool:
-    """Whether a location points into an array, as ``archive.npz::train_images/17`` does."""
-    return "::" in location and location.partition("::")[0].endswith(".npz")
-
-
-def read_bytes(location: str) -> bytes:
+def read_bytes(location: str, limits: DecodeLimits = DEFAULT_LIMITS) -> bytes:
     """The content of a file, or of one image of an array; what the pixel cache is keyed by.
 
+    Only regular files are read; nothing waits for a pipe or a device.
+
     Raises:
-        DecodeError: the file cannot be read, is empty or exceeds ``MAX_BYTES``.
+        DecodeError: the file cannot be read, is empty, exceeds ``limits.max_bytes``, or changes while it is read.
     """
     if is_array_location(location):
-        pixels = read_array(location)
+        pixels = read_array(location, limits)
         # The same bytes in another shape are another image.
         return repr(pixels.shape).encode() + pixels.tobytes()
-    path = Path(location)
-    try:
-        size = path.stat().st_size
-        if size == 0:
-            raise DecodeError(f"{location}: the file is empty")
-        if size > MAX_BYTES:
-            raise DecodeError(f"{location}: the file has {size:,} bytes; at most {MAX_BYTES:,} are read")
-        return path.read_bytes()
-    except OSError as error:
-        raise DecodeError(f"{location}: the file cannot be read ({error.strerror or error})") from error
+    return read_file(location, limits)
 
 
-def decode(location: str, content: bytes | None = None, target: tuple[int, int] | None = None) -> Decoded:
-    """Decode one image.
+def decode(
+    location: str,
+    content: bytes | None = None,
+    target: tuple[int, int] | Reduction | None = None,
+    limits: DecodeLimits = DEFAULT_LIMITS,
+    *,
+    grey: bool = False,
+    depth: Depth = "significant",
+) -> Decoded:
+    """Decode one image into a display-ready picture.
+
+    What comes out has 8 bits, 0 black and 255 white, upright as the camera's orientation says, with transparency on
+    black (:func:`radlens.imaging.display.displayed`). Bone is bright wherever the file tells its polarity: DICOM
+    MONOCHROME1 and TIFF ``WhiteIsZero`` are inverted; a picture of a negative in another format stays one. Colour
+    profiles and gamma are not applied: the stored values count. Of a TIFF the first picture is read; animations
+    are refused.
 
     Args:
-        location: file path, or ``archive.npz::array/index``.
+        location: file path, or ``archive.npz::array/index``. The format is told by content, never by the name.
         content: the file's bytes, if they were read already.
-        target: width and height the image will be reduced to; a JPEG is then decoded at a reduced scale that is
-            still at least twice as large.
+        target: width and height that the upright image will be reduced to, or a function from its size to them; a
+            JPEG is then decoded at a reduced scale, as small as loses nothing of what such a reduction keeps.
+        limits: bounds on the file, checked before memory is spent.
+        grey: only the brightness is wanted, which a JPEG gives without its colours.
+        depth: how values of more than 8 bits are scaled; see :class:`radlens.imaging.preprocess.Preprocessing`.
 
     Raises:
-        DecodeError: the bytes are no image of an allowed format, are damaged, or exceed the limits.
+        DecodeError: the bytes are no image of an allowed format, are damaged or cut short, or exceed the limits.
     """
     if is_array_location(location):
-        return _decode_array(location)
-    content = read_bytes(location) if content is None else content
-    if content[_DICOM_PREFIX : _DICOM_PREFIX + 4] == b"DICM":
-        from radlens.imaging.dicom import decode_dicom
-
-        image, width, height, mode = decode_dicom(location, content)
-        return _with_facts(image, FileFacts(width, height, mode, "DICOM", len(content)))
-    return _decode_picture(location, content, target)
-
-
-def _decode_picture(location: str, content: bytes, target: tuple[int, int] | None) -> Decoded:
+        return _decode_array(location, limits)
+    content = read_file(location, limits) if content is None else content
     try:
-        with warnings.catch_warnings():
-            # Pillow's own bomb warning is superseded by MAX_PIXELS.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content), formats=FORMATS)
-            width, height = picture.size
-            facts = FileFacts(width, height, picture.mode, str(picture.format), len(content))
-            if width * height > MAX_PIXELS:
-                raise DecodeError(f"{location}: {width} x {height} pixels; at most {MAX_PIXELS:,} are opened")
-            if target is not None and isinstance(picture, ImageFile.ImageFile):
-                picture.draft("RGB" if picture.mode == "RGB" else "L", (2 * target[0], 2 * target[1]))
-            picture.load()
-            image = _to_eight_bit(ImageOps.exif_transpose(picture))
-    except UnidentifiedImageError:
-        raise DecodeError(
-            f"{location}: no image of a known format ({', '.join(FORMATS)} or DICOM); it begins with {content[:8]!r}"
-        ) from None
-    except DecodeError:
-        raise
+        require_bytes(len(content), limits)
+        form = format_of(content, limits)
+        if form == "DICOM":
+            return _decode_dicom(location, content, limits)
+        stored = _read_jpeg(content, limits, target, grey) if form == "JPEG" else _READERS[form](content, limits)
+        image = displayed(stored, depth)
+        box = (0.0, 0.0, stored.width / stored.scale, stored.height / stored.scale)
+        image, box = upright(image, stored.orientation, box)
+    except RefusedError as error:
+        raise DecodeError(f"{location}: {error}") from None
     except DAMAGE as error:
-        raise DecodeError(f"{location}: the image is damaged ({error})") from error
-    return _with_facts(image, facts)
+        raise DecodeError(f"{location}: the image is damaged ({error or type(error).__name__})") from error
+    facts = FileFacts(stored.width, stored.height, stored.mode, form, len(content), compression=stored.compression)
+    return Decoded(image, _with_brightness(facts, image), box)
 
 
-def _to_eight_bit(image: Image.Image) -> Image.Image:
-    """Grey or colour of 8 bits; 16-bit and floating grey are scaled from their whole nominal range."""
-    if image.mode in ("L", "RGB"):
-        return image
-    if image.mode.startswith("I;16"):
-        values = np.asarray(image, dtype=np.uint16)
-        return Image.fromarray((values / 257.0 + 0.5).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        return Image.fromarray(_stretch(np.asarray(image, dtype=np.float64)))
-    if image.mode in ("1", "LA", "La"):
-        return image.convert("L")
-    if image.mode == "P" and _palette_is_grey(image):
-        return image.convert("L")
-    return image.convert("RGB")
+def _read_jpeg(content: bytes, limits: DecodeLimits, target: tuple[int, int] | Reduction | None, grey: bool) -> Stored:
+    if isinstance(target, tuple):
+        size = target
+        return read_jpeg(content, limits, lambda _: size, grey)
+    return read_jpeg(content, limits, target, grey)
 
 
-def _palette_is_grey(image: Image.Image) -> bool:
-    palette = np.array(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
-    return bool((palette == palette[:, :1]).all())
+def _decode_dicom(location: str, content: bytes, limits: DecodeLimits) -> Decoded:
+    from radlens.imaging.dicom import decode_dicom
+
+    image, width, height, mode, compression = decode_dicom(location, content, limits)
+    facts = FileFacts(width, height, mode, "DICOM", len(content), compression=compression)
+    return Decoded(image, _with_brightness(facts, image), (0.0, 0.0, *image.size))
 
 
-def _stretch(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """Linear from the smallest to the largest value onto 0 to 255."""
-    if not np.isfinite(values).all():
-        raise ValueError("pixel values are not finite")
-    low, high = float(values.min()), float(values.max())
-    scale = 255.0 / (high - low) if high > low else 0.0
-    return np.asarray((values - low) * scale + 0.5, dtype=np.uint8)
+def _decode_array(location: str, limits: DecodeLimits) -> Decoded:
+    pixels = read_array(location, limits)
+    height, width = pixels.shape[:2]
+    image = Image.fromarray(pixels)
+    facts = FileFacts(width, height, image.mode, "ARRAY", pixels.nbytes)
+    return Decoded(image, _with_brightness(facts, image), (0.0, 0.0, width, height))
 
 
-def _with_facts(image: Image.Image, facts: FileFacts) -> Decoded:
+def _with_brightness(facts: FileFacts, image: Image.Image) -> FileFacts:
+    rows = max(1, _BRIGHTNESS_PIXELS // image.width)
+    if rows < image.height:
+        image = image.resize((image.width, rows), Image.Resampling.NEAREST)
     grey = image if image.mode == "L" else image.convert("L")
     histogram = np.asarray(grey.histogram(), dtype=np.float64)
     levels = np.arange(256)
     mean = float(histogram @ levels / histogram.sum())
     variance = float(histogram @ (levels - mean) ** 2 / histogram.sum())
-    return Decoded(
-        image, FileFacts(facts.width, facts.height, facts.mode, facts.format, facts.bytes, mean, variance**0.5)
-    )
-
-
-def _decode_array(location: str) -> Decoded:
-    pixels = read_array(location)
-    height, width = pixels.shape[:2]
-    image = Image.fromarray(pixels)
-    return _with_facts(image, FileFacts(width, height, image.mode, "ARRAY", pixels.nbytes))
-
-
-def read_array(location: str) -> npt.NDArray[np.uint8]:
-    """One image of an array: uint8, shape (height, width) or (height, width, 3).
-
-    Raises:
-        DecodeError: the archive, the array or the index does not exist, or the array holds no 8-bit images.
-    """
-    archive, _, member = location.partition("::")
-    name, _, index = member.rpartition("/")
-    try:
-        images = _load_array(archive, name, Path(archive).stat().st_mtime_ns)
-        return np.asarray(images[int(index)])
-    except (zipfile.BadZipFile, *DAMAGE) as error:
-        raise DecodeError(f"{location}: no such image in the archive ({error})") from error
-
-
-@functools.lru_cache(maxsize=4)
-def _load_array(archive: str, name: str, _modified: int) -> npt.NDArray[np.uint8]:
-    """The image array of an archive; kept, since a compressed array can only be read whole, until it is modified."""
-    with np.load(archive, allow_pickle=False) as arrays:
-        images = arrays[name]
-    if images.dtype != np.uint8 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[-1] == 3)):
-        raise ValueError(f"array {name} has type {images.dtype} and shape {images.shape}; expected uint8 images")
-    images.setflags(write=False)
-    return np.asarray(images)
+    return replace(facts, mean=mean, std=variance**0.5)

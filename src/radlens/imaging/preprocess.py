@@ -9,12 +9,22 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from radlens.imaging.display import Box, Depth
+
+_FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "box": Image.Resampling.BOX,
+}
+
 
 class Preprocessing(BaseModel):
-    """How a decoded image becomes pixels of one size; travels with the model, so deployment repeats training.
+    """How a file becomes pixels of one size; travels with the model, so deployment repeats training.
 
-    The stored pixels are uint8, shape (channels, height, width), 0 black to 255 white. The network sees
-    ``low + pixel / 255 * (high - low)``.
+    The stored pixels are uint8, shape (channels, height, width), 0 black to 255 white, bone bright where the file
+    tells its polarity. The network sees ``low + pixel / 255 * (high - low)``. The same record gives the same bytes
+    of the same file, on every run and from every entry point.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -27,8 +37,24 @@ class Preprocessing(BaseModel):
         "crop: keep the aspect and cut what overhangs, centred.",
     )
     channels: Literal[1, 3] = Field(default=1, description="1: grey; 3: red, green, blue.")
+    resample: Literal["bilinear", "bicubic", "lanczos", "box"] = Field(
+        default="bilinear",
+        description="Filter that resizes; each widens with the reduction, so that shrinking does not alias.",
+    )
+    depth: Depth = Field(
+        default="significant",
+        description="What becomes white in files of more than 8 bits that are not DICOM. significant: the largest "
+        "value of the significant bits, which are those that the file declares, else the fewest of 8, 10, 12, 14 and "
+        "16 that hold the image's largest value; full: the largest value of the container; range: the image's own "
+        "largest value, with its smallest as black, as signed, 32-bit and floating values always are.",
+    )
     low: float = Field(default=0.0, description="What the network sees for black.")
     high: float = Field(default=1.0, description="What the network sees for white.")
+    version: Literal[1] = Field(
+        default=1,
+        description="Of the rules that are no setting: the first window of a DICOM image, polarity, transparency on "
+        "black, weights of colours in grey, and the scale that a JPEG is decoded at.",
+    )
 
     @model_validator(mode="after")
     def _range_is_one(self) -> Self:
@@ -42,12 +68,13 @@ class Preprocessing(BaseModel):
         return self.channels, self.height, self.width
 
 
-def preprocess(image: Image.Image, contract: Preprocessing) -> npt.NDArray[np.uint8]:
+def preprocess(image: Image.Image, contract: Preprocessing, box: Box | None = None) -> npt.NDArray[np.uint8]:
     """Apply the contract to a decoded image.
 
     Args:
         image: 8-bit grey (mode ``L``) or colour (``RGB``), as :func:`radlens.imaging.decode.decode` returns it.
         contract: what to make of it.
+        box: the part of the image that counts (left, upper, right, lower), as ``decode`` returns it; None: all of it.
 
     Returns:
         uint8, shape (channels, height, width), 0 black to 255 white.
@@ -55,20 +82,33 @@ def preprocess(image: Image.Image, contract: Preprocessing) -> npt.NDArray[np.ui
     >>> preprocess(Image.new("L", (40, 20), 255), Preprocessing(height=8, width=8, fit="pad"))[0, :, 0].tolist()
     [0, 0, 255, 255, 255, 255, 0, 0]
     """
-    if contract.channels == 3:
-        image = image.convert("RGB")
-    elif image.mode != "L":
+    if contract.channels == 1 and image.mode != "L":
         image = image.convert("L")
+    box = box or (0.0, 0.0, *image.size)
     size = (contract.width, contract.height)
     if contract.fit == "squash":
-        image = _resize(image, size)
+        image = _resize(image, contract, size, box)
     elif contract.fit == "crop":
-        image = _resize(image, size, box=_centred_box(image.size, size))
+        image = _resize(image, contract, size, _centred_box(box, size))
     else:
-        image = _pad(image, size)
+        image = _pad(image, contract, box)
     pixels = np.asarray(image, dtype=np.uint8)
-    pixels = pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    return np.ascontiguousarray(pixels)
+    if pixels.ndim == 3:
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    # Grey is resized once and repeated, which gives the same as colours that are alike.
+    return np.repeat(pixels[np.newaxis], contract.channels, axis=0)
+
+
+def reduced_size(contract: Preprocessing, size: tuple[float, float]) -> tuple[int, int]:
+    """Width and height that an image of this size is resized to, before it is padded or after it is cropped.
+
+    >>> reduced_size(Preprocessing(height=100, width=100, fit="pad"), (400, 200))
+    (100, 50)
+    """
+    if contract.fit != "pad":
+        return contract.width, contract.height
+    scale = min(contract.width / size[0], contract.height / size[1])
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def to_network_range(pixels: npt.NDArray[np.uint8], contract: Preprocessing) -> npt.NDArray[np.float32]:
@@ -77,27 +117,27 @@ def to_network_range(pixels: npt.NDArray[np.uint8], contract: Preprocessing) -> 
     return pixels.astype(np.float32) * scale + np.float32(contract.low)
 
 
-def _resize(
-    image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
-) -> Image.Image:
-    if box is None and image.size == size:
+def _resize(image: Image.Image, contract: Preprocessing, size: tuple[int, int], box: Box) -> Image.Image:
+    if image.size == size and box == (0, 0, *size):
         return image
-    # Pillow's bilinear filter widens with the reduction, so shrinking is anti-aliased.
-    return image.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
+    # Pillow's filters widen with the reduction; whole blocks are averaged first while three times the size is left.
+    return image.resize(size, _FILTERS[contract.resample], box=box, reducing_gap=3.0)
 
 
-def _centred_box(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The largest centred box of the target's aspect ratio: left, upper, right, lower."""
-    scale = min(size[0] / target[0], size[1] / target[1])
+def _centred_box(box: Box, target: tuple[int, int]) -> Box:
+    """The largest box of the target's aspect ratio, centred within a box: left, upper, right, lower."""
+    left, upper, right, lower = box
+    scale = min((right - left) / target[0], (lower - upper) / target[1])
     width, height = target[0] * scale, target[1] * scale
-    left, upper = max(0.0, (size[0] - width) / 2), max(0.0, (size[1] - height) / 2)
+    inner_left = left + max(0.0, (right - left - width) / 2)
+    inner_upper = upper + max(0.0, (lower - upper - height) / 2)
     # Rounding may carry a box over the edge by the last bit, which Pillow refuses.
-    return left, upper, min(left + width, size[0]), min(upper + height, size[1])
+    return inner_left, inner_upper, min(inner_left + width, right), min(inner_upper + height, lower)
 
 
-def _pad(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    scale = min(size[0] / image.width, size[1] / image.height)
-    inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    canvas = Image.new(image.mode, size)
-    canvas.paste(_resize(image, inner), ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
+def _pad(image: Image.Image, contract: Preprocessing, box: Box) -> Image.Image:
+    inner = reduced_size(contract, (box[2] - box[0], box[3] - box[1]))
+    canvas = Image.new(image.mode, (contract.width, contract.height))
+    place = ((contract.width - inner[0]) // 2, (contract.height - inner[1]) // 2)
+    canvas.paste(_resize(image, contract, inner, box), place)
     return canvas

@@ -1,0 +1,105 @@
+"""Images inside the arrays of an ``.npz`` archive, as MedMNIST keeps them."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import threading
+import zipfile
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from radlens.imaging.content import open_regular
+from radlens.imaging.limits import DAMAGE, DEFAULT_LIMITS, DecodeError, DecodeLimits, RefusedError, require_size
+
+_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+# A compressed array can only be read whole: one thread does, and the others wait for it.
+_LOADING = threading.Lock()
+
+
+def is_array_location(location: str) -> bool:
+    """Whether a location points into an array, as ``archive.npz::train_images/17`` does."""
+    return "::" in location and location.partition("::")[0].endswith(".npz")
+
+
+def read_array(location: str, limits: DecodeLimits = DEFAULT_LIMITS) -> npt.NDArray[np.uint8]:
+    """One image of an array: uint8, shape (height, width) or (height, width, 3), read-only.
+
+    Raises:
+        DecodeError: the archive, the array or the index does not exist, the array holds no 8-bit images, or comes to
+            more than ``limits.max_inflated`` bytes.
+    """
+    archive, _, member = location.partition("::")
+    name, _, index = member.rpartition("/")
+    with open_regular(archive, location) as file:
+        state = os.fstat(file.fileno())
+        try:
+            if "ARRAY" not in limits.formats:
+                raise RefusedError("images inside arrays are not opened (data.limits.formats)")
+            if not (index.isascii() and index.isdecimal()):
+                raise RefusedError(f"no such image in the archive: {index!r} is no position")
+            with _LOADING:
+                images = _load(_Archive(file, archive, state), name, limits)
+            if int(index) >= len(images):
+                raise RefusedError(f"no such image in the archive: the array has {len(images):,}")
+            image = images[int(index)]
+            require_size(image.shape[1], image.shape[0], 3 if image.ndim == 3 else 1, limits)
+        except RefusedError as error:
+            raise DecodeError(f"{location}: {error}") from None
+        except DAMAGE as error:
+            raise DecodeError(f"{location}: no such image in the archive ({error})") from error
+    return np.asarray(image)
+
+
+class _Archive:
+    """An open archive, the same as another if it is the same file, unmodified."""
+
+    def __init__(self, file: BinaryIO, path: str, state: os.stat_result) -> None:
+        self.file = file
+        self._key = (path, state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size)
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Archive) and other._key == self._key
+
+
+@functools.lru_cache(maxsize=4)
+def _load(archive: _Archive, name: str, limits: DecodeLimits) -> npt.NDArray[np.uint8]:
+    """The image array of an archive, kept until the archive is modified."""
+    with zipfile.ZipFile(archive.file) as members:
+        try:
+            member = members.getinfo(f"{name}.npy")
+        except KeyError:
+            known = ", ".join(one.filename.removesuffix(".npy") for one in members.infolist()[:20])
+            raise RefusedError(f"no such image in the archive, which holds the arrays {known}") from None
+        if member.file_size > limits.max_inflated:
+            raise RefusedError(
+                f"the array comes to {member.file_size:,} bytes; at most {limits.max_inflated:,} are inflated "
+                "(data.limits.max_inflated)"
+            )
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise RefusedError(f"no such image in the archive: compression {member.compress_type} is not read")
+        with members.open(member) as stream:
+            version = np.lib.format.read_magic(stream)
+            if version not in _READERS:
+                raise RefusedError(f"no such image in the archive: array format {version} is not read")
+            shape, fortran_order, kind = _READERS[version](stream)
+            if kind != np.uint8 or not (len(shape) == 3 or (len(shape) == 4 and shape[-1] == 3)):
+                raise RefusedError(
+                    f"no such image in the archive: array {name} has type {kind} and shape {shape}; uint8 images of "
+                    "shape (number, height, width) or (number, height, width, 3) were expected"
+                )
+            needed = math.prod(shape)
+            if min(shape) < 0 or needed > member.file_size:
+                raise RefusedError(
+                    f"no such image in the archive: shape {shape} in {member.file_size:,} bytes is damaged"
+                )
+            content = stream.read(needed)
+            if len(content) != needed:
+                raise RefusedError(f"no such image in the archive: the array {name} is cut short")
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape, order="F" if fortran_order else "C")

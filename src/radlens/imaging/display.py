@@ -1,0 +1,148 @@
+"""From stored values to a display-ready picture: 8 bits, bone bright, nothing transparent, upright."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from radlens.imaging.formats.stored import Stored
+from radlens.imaging.limits import RefusedError
+
+Depth = Literal["significant", "full", "range"]
+Box = tuple[float, float, float, float]
+
+_BITS = (8, 10, 12, 14, 16)
+_ROWS = 256
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def displayed(stored: Stored, depth: Depth = "significant") -> Image.Image:
+    """The picture as it is to be seen, in the orientation it is stored in: mode ``L`` or ``RGB``, 8 bits.
+
+    0 is black and 255 white; where the file says that 0 is white, the values are inverted. What is transparent lies
+    on black, unless the whole picture is: then its transparency means nothing. Values of more than 8 bits are scaled
+    as ``depth`` says:
+
+    - ``significant``: from 0 to the largest value of the significant bits. These are what a PNG's ``sBIT`` or a
+      TIFF's bits per sample or ``MaxSampleValue`` declare, else the smallest of 8, 10, 12, 14 and 16 that holds the
+      picture's largest value; so 12 bits in a container of 16 do not come out dark. A value above what is declared
+      means that the values were scaled to the whole container, as the PNG standard asks for.
+    - ``full``: from 0 to the largest value that the container holds.
+    - ``range``: from the picture's smallest value to its largest. Signed, 32-bit and floating values have no nominal
+      range, and are always scaled so.
+
+    Raises:
+        RefusedError: a value is not a finite number.
+    """
+    if isinstance(stored.pixels, Image.Image):
+        picture = _to_eight_bit(stored.pixels, stored.transparent)
+    else:
+        picture = _from_wide(stored, stored.pixels, depth)
+    return picture.point(range(255, -1, -1)) if stored.inverted else picture
+
+
+def upright(picture: Image.Image, orientation: int, box: Box) -> tuple[Image.Image, Box]:
+    """Undo the camera's orientation, of a picture and of a box in it (left, upper, right, lower)."""
+    if orientation == 1:
+        return picture, box
+    width, height = picture.size
+    left, upper, right, lower = box
+    if orientation in (2, 3, 7, 8):
+        left, right = width - right, width - left
+    if orientation in (3, 4, 6, 7):
+        upper, lower = height - lower, height - upper
+    turned = (upper, left, lower, right) if orientation >= 5 else (left, upper, right, lower)
+    return picture.transpose(_UPRIGHT[orientation]), turned
+
+
+def _to_eight_bit(picture: Image.Image, transparent: tuple[int, ...] | None) -> Image.Image:
+    if picture.mode == "1":
+        picture = picture.convert("L")
+    if transparent is not None:
+        return _blacked_out(picture, transparent)
+    if picture.mode in ("L", "RGB"):
+        return picture
+    if picture.mode == "P" and "transparency" not in picture.info:
+        return picture.convert("L" if _palette_is_grey(picture) else "RGB")
+    if picture.mode in ("P", "PA"):
+        picture = picture.convert("RGBA")
+    if picture.mode in ("LA", "RGBA"):
+        return _on_black(picture)
+    return picture.convert("RGB")
+
+
+def _on_black(picture: Image.Image) -> Image.Image:
+    """Multiply the colours with their alpha and drop it."""
+    lowest, highest = picture.getchannel("A").getextrema()
+    if lowest != 255 and highest != 0:
+        picture = picture.convert("La" if picture.mode == "LA" else "RGBa")
+    channels = picture.split()[:-1]
+    return channels[0] if len(channels) == 1 else Image.merge("RGB", channels)
+
+
+def _blacked_out(picture: Image.Image, transparent: tuple[int, ...]) -> Image.Image:
+    """The transparent grey or colour made black."""
+    if picture.mode == "L":
+        return picture.point([0 if level == transparent[0] else level for level in range(256)])
+    pixels = np.array(picture)
+    pixels[(pixels == transparent).all(axis=-1)] = 0
+    return Image.fromarray(pixels)
+
+
+def _palette_is_grey(picture: Image.Image) -> bool:
+    palette = np.array(picture.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+    return bool((palette == palette[:, :1]).all())
+
+
+def _from_wide(stored: Stored, wide: npt.NDArray[np.generic], depth: Depth) -> Image.Image:
+    if wide.dtype != np.uint16:
+        return Image.fromarray(_stretched(wide))
+    values = wide.view(np.uint16)
+    has_alpha = values.ndim == 3 and values.shape[2] in (2, 4)
+    colours = values[..., :-1] if has_alpha else values
+    low, high = (int(colours.min()), int(colours.max())) if depth == "range" else (0, _top(stored, colours, depth))
+    span = max(high - low, 1)
+    levels = np.clip((np.arange(2**16, dtype=np.float64) - low) * 255 / span, 0, 255)
+    table = (levels + 0.5).astype(np.uint8)
+    shown = table[values]
+    if stored.transparent is not None:
+        hidden = colours == np.array(stored.transparent if values.ndim == 3 else stored.transparent[0])
+        shown[hidden.all(axis=-1) if values.ndim == 3 else hidden] = 0
+    if not has_alpha:
+        return Image.fromarray(shown)
+    shown[..., -1] = values[..., -1] >> 8
+    return _on_black(Image.fromarray(shown, "LA" if values.shape[2] == 2 else "RGBA"))
+
+
+def _top(stored: Stored, values: npt.NDArray[np.generic], depth: Depth) -> int:
+    """The value that becomes white."""
+    if depth == "full":
+        return int(2**stored.container - 1)
+    bits = int(values.max()).bit_length()
+    if stored.declared:
+        return int(2 ** (stored.declared if bits <= stored.declared else stored.container) - 1)
+    return int(2 ** next(known for known in _BITS if bits <= known) - 1)
+
+
+def _stretched(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    """Linear from the smallest to the largest value onto 0 to 255, a few rows at a time to save memory."""
+    low, high = float(values.min()), float(values.max())
+    # Neither an infinity nor a NaN can hide from both extremes.
+    if not np.isfinite([low, high]).all():
+        raise RefusedError("a pixel value is not a finite number")
+    scale = 255.0 / (high - low) if high > low else 0.0
+    shown = np.empty(values.shape, dtype=np.uint8)
+    for row in range(0, len(values), _ROWS):
+        shown[row : row + _ROWS] = (values[row : row + _ROWS].astype(np.float64) - low) * scale + 0.5
+    return shown
