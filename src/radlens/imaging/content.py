@@ -1,0 +1,151 @@
+"""A file's bytes, read once and within bounds, and what kind of file they are."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from radlens.imaging.limits import DecodeError, DecodeLimits, Format, RefusedError
+
+_DICOM_PREFIX = 128
+_SIGNATURES: tuple[tuple[bytes, Format], ...] = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"BM", "BMP"),
+)
+_STRANGERS = (
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"GIF8", "a GIF"),
+    (b"\x00\x00\x00\x0cjP", "a JPEG 2000 picture outside DICOM"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture outside DICOM"),
+    (b"\xff\x0a", "a JPEG XL picture"),
+    (b"%!PS", "a PostScript document"),
+    (b"version https://git-lfs", "a Git LFS pointer; fetch the file itself with 'git lfs pull'"),
+)
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+@contextmanager
+def open_regular(path: str, location: str = "") -> Iterator[BinaryIO]:
+    """Open a regular file for reading; never waits for a pipe or a device.
+
+    Args:
+        path: the file.
+        location: what errors name, if it is more than the file.
+
+    Raises:
+        DecodeError: there is no such file, it may not be read, or it is no regular file.
+    """
+    try:
+        # Looked at before it is opened too, since opening alone makes some devices act.
+        _require_regular(Path(path).stat())
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(path, flags)
+        with os.fdopen(descriptor, "rb") as file:
+            _require_regular(os.fstat(descriptor))
+            yield file
+    except RefusedError as error:
+        raise DecodeError(f"{location or path}: {error}") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise DecodeError(f"{location or path}: the file cannot be read ({reason})") from error
+
+
+def read_file(location: str, limits: DecodeLimits) -> bytes:
+    """The whole content of a regular file.
+
+    Raises:
+        DecodeError: the file cannot be read, is empty, exceeds ``limits.max_bytes``, or changes while it is read.
+    """
+    with open_regular(location) as file:
+        size = os.fstat(file.fileno()).st_size
+        require_bytes(size, limits)
+        content = file.read(size + 1)
+        if len(content) != size:
+            raise RefusedError(
+                f"the file changed while it was read: {size:,} bytes before, {len(content):,} or more now"
+            )
+        return content
+
+
+def require_bytes(size: int, limits: DecodeLimits) -> None:
+    """Check the size of a file.
+
+    Raises:
+        RefusedError: it is empty or too large.
+    """
+    if size == 0:
+        raise RefusedError("the file is empty")
+    if size > limits.max_bytes:
+        raise RefusedError(
+            f"the file has {size:,} bytes; at most {limits.max_bytes:,} are read (data.limits.max_bytes)"
+        )
+
+
+def format_of(content: bytes, limits: DecodeLimits) -> Format:
+    """The format of a file, told by its content.
+
+    Raises:
+        RefusedError: it is none of the formats that are opened.
+    """
+    form = _recognised(content)
+    if form is None:
+        raise RefusedError(f"{_stranger(content)}; one of {', '.join(_pictures(limits))} was expected")
+    if form not in limits.formats:
+        raise RefusedError(f"the file is {form}; only {', '.join(_pictures(limits))} are opened (data.limits.formats)")
+    return form
+
+
+def _recognised(content: bytes) -> Format | None:
+    if content[_DICOM_PREFIX : _DICOM_PREFIX + 4] == b"DICM":
+        return "DICOM"
+    for signature, form in _SIGNATURES:
+        if content.startswith(signature):
+            return form
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "WEBP"
+    from radlens.imaging.dicom import looks_like_dicom
+
+    return "DICOM" if looks_like_dicom(content) else None
+
+
+def _stranger(content: bytes) -> str:
+    for signature, name in _STRANGERS:
+        if content.startswith(signature):
+            return f"the file is {name}"
+    if content[4:8] == b"ftyp":
+        return "the file is a HEIC, AVIF or video file"
+    beginning = content[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if beginning.startswith((b"<!doctype html", b"<html")):
+        return "the file is a web page, perhaps what a download answered instead of the picture"
+    if beginning.startswith((b"<svg", b"<?xml")):
+        return "the file is XML or SVG"
+    # A text could be of a patient, and is not repeated.
+    begin = "text" if content[:8].isascii() and content[:8].decode().isprintable() else repr(content[:8])
+    return f"no image of a known format: the file begins with {begin}"
+
+
+def _pictures(limits: DecodeLimits) -> list[str]:
+    return [form for form in limits.formats if form != "ARRAY"]
+
+
+def _require_regular(state: os.stat_result) -> None:
+    if not stat.S_ISREG(state.st_mode):
+        kind = next((name for test, name in _KINDS if test(state.st_mode)), "something else")
+        raise RefusedError(f"the path is {kind}; a file was expected")
