@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radlens.dataset.manifest import DatasetInfo, Manifest, order_classes, split_labels
@@ -71,6 +72,28 @@ def test_missing_columns_repeated_paths_and_strange_splits_are_refused() -> None
         Manifest(manifest.table.assign(path="0.png"), manifest.info)
     with pytest.raises(DataError, match="Unknown split"):
         manifest.with_split(["train", "dev"])
+    with pytest.raises(DataError, match="Unknown split"):
+        Manifest(manifest.table.assign(split=["train", "dev"]), manifest.info)
+
+
+def test_what_is_derived_leaves_the_manifest_as_it_was() -> None:
+    manifest = make(["normal", "ill"])
+    before = manifest.table.copy()
+    derived = manifest.with_split(["train", "val"]).with_notes("a note").only(np.array([True, False]))
+    pd.testing.assert_frame_equal(manifest.table, before)
+    assert manifest.info.notes == ()
+    assert (list(derived.table["split"]), derived.info.notes) == (["train"], ("a note",))
+    assert derived.table["split"].dtype == before["split"].dtype
+
+
+def test_class_counts_of_several_labels_against_counting_one_by_one() -> None:
+    cells = ["a|b", "", "c", "b|c|a", "a", ""] * 3
+    manifest = make(cells, "multilabel", ("c", "a", "b")).with_split((["train"] * 4 + ["val"] * 2) * 3)
+    counts = manifest.class_counts()
+    assert list(counts.columns) == ["c", "a", "b"]
+    for split in ("train", "val"):
+        part = [cell for cell, where in zip(cells, manifest.table["split"], strict=True) if where == split]
+        assert counts.loc[split].to_dict() == {name: sum(name in cell.split("|") for cell in part) for name in "cab"}
 
 
 def test_locations_start_from_the_root_unless_absolute() -> None:
@@ -86,6 +109,20 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
     again = Manifest.read(tmp_path)
     assert again.info == manifest.info
     pd.testing.assert_frame_equal(again.table, manifest.table)
+
+
+any_name = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+
+
+@settings(max_examples=200)
+@given(st.lists(any_name, min_size=2, max_size=8, unique=True))
+def test_any_names_that_a_file_may_have_read_back(names: list[str]) -> None:
+    labels = ["normal", "ill"] * (len(names) // 2) + ["ill"] * (len(names) % 2)
+    manifest = make(labels)
+    manifest = Manifest(manifest.table.assign(path=names, patient=names, site=names), manifest.info)
+    with tempfile.TemporaryDirectory() as folder:
+        manifest.write(Path(folder))
+        pd.testing.assert_frame_equal(Manifest.read(Path(folder)).table, manifest.table)
 
 
 def test_a_folder_without_manifest_is_a_clear_error(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -82,9 +84,7 @@ class Manifest:
                 f"{len(duplicate)} path(s) are listed more than once, first {duplicate.iloc[0]}. Each image belongs "
                 "in the manifest once; for several labels an image use a multilabel column."
             )
-        strange = sorted(set(table["split"]) - {*SPLITS, ""})
-        if strange:
-            raise DataError(f"Unknown split(s) {', '.join(strange)}; expected train, val, test or an empty cell.")
+        _check_splits(table["split"])
 
     def _check_classes(self) -> None:
         classes, task = self.info.classes, self.info.task
@@ -115,8 +115,9 @@ class Manifest:
     @property
     def locations(self) -> list[str]:
         """Where each image is read from: the path, made absolute."""
-        root = Path(self.info.root)
-        return [str(root / path) for path in self.table["path"]]
+        root = str(Path(self.info.root))
+        # A million Path objects would take several seconds.
+        return [os.path.join(root, path) for path in self.table["path"].tolist()]  # noqa: PTH118
 
     def targets(self) -> npt.NDArray[np.int64]:
         """Labels as numbers: class indices, shape (images,); for multilabel 0 or 1, shape (images, classes)."""
@@ -124,33 +125,45 @@ class Manifest:
 
     def class_counts(self) -> pd.DataFrame:
         """Images per split (rows) and class (columns); an image with several labels counts in each."""
-        labels = self.table[["split", "label"]]
+        counts = pd.crosstab(self.table["split"], self.table["label"])
         if self.info.task == "multilabel":
-            labels = labels.assign(label=labels["label"].str.split("|")).explode("label")
-        counts = pd.crosstab(labels["split"], labels["label"])
+            # Distinct cells are few, so that they are parted and not those of all images.
+            holds = pd.DataFrame(
+                {name: [name in split_labels(str(cell)) for cell in counts] for name in self.info.classes}
+            )
+            counts = pd.DataFrame(counts.to_numpy() @ holds.to_numpy(), counts.index, holds.columns)
         return counts.reindex(columns=list(self.info.classes), fill_value=0)
 
     def only(self, mask: npt.NDArray[np.bool_] | pd.Series) -> Manifest:
         """The manifest of the rows for which the mask is true; classes stay as they are, even when one is now empty."""
         if not np.asarray(mask).any():
             raise DataError(f"No image of {self.info.name} is left after the selection.")
-        part = object.__new__(Manifest)
-        object.__setattr__(part, "table", self.table[np.asarray(mask)].reset_index(drop=True))
-        object.__setattr__(part, "info", self.info)
-        return part
+        return self._with(table=self.table[np.asarray(mask)].reset_index(drop=True))
 
     def with_split(self, split: Sequence[str] | pd.Series) -> Manifest:
         """The same images, assigned to these splits."""
-        return Manifest(self.table.assign(split=np.asarray(split, dtype=object)), self.info)
+        table = self.table.assign(split=np.asarray(split, dtype=object))
+        table["split"] = table["split"].astype(str)
+        _check_splits(table["split"])
+        return self._with(table=table)
 
     def with_notes(self, *notes: str) -> Manifest:
         """The same manifest with more to say of it."""
-        return replace(self, info=self.info.model_copy(update={"notes": (*self.info.notes, *notes)}))
+        return self._with(info=self.info.model_copy(update={"notes": (*self.info.notes, *notes)}))
+
+    def _with(self, table: pd.DataFrame | None = None, info: DatasetInfo | None = None) -> Manifest:
+        """A manifest of which what was checked once, a pass over all images, still holds."""
+        derived = object.__new__(Manifest)
+        object.__setattr__(derived, "table", self.table if table is None else table)
+        object.__setattr__(derived, "info", self.info if info is None else info)
+        return derived
 
     def write(self, folder: Path) -> None:
         """Write ``manifest.csv`` and ``dataset.yaml`` into the folder."""
         with replacing(Path(folder) / "manifest.csv") as temporary:
-            self.table.to_csv(temporary, index=False)
+            # Not quoted by itself, a carriage return within a name would read back as the end of a row.
+            strange = any(self.table[name].astype(str).str.contains("\r", regex=False).any() for name in self.table)
+            self.table.to_csv(temporary, index=False, quoting=csv.QUOTE_ALL if strange else csv.QUOTE_MINIMAL)
         text = yaml.safe_dump(self.info.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         write_text(Path(folder) / "dataset.yaml", text)
 
@@ -170,12 +183,19 @@ class Manifest:
         return cls(table, info)
 
 
+def _check_splits(split: pd.Series) -> None:
+    strange = sorted(set(split.unique()) - {*SPLITS, ""})
+    if strange:
+        raise DataError(f"Unknown split(s) {', '.join(strange)}; expected train, val, test or an empty cell.")
+
+
 def number_labels(cells: pd.Series, info: DatasetInfo) -> npt.NDArray[np.int64]:
     """Label cells as numbers: class indices, shape (images,); for multilabel 0 or 1, shape (images, classes)."""
     if info.task != "multilabel":
         return np.asarray(cells.map({name: number for number, name in enumerate(info.classes)}), dtype=np.int64)
-    present = cells.str.get_dummies("|").reindex(columns=list(info.classes), fill_value=0)
-    return present.to_numpy(dtype=np.int64)
+    codes, distinct = pd.factorize(cells)
+    present = [[name in labels for name in info.classes] for labels in map(split_labels, distinct)]
+    return np.asarray(present, dtype=np.int64).reshape(len(distinct), len(info.classes))[codes]
 
 
 def split_labels(cell: str) -> list[str]:

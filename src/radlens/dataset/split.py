@@ -17,7 +17,7 @@ from radlens.errors import DataError
 
 log = logging.getLogger("radlens")
 
-Overlap = Literal["error", "drop_train"]
+Overlap = Literal["error", "drop_train", "keep"]
 _SHOWN = 5
 
 
@@ -42,7 +42,7 @@ def assign_splits(manifest: Manifest, settings: SplitSettings, seed: int) -> Man
         if official.any():
             manifest = _say(manifest, "The official splits were not used (data.split.official: false).")
         manifest = manifest.with_split(["train"] * len(manifest))
-    present = set(manifest.table["split"])
+    present = set(manifest.table["split"].unique())
     shares = {"test": settings.test, "val": settings.validation}
     wanted = {split: share for split, share in shares.items() if split not in present}
     if wanted:
@@ -58,7 +58,7 @@ def _say(manifest: Manifest, note: str, level: int = logging.WARNING) -> Manifes
 
 def _usable(manifest: Manifest, settings: SplitSettings) -> Manifest:
     """The manifest with those of its official splits that may be kept."""
-    present = set(manifest.table["split"])
+    present = set(manifest.table["split"].unique())
     if "train" not in present:
         found = ", ".join(split for split in SPLITS if split in present)
         raise DataError(
@@ -92,7 +92,7 @@ def _without_overlap(manifest: Manifest, losers: Sequence[str], keeper: str, ove
     """See that no patient of the split ``keeper`` is in the splits ``losers``, or drop such images from these."""
     split, patient = manifest.table["split"], manifest.table["patient"]
     shared = split.isin(losers) & patient.isin(patient[split == keeper])
-    if not shared.any():
+    if not shared.any() or overlap == "keep":
         return manifest
     names = sorted(patient[shared].unique())
     where = split[shared].value_counts()
@@ -105,7 +105,7 @@ def _without_overlap(manifest: Manifest, losers: Sequence[str], keeper: str, ove
             "--set data.split.overlap=drop_train; or part all images anew by patient: --set data.split.official=false"
         )
     kept = manifest.only(~shared)
-    if "train" not in set(kept.table["split"]):
+    if "train" not in kept.table["split"].unique():
         raise DataError(f"Every patient of train is in {keeper} too; nothing is left to train on.")
     return _say(
         kept,

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from radlens.config import CsvColumns, DataSettings
 from radlens.dataset.manifest import Manifest
-from radlens.dataset.sources.csv_table import read_csv_table
+from radlens.dataset.sources.csv_table import labels_of, read_csv_table
 from radlens.errors import DataError, UsageError
+from radlens.imaging.cache import PixelCache
+from radlens.imaging.preprocess import Preprocessing
+
+Form = Literal["NFC", "NFD"]
 
 
 def read(
@@ -98,6 +108,18 @@ def test_joined_cells_make_the_task_multilabel(tmp_path: Path) -> None:
     assert list(manifest.table["label"]) == ["effusion|mass", "mass", "", "mass"]
 
 
+@given(st.lists(st.tuples(*[st.booleans()] * 3), max_size=40))
+def test_marks_become_the_names_of_their_columns(marks: list[tuple[bool, bool, bool]]) -> None:
+    names = ("mass", "effusion", "nodule")
+    rows = [(True, True, True), *marks]
+    frame = pd.DataFrame([["1" if mark else "0.0" for mark in row] for row in rows], columns=list(names), dtype=str)
+    labels, classes, task = labels_of(frame, DataSettings(csv=CsvColumns(label=names)), Path("x.csv"))
+    assert (classes, task) == (names, "multilabel")
+    wanted = ["|".join(name for name, mark in zip(names, row, strict=True) if mark) for row in rows]
+    assert list(labels) == wanted
+    assert labels.dtype == frame["mass"].dtype
+
+
 @pytest.mark.parametrize(("value", "shown"), [("-1", "'-1'"), ("", "an empty cell"), ("yes", "'yes'")])
 def test_a_mark_other_than_zero_and_one_is_refused_with_its_row(tmp_path: Path, value: str, shown: str) -> None:
     text = f"path,mass,effusion\nimages/a.png,1,1\n\nimages/b.png,0,{value}\nimages/c.png,0,{value}\n"
@@ -148,6 +170,83 @@ def test_missing_images_are_counted_and_the_first_shown(tmp_path: Path) -> None:
     assert "row 3: images/x0.png" in message
     assert message.count("- row") == 5
     assert "data.csv.image_root" in message
+
+
+def listing(tmp_path: Path, names: list[str], **settings: object) -> Manifest:
+    """A table of these images, in turn of two classes."""
+    rows = "".join(f'"{name}",{"cat" if number % 2 else "dog"}\n' for number, name in enumerate(names))
+    file = tmp_path / "labels.csv"
+    file.write_text(f"path,label\n{rows}", encoding="utf-8")
+    return read_csv_table(file, DataSettings.model_validate({"patient_from": "none", **settings}))
+
+
+def test_a_few_missing_images_stay_to_be_rejected_when_they_are_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [f"{number}.png" for number in range(20)]
+    for name in names[1:]:
+        (tmp_path / name).touch()
+    manifest = listing(tmp_path, names)
+    assert list(manifest.table["path"]) == names
+    assert "1 of 20 image(s) do not exist" in caplog.text
+    assert "row 2: 0.png" in caplog.text
+    cache = PixelCache.build(manifest.locations, Preprocessing(height=8, width=8))
+    assert dict(cache.rejected)[manifest.locations[0]] == "the file cannot be read (No such file or directory)"
+    with pytest.raises(DataError, match="1 of 20"):
+        listing(tmp_path, names, max_rejected=0.04)
+    (tmp_path / names[1]).unlink()
+    with pytest.raises(DataError, match="2 of 20"):
+        listing(tmp_path, names)
+
+
+def test_a_broken_link_is_listed_and_rejected_when_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "b.png")
+    manifest = listing(tmp_path, ["a.png", "b.png"])
+    reasons = dict(PixelCache.build(manifest.locations, Preprocessing(height=8, width=8)).rejected)
+    assert "No such file" in reasons[str(tmp_path / "a.png")]
+    assert "Too many levels of symbolic links" in reasons[str(tmp_path / "b.png")]
+
+
+def test_names_with_accents_spaces_and_capitals_are_told_apart(tmp_path: Path) -> None:
+    names = ["Lunge 1/ü b.png", "Lunge 1/u\u0308 b.png", "Lunge 1/same.png", "Lunge 1/SAME.png", "肺炎, ☢.png"]
+    (tmp_path / "Lunge 1").mkdir()
+    for name in names:
+        (tmp_path / name).touch()
+    if len(list((tmp_path / "Lunge 1").iterdir())) < 4:
+        pytest.skip("this file system does not tell such names apart")
+    manifest = listing(tmp_path, names)
+    assert list(manifest.table["path"]) == names
+    assert all(Path(location).is_file() for location in manifest.locations)
+
+
+@pytest.mark.parametrize(("written", "stored"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_encoded_in_another_way_than_on_the_disk_are_found(tmp_path: Path, written: Form, stored: Form) -> None:
+    names = ["Entzündung/ä.png", "Entzündung/é.png"]
+    for name in names:
+        path = tmp_path / unicodedata.normalize(stored, name)
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    manifest = listing(tmp_path, [unicodedata.normalize(written, name) for name in names])
+    assert all(Path(location).is_file() for location in manifest.locations)
+
+
+def test_a_folder_that_may_not_be_listed_can_hold_images_all_the_same(tmp_path: Path, no_privileges: None) -> None:
+    (tmp_path / "hidden").mkdir()
+    for name in ("hidden/a.png", "hidden/b.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "hidden").chmod(0o100)
+    try:
+        assert len(listing(tmp_path, ["hidden/a.png", "hidden/b.png"])) == 2
+    finally:
+        (tmp_path / "hidden").chmod(0o700)
+
+
+def test_images_at_the_root_of_the_disk_and_within_archives_are_looked_for_too(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", x=np.zeros((2, 4, 4), np.uint8))
+    assert len(listing(tmp_path, ["set.npz::x/0", "set.npz::x/1"])) == 2
+    with pytest.raises(DataError, match="2 of 3 image"):
+        listing(tmp_path, ["set.npz::x/0", "/no such image.png", "other.npz::x/1"])
 
 
 def test_missing_folder_of_images(tmp_path: Path) -> None:

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from radlens.config import DataSettings
+from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources.folder import read_folder
 from radlens.errors import DataError
+from radlens.imaging.cache import PixelCache
+from radlens.imaging.preprocess import Preprocessing
 
 ANY = DataSettings(patient_from="none")
 
@@ -151,13 +154,31 @@ def test_two_folders_for_one_split_are_refused(tmp_path: Path) -> None:
         read_folder(tmp_path, ANY)
 
 
-def test_links_in_a_circle_end(tmp_path: Path) -> None:
+def test_links_in_a_circle_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     touch(tmp_path, "NORMAL/a.png", "NORMAL/sub/b.png", "PNEUMONIA/c.png")
     (tmp_path / "NORMAL" / "sub" / "up").symlink_to(tmp_path / "NORMAL", target_is_directory=True)
     (tmp_path / "NORMAL" / "self.png").symlink_to(tmp_path / "NORMAL" / "self.png")
+    (tmp_path / "NORMAL" / "one").symlink_to(tmp_path / "NORMAL" / "two")
+    (tmp_path / "NORMAL" / "two").symlink_to(tmp_path / "NORMAL" / "one")
     manifest = read_folder(tmp_path, ANY)
     # The link to itself is listed like any image, so that reading it later says that it is broken.
     assert list(manifest.table["path"]) == ["NORMAL/a.png", "NORMAL/self.png", "NORMAL/sub/b.png", "PNEUMONIA/c.png"]
+    wanted = ("2 file(s), link(s) or folder(s) could not be looked at", "1 link(s) to a folder that was read already")
+    for note, text in zip(manifest.info.notes[-2:], wanted, strict=True):
+        assert text in note
+        assert text in caplog.text
+    assert "NORMAL/one (a link that leads nowhere)" in manifest.info.notes[-2]
+    assert "first NORMAL/sub/up." in manifest.info.notes[-1]
+
+
+def test_a_broken_link_with_the_name_of_an_image_is_listed_and_rejected_when_read(tmp_path: Path) -> None:
+    touch(tmp_path, "PNEUMONIA/c.png")
+    (tmp_path / "NORMAL").mkdir()
+    (tmp_path / "NORMAL" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    manifest = read_folder(tmp_path, ANY)
+    assert list(manifest.table["path"]) == ["NORMAL/gone.png", "PNEUMONIA/c.png"]
+    cache = PixelCache.build(manifest.locations, Preprocessing(height=8, width=8))
+    assert dict(cache.rejected)[manifest.locations[0]] == "the file cannot be read (No such file or directory)"
 
 
 def test_a_folder_that_links_to_itself_is_entered_no_further(tmp_path: Path) -> None:
@@ -167,11 +188,69 @@ def test_a_folder_that_links_to_itself_is_entered_no_further(tmp_path: Path) -> 
         read_folder(tmp_path, ANY)
 
 
-def test_a_broken_link_without_a_suffix_is_no_image(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("place", ["NORMAL/gone", "gone", "train/gone", "train/NORMAL/gone", "test"])
+def test_a_broken_link_of_which_the_name_says_nothing_is_said_aloud(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, place: str
+) -> None:
+    prefix = "train/" if place.startswith("t") else ""
+    touch(tmp_path, f"{prefix}NORMAL/a.png", f"{prefix}PNEUMONIA/c.png")
+    (tmp_path / place).symlink_to(tmp_path / "nowhere")
+    manifest = read_folder(tmp_path, ANY)
+    assert len(manifest) == 2
+    assert f"{Path(place).name} (a link that leads nowhere)" in manifest.info.notes[-1]
+    assert manifest.info.notes[-1] in caplog.text
+
+
+def test_what_may_not_be_opened_is_rejected_or_said_aloud(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, no_privileges: None
+) -> None:
+    touch(tmp_path, "NORMAL/a.png", "NORMAL/IM0001", "NORMAL/locked/b.png", "PNEUMONIA/c.png")
+    for name in ("NORMAL/a.png", "NORMAL/IM0001", "NORMAL/locked"):
+        (tmp_path / name).chmod(0)
+    try:
+        manifest = read_folder(tmp_path, ANY)
+        cache = PixelCache.build(manifest.locations, Preprocessing(height=8, width=8))
+    finally:
+        (tmp_path / "NORMAL" / "locked").chmod(0o700)
+    assert list(manifest.table["path"]) == ["NORMAL/a.png", "PNEUMONIA/c.png"]
+    assert dict(cache.rejected)[manifest.locations[0]] == "the file cannot be read (Permission denied)"
+    assert "2 file(s), link(s) or folder(s) could not be looked at" in manifest.info.notes[-1]
+    assert "NORMAL/IM0001 (Permission denied)" in manifest.info.notes[-1]
+    assert manifest.info.notes[-1] in caplog.text
+
+
+def test_a_class_folder_that_may_not_be_opened_is_an_error(tmp_path: Path, no_privileges: None) -> None:
+    touch(tmp_path, "NORMAL/a.png", "OTHER/b.png", "PNEUMONIA/c.png")
+    (tmp_path / "NORMAL").chmod(0)
+    try:
+        with pytest.raises(DataError, match="NORMAL holds no image; it cannot be read: Permission denied"):
+            read_folder(tmp_path, ANY)
+    finally:
+        (tmp_path / "NORMAL").chmod(0o700)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", ["pipe", "pipe.png"])
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str) -> None:
     touch(tmp_path, "NORMAL/a.png", "PNEUMONIA/c.png")
-    (tmp_path / "NORMAL" / "gone").symlink_to(tmp_path / "nowhere")
-    assert len(read_folder(tmp_path, ANY)) == 2
-    assert "1 without suffix" in caplog.text
+    os.mkfifo(tmp_path / "NORMAL" / name)
+    manifest = read_folder(tmp_path, ANY)
+    cache = PixelCache.build(manifest.locations, Preprocessing(height=8, width=8))
+    assert ("1 without suffix" in caplog.text) == (name == "pipe")
+    assert (str(tmp_path / "NORMAL" / "pipe.png") in dict(cache.rejected)) == (name == "pipe.png")
+
+
+def test_names_with_accents_spaces_and_capitals_are_told_apart(tmp_path: Path) -> None:
+    names = ["NORMAL/a b .png", "NORMAL/ü.png", "NORMAL/u\u0308.png", "NORMAL/肺炎 ☢.png", 'NORMAL/x,"y"\n\r.png']
+    names += ["NORMAL/same.png", "NORMAL/SAME.png", "PNEUMONIA/c.png"]
+    touch(tmp_path, *names)
+    if len(list((tmp_path / "NORMAL").iterdir())) < 7:
+        pytest.skip("this file system does not tell such names apart")
+    manifest = read_folder(tmp_path, ANY)
+    assert sorted(manifest.table["path"]) == sorted(names)
+    assert all(Path(location).is_file() for location in manifest.locations)
+    manifest.write(tmp_path / "out")
+    assert Manifest.read(tmp_path / "out").locations == manifest.locations
 
 
 def test_a_folder_that_cannot_be_read(tmp_path: Path) -> None:
@@ -188,13 +267,31 @@ def test_linked_class_folders_are_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names of raw bytes exist on POSIX systems only")
-def test_a_name_that_is_no_text_is_named(tmp_path: Path) -> None:
+def test_a_name_that_is_no_text_is_rejected_when_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     touch(tmp_path, "A/a.png", "B/b.png")
     try:
         (tmp_path / "A" / os.fsdecode(b"caf\xe9.png")).touch()
     except OSError:
         pytest.skip("this file system refuses such names")
-    with pytest.raises(DataError, match=r"caf\\xe9\.png"):
+    (tmp_path / "A" / os.fsdecode(b"caf\xe9")).symlink_to(tmp_path / "nowhere")
+    manifest = read_folder(tmp_path, ANY)
+    assert list(manifest.table["path"]) == ["A/a.png", r"A/caf\xe9.png", "B/b.png"]
+    assert r"1 file(s) in" in caplog.text
+    assert r"caf\xe9.png" in caplog.text
+    cache = PixelCache.build(manifest.locations, Preprocessing(height=8, width=8))
+    assert manifest.locations[1] in dict(cache.rejected)
+    manifest.write(tmp_path / "out")
+    assert Manifest.read(tmp_path / "out").info.notes == manifest.info.notes
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of raw bytes exist on POSIX systems only")
+def test_a_class_of_which_the_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "A/a.png", "B/b.png")
+    try:
+        (tmp_path / "B").rename(tmp_path / os.fsdecode(b"caf\xe9"))
+    except OSError:
+        pytest.skip("this file system refuses such names")
+    with pytest.raises(DataError, match=r"The class folder b'caf\\xe9' .* is no UTF-8 text"):
         read_folder(tmp_path, ANY)
 
 

@@ -15,8 +15,8 @@ log = logging.getLogger("radlens")
 
 NAMED_SOURCES = ("kermany", "phantom", "pneumoniamnist")
 _KINDS = (
-    "a folder (train/ val/ test/ or class folders), a .csv, an .npz in MedMNIST form, a folder with manifest.csv and "
-    f"dataset.yaml, or a name: {', '.join(NAMED_SOURCES)}"
+    "a folder (train/ val/ test/ or class folders; or DICOM files, with data.dicom.labels), a .csv, an .npz in "
+    f"MedMNIST form, a folder with manifest.csv and dataset.yaml, or a name: {', '.join(NAMED_SOURCES)}"
 )
 
 
@@ -33,7 +33,9 @@ def read_source(settings: DataSettings) -> Manifest:
     if not source:
         raise UsageError(f"No source was given. Expected {_KINDS}.")
     name = source.casefold()
-    if name in NAMED_SOURCES:
+    if settings.dicom.labels is not None and not Path(source).expanduser().is_dir():
+        raise UsageError(f"data.dicom.labels is for a folder of DICOM files, and the source {source!r} is no folder.")
+    if name in NAMED_SOURCES and settings.dicom.labels is None:
         if Path(source).exists():
             log.warning("Reading the named source %s; for the folder of that name give ./%s", name, source)
         return _read_named(name, settings)
@@ -65,6 +67,10 @@ def _looks_like_path(source: str) -> bool:
 
 
 def _read_folder(path: Path, settings: DataSettings) -> Manifest:
+    if settings.dicom.labels is not None:
+        from radlens.dataset.sources.dicom_folder import read_dicom_folder
+
+        return read_dicom_folder(path, settings)
     if (path / "manifest.csv").is_file() and (path / "dataset.yaml").is_file():
         return _read_manifest(path, settings)
     from radlens.dataset.sources.folder import read_folder

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import logging
 import os
+import unicodedata
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,8 @@ import pandas as pd
 
 from radlens.config import CsvColumns, DataSettings
 from radlens.dataset.manifest import REQUIRED_COLUMNS, DatasetInfo, Manifest, order_classes, split_labels, task_of
-from radlens.dataset.sources.names import SPLIT_SYNONYMS, one_spelling, split_of
-from radlens.dataset.sources.patients import assign_patients
+from radlens.dataset.sources.header_columns import enrich_from_headers
+from radlens.dataset.sources.names import SPLIT_SYNONYMS, one_spelling, spellings, split_of
 from radlens.decision import Task
 from radlens.errors import DataError, UsageError, did_you_mean
 
@@ -30,8 +32,9 @@ def read_csv_table(file: Path, settings: DataSettings) -> Manifest:
 
     Several label columns hold 0 or 1, one column a class, and make the task multilabel; so does one label column with
     a cell such as ``effusion|mass``. Paths are relative to ``image_root``, else to the file's folder; backslashes count
-    as slashes. The separator may be a comma, a semicolon or a tab. Further columns are carried along; one whose name
-    the manifest needs for something else gets the prefix ``source_``.
+    as slashes. The separator may be a comma, a semicolon or a tab. Further columns are carried along, but not those
+    that tell who a patient is; one whose name the manifest needs for something else gets the prefix ``source_``. Where
+    images are DICOM files, their headers add to the table.
 
     Raises:
         UsageError: a named column or the image root does not exist.
@@ -40,34 +43,33 @@ def read_csv_table(file: Path, settings: DataSettings) -> Manifest:
     """
     file = Path(file).resolve()
     columns = settings.csv
-    raw = _read(file)
+    raw = read_cells(file)
     _check_columns(raw, columns, file)
     root = columns.image_root.expanduser().resolve() if columns.image_root else file.parent
     if not root.is_dir():
         raise UsageError(f"data.csv.image_root: the folder {root} does not exist.")
 
     paths = _paths(raw[columns.path], file)
-    labels, classes, task = _labels(raw, settings, file)
-    _check_exist(paths, root, file)
-    notes: tuple[str, ...] = ()
+    labels, classes, task = labels_of(raw, settings, file)
+    paths = _on_disk(paths, root, file, settings.max_rejected)
+    known = pd.DataFrame({"path": paths, "label": labels})
     if columns.patient:
-        patients = _filled(raw[columns.patient], "patient", file)
+        known["patient"] = filled(raw[columns.patient], "patient", file)
     else:
-        patients, notes = assign_patients(paths, settings.patient_from)
         _mention_unused(raw, "patient", columns)
-    split = _splits(raw[columns.split], file) if columns.split else pd.Series("", index=raw.index)
+    known["split"] = splits_of(raw[columns.split], file) if columns.split else ""
     if not columns.split:
         _mention_unused(raw, "split", columns)
 
     used = {columns.path, *columns.label, columns.patient, columns.split}
     extra = raw[[name for name in raw.columns if name not in used]]
     extra = extra.rename(columns={name: f"source_{name}" for name in REQUIRED_COLUMNS})
-    known = pd.DataFrame({"path": paths, "label": labels, "patient": patients, "split": split})
+    table, notes = enrich_from_headers(pd.concat([known, extra], axis=1), root, settings)
     info = DatasetInfo(name=file.stem, task=task, classes=classes, root=str(root), source=str(file), notes=notes)
-    return Manifest(pd.concat([known, extra], axis=1), info)
+    return Manifest(table, info)
 
 
-def _read(file: Path) -> pd.DataFrame:
+def read_cells(file: Path) -> pd.DataFrame:
     """The cells as text without outer spaces, empty rows left out; the index is the row number in the file."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
@@ -120,25 +122,30 @@ def _mention_unused(raw: pd.DataFrame, name: str, columns: CsvColumns) -> None:
         log.warning("The CSV's column %r is not used. To use it: --set data.csv.%s=%s", name, name, name)
 
 
-def _rows(found: pd.Series | npt.NDArray[np.bool_], index: pd.Index) -> str:
+def name_rows(found: npt.ArrayLike, index: pd.Index) -> str:
     """The first row numbers at which something was found: ``rows 3, 7, …``."""
     numbers = index[np.asarray(found)]
     shown = ", ".join(map(str, numbers[:_SHOWN]))
     return f"row{'s' if len(numbers) > 1 else ''} {shown}{', …' if len(numbers) > _SHOWN else ''}"
 
 
-def _filled(cells: pd.Series, what: str, file: Path) -> pd.Series:
+def filled(cells: pd.Series, what: str, file: Path) -> pd.Series:
+    """The cells of a column in which none may be empty.
+
+    Raises:
+        DataError: some are; their rows are named.
+    """
     empty = cells == ""
     if empty.any():
         raise DataError(
             f"{file}: {int(empty.sum())} row(s) have no {what} in the column {cells.name!r}: "
-            f"{_rows(empty, cells.index)}. Fill them in, or remove the rows."
+            f"{name_rows(empty, cells.index)}. Fill them in, or remove the rows."
         )
     return cells
 
 
 def _paths(cells: pd.Series, file: Path) -> pd.Series:
-    paths = _filled(cells, "image path", file).str.replace("\\", "/", regex=False)
+    paths = filled(cells, "image path", file).str.replace("\\", "/", regex=False)
     untidy = paths.str.contains(r"(?:^|/)\.{0,2}/", regex=True)
     if untidy.any():
         tidied = paths[untidy].map(os.path.normpath)
@@ -148,20 +155,26 @@ def _paths(cells: pd.Series, file: Path) -> pd.Series:
         first = paths[repeated].iloc[0]
         raise DataError(
             f"{file}: {paths[repeated].nunique()} image(s) are listed more than once, first {first!r} in "
-            f"{_rows(paths == first, paths.index)}. List each image once; several labels of one image go into one "
+            f"{name_rows(paths == first, paths.index)}. List each image once; several labels of one image go into one "
             "cell joined by |, or into several label columns."
         )
     return paths
 
 
-def _labels(raw: pd.DataFrame, settings: DataSettings, file: Path) -> tuple[pd.Series, tuple[str, ...], Task]:
+def labels_of(raw: pd.DataFrame, settings: DataSettings, file: Path) -> tuple[pd.Series, tuple[str, ...], Task]:
+    """The label cell of each row, the classes in their order, and the task, from the columns ``settings.csv.label``.
+
+    Raises:
+        UsageError: a positive class was named for several labels an image.
+        DataError: a cell is empty or holds what is no label, or there is one class only.
+    """
     names = settings.csv.label
     if len(names) > 1:
         labels, classes = _from_columns(raw[list(names)], file)
     elif raw[names[0]].str.contains("|", regex=False).any():
         labels, classes = _from_joined(raw[names[0]])
     else:
-        labels = one_spelling(_filled(raw[names[0]], "label", file))
+        labels = one_spelling(filled(raw[names[0]], "label", file))
         classes = order_classes(list(labels.unique()), settings.positive_class)
         if len(classes) < 2:
             raise DataError(
@@ -175,7 +188,7 @@ def _labels(raw: pd.DataFrame, settings: DataSettings, file: Path) -> tuple[pd.S
 
 def _from_columns(marks: pd.DataFrame, file: Path) -> tuple[pd.Series, tuple[str, ...]]:
     """Labels joined by ``|`` from columns of 0 and 1; the classes keep the order in which the columns were named."""
-    labels = pd.Series("", index=marks.index)
+    codes, joined = np.zeros(len(marks), dtype=np.int64), [""]
     for name, cells in marks.items():
         present = cells.map(_ZERO_ONE)
         strange = present.isna()
@@ -183,18 +196,24 @@ def _from_columns(marks: pd.DataFrame, file: Path) -> tuple[pd.Series, tuple[str
             value = cells[strange].iloc[0]
             received = repr(value) if value else "an empty cell"
             raise DataError(
-                f"{file}: the label column {name!r} holds {received} in {_rows(strange, marks.index)} "
+                f"{file}: the label column {name!r} holds {received} in {name_rows(strange, marks.index)} "
                 f"({int(strange.sum())} in all); expected 0 or 1. Decide what such cells mean and write 0 or 1."
             )
-        labels = labels.mask(present.astype(bool), labels + f"|{name}")
-    return labels.str.removeprefix("|"), tuple(str(name) for name in marks.columns)
+        # Each combination of marks gets a number, so that names are joined once for each and not for each image.
+        codes, distinct = pd.factorize(2 * codes + present.to_numpy(dtype=np.int64))
+        joined = [joined[code // 2] + f"|{name}" * (code % 2) for code in distinct]
+    labels = np.asarray([cell.removeprefix("|") for cell in joined], dtype=object)[codes]
+    return pd.Series(labels, index=marks.index, dtype=str), tuple(str(name) for name in marks.columns)
 
 
 def _from_joined(cells: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
     """Labels from cells such as ``effusion|mass``, each cell in class order, each class in one spelling."""
-    parts = {cell: [part.strip() for part in split_labels(cell) if part.strip()] for cell in cells.unique()}
-    names = pd.Series([part for cell in cells for part in parts[cell]], dtype=object)
-    spelling = dict(zip(names, one_spelling(names), strict=True))
+    images = Counter(cells.tolist())
+    parts = {cell: [part.strip() for part in split_labels(cell) if part.strip()] for cell in images}
+    counts: Counter[str] = Counter()
+    for cell, found in parts.items():
+        counts.update({part: images[cell] * found.count(part) for part in set(found)})
+    spelling = spellings(counts)
     classes = order_classes(sorted(set(spelling.values())))
     rank = {name: number for number, name in enumerate(classes)}
     joined = {
@@ -204,35 +223,65 @@ def _from_joined(cells: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
     return cells.map(joined), classes
 
 
-def _splits(cells: pd.Series, file: Path) -> pd.Series:
+def splits_of(cells: pd.Series, file: Path) -> pd.Series:
+    """The cells of a column as train, val, test or empty.
+
+    Raises:
+        DataError: a cell names no split.
+    """
     known: dict[str, str | None] = {cell: split_of(cell) if cell else "" for cell in cells.unique()}
     strange = [cell for cell, split in known.items() if split is None]
     if strange:
         raise DataError(
             f"{file}: the split column {cells.name!r} holds {strange[0]!r} in "
-            f"{_rows(cells == strange[0], cells.index)}. {did_you_mean(strange[0], SPLIT_SYNONYMS)}"
+            f"{name_rows(cells == strange[0], cells.index)}. {did_you_mean(strange[0], SPLIT_SYNONYMS)}"
         )
     return cells.map(known)
 
 
-def _check_exist(paths: pd.Series, root: Path, file: Path) -> None:
-    """See that the files exist, by listing each folder once instead of asking for each file."""
-    inside = paths.str.contains(".npz::", regex=False)
-    files = paths.mask(inside, paths.str.partition("::")[0]) if inside.any() else paths
-    parts = files.str.rpartition("/")
-    found = np.zeros(len(files), dtype=bool)
-    for folder, rows in parts.groupby(parts[0] + parts[1], sort=False).indices.items():
-        names = _names_in(root / str(folder))
-        found[rows] = parts[2].iloc[rows].isin(names)
-    # What a listing does not show may exist all the same where names are told apart without regard to case.
-    missing = files[~found]
-    missing = missing[[not (root / path).is_file() for path in missing]]
-    if len(missing):
-        shown = "\n".join(f"  - row {row}: {path}" for row, path in missing.head(_SHOWN).items())
-        raise DataError(
-            f"{file}: {len(missing)} of {len(paths)} image(s) do not exist in {root}:\n{shown}\n"
-            "Mend the paths, or name the folder they start from: --set data.csv.image_root=FOLDER"
-        )
+def _on_disk(paths: pd.Series, root: Path, file: Path, allowed: float) -> pd.Series:
+    """The paths, accented letters encoded as the disk has them; a few missing files stay, to be rejected when read.
+
+    Raises:
+        DataError: more than the share ``allowed`` of the images do not exist.
+    """
+    texts = paths.to_numpy(dtype=object, copy=True)
+    missing = []
+    for number in _unlisted(texts.tolist(), root):
+        # One name may be encoded in two ways (Unicode NFC and NFD), and macOS changes the one into the other.
+        forms = (texts[number], *(unicodedata.normalize(form, texts[number]) for form in ("NFC", "NFD")))
+        found = next((form for form in forms if (root / _file_of(form)).is_file()), None)
+        if found is None:
+            missing.append(number)
+        else:
+            texts[number] = found
+    if missing:
+        shown = "\n".join(f"  - row {paths.index[number]}: {texts[number]}" for number in missing[:_SHOWN])
+        count = f"{file}: {len(missing)} of {len(paths)} image(s) do not exist in {root}"
+        if len(missing) > allowed * len(paths):
+            raise DataError(
+                f"{count}:\n{shown}\n"
+                "Mend the paths, or name the folder they start from: --set data.csv.image_root=FOLDER"
+            )
+        log.warning("%s; they count as unreadable:\n%s", count, shown)
+    return pd.Series(texts, index=paths.index, name=paths.name, dtype=str)
+
+
+def _unlisted(paths: list[str], root: Path) -> list[int]:
+    """Which paths no folder lists; each folder is listed once instead of asking for each file."""
+    files = [_file_of(path) for path in paths]
+    folders: dict[str, list[int]] = {}
+    for number, name in enumerate(files):
+        folders.setdefault(name[: name.rfind("/") + 1], []).append(number)
+    unlisted = []
+    for folder, numbers in folders.items():
+        names = _names_in(root / folder)
+        unlisted += [number for number in numbers if files[number][len(folder) :] not in names]
+    return sorted(unlisted)
+
+
+def _file_of(path: str) -> str:
+    return path.partition("::")[0] if ".npz::" in path else path
 
 
 def _names_in(folder: Path) -> set[str]:

@@ -12,18 +12,26 @@ import pandas as pd
 
 from radlens.config import DataSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest, order_classes, task_of
+from radlens.dataset.sources.header_columns import enrich_from_headers
 from radlens.dataset.sources.names import one_spelling, split_of
-from radlens.dataset.sources.patients import assign_patients
+from radlens.dataset.sources.scan import (
+    IMAGE_SUFFIXES,
+    LeftOut,
+    Listing,
+    is_writable,
+    list_folder,
+    listed,
+    suffix_of,
+    walk,
+    writable,
+)
 from radlens.errors import DataError
 
 log = logging.getLogger("radlens")
 
-IMAGE_SUFFIXES = frozenset({".bmp", ".dcm", ".dicom", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-_IGNORED = frozenset({"__macosx", "thumbs.db", "desktop.ini", "dicomdir", "@eadir", "$recycle.bin"})
-_DICOM_PREFIX = 128
 _LAYOUT = (
     "Expected one folder for each class with its images inside (such as NORMAL/ and PNEUMONIA/), or train/, val/ and "
-    "test/ with those class folders inside."
+    "test/ with those class folders inside. For DICOM files with labels in a CSV: --set data.dicom.labels=labels.csv"
 )
 
 
@@ -34,42 +42,51 @@ def read_folder(folder: Path, settings: DataSettings) -> Manifest:
     ``testing``, in any case) or in the folder itself. A class may be spelled with other capitals in each split.
     Folders inside a class folder are walked. A folder that only holds another one, as archives do, is entered.
     Hidden files and what operating systems leave behind are ignored; other files that are no images are counted and
-    said aloud.
+    said aloud. Files and links that have an image's name but cannot be read are listed like images, so that reading
+    them says why; what else cannot be looked at is said aloud and noted in the manifest.
 
     Raises:
         DataError: the layout is another one, a class folder holds no image, or there is one class only.
     """
     root = _descend(Path(folder).resolve())
-    rows: list[tuple[str, str, str]] = []
-    others: Counter[str] = Counter()
-    for split, class_folder in _class_folders(root):
-        images, strange = _images_in(class_folder)
-        others += strange
+    parts: list[pd.DataFrame] = []
+    left_out = LeftOut()
+    for split, class_folder in _class_folders(root, left_out):
+        images, beside = walk(class_folder, class_folder.relative_to(root).as_posix())
         if not images:
-            found = f"; it holds {_listed(strange)}" if strange else "; it is empty"
-            raise DataError(
-                f"The class folder {class_folder} holds no image{found}. Remove it, or put images of these types "
-                f"there: {', '.join(sorted(IMAGE_SUFFIXES))}."
-            )
-        rows.extend((path, class_folder.name, split) for path in images)
-    if others:
-        log.warning("Ignored %d file(s) in %s that are no images: %s.", others.total(), root, _listed(others))
-    return _manifest(root, pd.DataFrame(rows, columns=["path", "label", "split"]), settings)
+            raise _no_images(class_folder, beside)
+        left_out.add(beside)
+        # Text of which all rows of a class share one object: a million rows are a matter of memory.
+        parts.append(pd.DataFrame({"path": images}).assign(label=class_folder.name, split=split))
+    if left_out.others:
+        counts = left_out.others
+        log.warning("Ignored %d file(s) in %s that are no images: %s.", counts.total(), root, listed(counts))
+    notes = left_out.notes()
+    for note in notes:
+        log.warning("%s: %s", root, note)
+    return _manifest(root, pd.concat(parts, ignore_index=True), settings).with_notes(*notes)
+
+
+def _no_images(class_folder: Path, beside: LeftOut) -> DataError:
+    if beside.others:
+        found = f"it holds {listed(beside.others)}"
+    else:
+        found = "it is empty" if not beside.lost else f"it cannot be read: {beside.lost[0][1]}"
+    return DataError(
+        f"The class folder {class_folder} holds no image; {found}. Remove it, or put images of these types "
+        f"there: {', '.join(sorted(IMAGE_SUFFIXES))}."
+    )
 
 
 def _manifest(root: Path, table: pd.DataFrame, settings: DataSettings) -> Manifest:
-    start = len(str(root).rstrip(os.sep)) + 1
-    table["path"] = table["path"].str.slice(start)
-    if os.sep != "/":
-        table["path"] = table["path"].str.replace(os.sep, "/", regex=False)
+    table["path"] = writable_paths(root, table["path"])
     table = table.sort_values("path", kind="stable", ignore_index=True)
-    _check_names(root, table["path"])
     table["label"] = one_spelling(table["label"])
     names = list(table["label"].unique())
     if len(names) < 2:
         raise DataError(f"Only one class was found in {root}: {names[0]}. A classifier needs two or more. {_LAYOUT}")
     classes = order_classes(names, settings.positive_class)
-    table["patient"], notes = assign_patients(table["path"], settings.patient_from)
+    table, notes = enrich_from_headers(table, root, settings)
     # A folder that is only called "train" says nothing; the one it lies in does.
     named = root.parent if split_of(root.name) else root
     info = DatasetInfo(
@@ -80,58 +97,69 @@ def _manifest(root: Path, table: pd.DataFrame, settings: DataSettings) -> Manife
         source=str(root),
         notes=notes,
     )
-    return Manifest(table[["path", "label", "patient", "split"]], info)
+    return Manifest(table, info)
 
 
-def _check_names(root: Path, paths: pd.Series) -> None:
-    """Refuse file names that cannot be written into a table."""
-    try:
-        "".join(paths).encode("utf-8")
-    except UnicodeEncodeError:
-        bad = next(path for path in paths if any("\ud800" <= letter <= "\udfff" for letter in path))
-        raise DataError(
-            f"The file name {os.fsencode(bad)!r} in {root} is no valid UTF-8 text. Rename the file."
-        ) from None
+def writable_paths(root: Path, paths: pd.Series) -> pd.Series:
+    """The paths as text; a file of which the name is no text cannot be found by it, and is rejected when it is read."""
+    if is_writable(paths):
+        return paths
+    strange = [path for path in paths if not is_writable(path)]
+    log.warning(
+        "%d file(s) in %s have names that are no UTF-8 text and count as unreadable, first %r. Rename them.",
+        len(strange),
+        root,
+        os.fsencode(strange[0]),
+    )
+    return pd.Series([writable(path) for path in paths], index=paths.index, dtype=str)
 
 
-def _class_folders(root: Path) -> Iterator[tuple[str, Path]]:
+def _class_folders(root: Path, left_out: LeftOut) -> Iterator[tuple[str, Path]]:
     """Each class folder with the split it lies in (empty without splits)."""
-    folders, _ = _entries(root)
-    splits = [folder for folder in folders if split_of(folder.name)]
+    found = _entries(root)
+    splits = [name for name in found.folders if split_of(name)]
     if not splits:
-        yield from (("", folder) for folder in _classes_of(root))
+        yield from (("", folder) for folder in _classes_of(root, left_out))
         return
-    doubled = [name for name, count in Counter(split_of(folder.name) for folder in splits).items() if count > 1]
+    doubled = [name for name, count in Counter(map(split_of, splits)).items() if count > 1]
     if doubled:
-        names = ", ".join(folder.name for folder in splits if split_of(folder.name) in doubled)
+        names = ", ".join(name for name in splits if split_of(name) in doubled)
         raise DataError(f"{root} has several folders for the split {doubled[0]}: {names}. Merge or rename them.")
-    beside = [folder.name for folder in folders if folder not in splits]
+    left_out.lost.extend(found.lost)
+    beside = [writable(name) for name in found.folders if name not in splits]
     if beside:
-        log.warning(
-            "Ignored the folder(s) %s in %s, beside %s.",
-            ", ".join(beside),
-            root,
-            ", ".join(folder.name for folder in splits),
-        )
-    for folder in splits:
-        split = split_of(folder.name) or ""
-        yield from ((split, class_folder) for class_folder in _classes_of(_descend(folder, same_split=True)))
+        log.warning("Ignored the folder(s) %s in %s, beside %s.", ", ".join(beside), root, ", ".join(splits))
+    for name in splits:
+        folder = _descend(root / name, same_split=True)
+        yield from ((split_of(name) or "", class_folder) for class_folder in _classes_of(folder, left_out))
 
 
-def _classes_of(folder: Path) -> list[Path]:
+def _classes_of(folder: Path, left_out: LeftOut) -> list[Path]:
     """The class folders in a folder; images beside them are counted and said aloud.
 
     Raises:
-        DataError: there are none.
+        DataError: there are none, or the name of one is no text.
     """
-    folders, files = _entries(folder)
-    images = [path for path in files if _is_image(path)]
-    if not folders:
-        found = _listed(Counter(map(_suffix, files))) if files else "nothing"
-        raise DataError(f"{folder} has no class folders; found {found} in it. {_LAYOUT}")
-    if images:
-        log.warning("Ignored %d image(s) in %s that lie in no class folder, first %s.", len(images), folder, images[0])
-    return folders
+    found = _entries(folder)
+    if not found.folders:
+        files = Counter(map(suffix_of, [*found.images, *found.others]))
+        raise DataError(
+            f"{folder} has no class folders; found {listed(files) if files else 'nothing'} in it. {_LAYOUT}"
+        )
+    if found.images:
+        log.warning(
+            "Ignored %d image(s) in %s that lie in no class folder, first %s.",
+            len(found.images),
+            folder,
+            folder / writable(found.images[0]),
+        )
+    left_out.lost.extend((f"{folder.name}/{name}", reason) for name, reason in found.lost)
+    for name in found.folders:
+        if not is_writable(str(folder / name)):
+            raise DataError(
+                f"The class folder {os.fsencode(name)!r} in {folder} has a name that is no UTF-8 text. Rename it."
+            )
+    return [folder / name for name in found.folders]
 
 
 def _descend(folder: Path, *, same_split: bool = False) -> Path:
@@ -143,89 +171,20 @@ def _descend(folder: Path, *, same_split: bool = False) -> Path:
     """
     passed = {folder.resolve()}
     while True:
-        folders, files = _entries(folder)
-        if len(folders) != 1 or any(map(_is_image, files)):
+        found = _entries(folder)
+        if len(found.folders) != 1 or found.images:
             return folder
-        inner = folders[0]
+        inner = folder / found.folders[0]
         wanted = split_of(folder.name) if same_split else None
-        inner_folders, inner_files = _entries(inner)
-        if (
-            split_of(inner.name) != wanted
-            or not inner_folders
-            or any(map(_is_image, inner_files))
-            or inner.resolve() in passed
-        ):
+        within = _entries(inner)
+        if split_of(inner.name) != wanted or not within.folders or within.images or inner.resolve() in passed:
             return folder
         folder = inner
         passed.add(folder.resolve())
 
 
-def _images_in(folder: Path) -> tuple[list[str], Counter[str]]:
-    """The images below a folder, and how many other files there are of each type."""
-    images: list[str] = []
-    others: Counter[str] = Counter()
-    pending, entered = [folder], set()
-    while pending:
-        current = pending.pop()
-        facts = current.stat()
-        # Each real folder is entered once, so that links in a circle come to an end.
-        if (facts.st_dev, facts.st_ino) in entered:
-            continue
-        entered.add((facts.st_dev, facts.st_ino))
-        folders, files = _entries(current)
-        pending.extend(reversed(folders))
-        for path in files:
-            if _is_image(path):
-                images.append(path)
-            else:
-                others[_suffix(path)] += 1
-    return images, others
-
-
-def _entries(folder: Path) -> tuple[list[Path], list[str]]:
-    """The visible folders and files in a folder, sorted by name."""
-    folders, files = [], []
+def _entries(folder: Path) -> Listing:
     try:
-        with os.scandir(folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.name.startswith(".") or entry.name.casefold() in _IGNORED:
-                    continue
-                if _is_folder(entry):
-                    folders.append(Path(entry.path))
-                else:
-                    files.append(entry.path)
+        return list_folder(folder)
     except OSError as error:
         raise DataError(f"The folder {folder} cannot be read: {error.strerror or error}.") from error
-    return folders, files
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        # A link to itself: no folder; as a file it is told of when it cannot be read.
-        return False
-
-
-def _is_image(path: str) -> bool:
-    suffix = _suffix(path)
-    if suffix in IMAGE_SUFFIXES:
-        return True
-    # DICOM files often have no suffix, or a unique identifier as name, which ends in a number.
-    if suffix and not suffix[1:].isdecimal():
-        return False
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(_DICOM_PREFIX + 4)[_DICOM_PREFIX:] == b"DICM"
-    except OSError:
-        return False
-
-
-def _suffix(path: str) -> str:
-    name = path.rpartition(os.sep)[2]
-    return f".{name.rpartition('.')[2].lower()}" if "." in name else ""
-
-
-def _listed(counts: Counter[str]) -> str:
-    """Counts by file type as words: ``3 .txt, 1 without suffix``."""
-    return ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in counts.most_common())

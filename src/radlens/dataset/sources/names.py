@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping
+
 import pandas as pd
 
 SPLIT_SYNONYMS = {
@@ -32,9 +36,24 @@ def one_spelling(names: pd.Series) -> pd.Series:
     ['NORMAL', 'NORMAL', 'NORMAL', 'mass']
     """
     stripped = names.str.strip()
-    counts = stripped.value_counts().rename_axis("name").reset_index(name="count")
-    counts = counts.sort_values(["count", "name"], ascending=[False, True])
+    return stripped.map(spellings(Counter(stripped.tolist())))
+
+
+def spellings(counts: Mapping[str, int]) -> dict[str, str]:
+    """One spelling for names that differ in case or in the encoding of accents only: the most frequent one.
+
+    Args:
+        counts: how often each name occurs.
+
+    >>> spellings({"Mass": 2, "mass": 3, "nodule": 1})
+    {'mass': 'mass', 'Mass': 'mass', 'nodule': 'nodule'}
+    """
+    ranked = sorted(counts, key=lambda name: (-counts[name], name))
     chosen: dict[str, str] = {}
-    for name in counts["name"]:
-        chosen.setdefault(name.casefold(), name)
-    return stripped.map({name: chosen[name.casefold()] for name in counts["name"]})
+    for name in ranked:
+        chosen.setdefault(_folded(name), name)
+    return {name: chosen[_folded(name)] for name in ranked}
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name.casefold())

@@ -78,7 +78,12 @@ def assign_patients(paths: pd.Series, rule: str) -> tuple[pd.Series, tuple[str, 
     return _by_expression(paths, rule), (f"Patients were told from the file names by the expression {rule!r}.",)
 
 
-def _by_scheme(paths: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
+def patients_by_scheme(paths: pd.Series) -> tuple[pd.Series, tuple[str, ...]] | None:
+    """Tell the patients by the first of :data:`SCHEMES` that almost all paths follow; None if there is none.
+
+    Returns:
+        The patient of each path (the path itself for the few that do not follow the scheme), and notes.
+    """
     stems = paths.str.replace(r"\.[A-Za-z][^./]*$", "", regex=True)
     sample = stems.iloc[np.linspace(0, len(stems) - 1, min(len(stems), _SAMPLE)).astype(np.int64)]
     for scheme in SCHEMES:
@@ -96,6 +101,13 @@ def _by_scheme(paths: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
             log.warning("%s %s", *notes, note)
             notes.append(note)
         return patients.where(known, paths), tuple(notes)
+    return None
+
+
+def _by_scheme(paths: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
+    found = patients_by_scheme(paths)
+    if found is not None:
+        return found
     note = (
         "The file names do not tell the patient: each image counts as its own patient, so images of one patient may "
         "lie in several splits and the results may look better than they are."
@@ -110,8 +122,10 @@ def _by_scheme(paths: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
 
 
 def _extract(stems: pd.Series, scheme: Scheme) -> pd.Series:
-    groups = stems.str.extract(f"^(?:{scheme.pattern})$")
-    return groups.bfill(axis=1).iloc[:, 0]
+    expression = re.compile(scheme.pattern)
+    found = (expression.fullmatch(stem) for stem in stems.tolist())
+    patients = [next(filter(None, match.groups()), None) if match else None for match in found]
+    return pd.Series(patients, index=stems.index, dtype=str)
 
 
 def _by_expression(paths: pd.Series, rule: str) -> pd.Series:

@@ -1,0 +1,183 @@
+"""A folder of DICOM files whose labels are in a CSV, matched by the file's path or an identifier of the header."""
+
+from __future__ import annotations
+
+import logging
+import mimetypes
+import os
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from radlens.config import DataSettings
+from radlens.dataset.manifest import DatasetInfo, Manifest
+from radlens.dataset.pseudonym import Pseudonyms, user_pseudonyms
+from radlens.dataset.sources.csv_table import filled, labels_of, read_cells, splits_of
+from radlens.dataset.sources.folder import writable_paths
+from radlens.dataset.sources.header_columns import (
+    HEADER_COLUMNS,
+    add_columns,
+    describe,
+    mention_risks,
+    read_headers,
+    settle_patients,
+)
+from radlens.dataset.sources.identifying import tells_of_patient
+from radlens.dataset.sources.label_rows import FolderImage, match_rows
+from radlens.errors import DataError, UsageError, did_you_mean
+from radlens.imaging.dicom_header import MEDIA_DIRECTORY, DicomHeader
+from radlens.imaging.limits import DecodeError
+
+log = logging.getLogger("radlens")
+
+_DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
+# A CSV may fill these columns of the manifest; others could tell who a patient is.
+_CARRIED = tuple(name for name in HEADER_COLUMNS if name not in ("study", "series"))
+
+
+def read_dicom_folder(folder: Path, settings: DataSettings) -> Manifest:
+    """Read a folder of DICOM files and the CSV ``settings.dicom.labels``.
+
+    Each row labels the image that its key names, or all images of the series, study or patient that it names.
+    Identifiers are compared as pseudonyms, and none is kept. Rows without an image, images without a row, files that
+    are no DICOM and DICOM objects that are no picture are left out, counted and said aloud. A file that cannot be read
+    goes on, if a row names its path, to be rejected with its reason.
+
+    Raises:
+        UsageError: the CSV or a column does not exist.
+        DataError: no DICOM file, no row that names one, or a key that is ambiguous.
+    """
+    root = Path(folder).resolve()
+    file = Path(settings.dicom.labels or "").expanduser().resolve()
+    if not file.is_file():
+        raise UsageError(f"data.dicom.labels: the CSV {file} does not exist.")
+    raw = read_cells(file)
+    _check_columns(raw, settings, file)
+    labels, classes, task = labels_of(raw, settings, file)
+    keys = filled(raw[settings.dicom.key_column], "key", file)
+    pseudonyms = user_pseudonyms()
+    images = _images_in(root, file, settings, pseudonyms)
+
+    columns = _columns_of(raw, labels, settings, pseudonyms, file)
+    match = match_rows(keys, images, settings.dicom.key, pseudonyms, file)
+    row_of, note = match.assign(columns, file)
+    has_row = row_of.notna().to_numpy()
+    kept = [image for image, has in zip(images, has_row, strict=True) if has]
+    described = pd.DataFrame([image.described for image in kept])
+    table = columns.loc[row_of[has_row].astype(int)].reset_index(drop=True)
+    table.insert(0, "path", [image.path for image in kept])
+    table = add_columns(table, described)
+    mention_risks(sum(image.telling for image in kept), int(described["burned_in"].sum()))
+    notes: tuple[str, ...] = ()
+    if "patient" not in table.columns:
+        table["patient"], notes = settle_patients(table["path"], described, settings.patient_from)
+    info = DatasetInfo(
+        name=root.name or "images",
+        task=task,
+        classes=classes,
+        root=str(root),
+        source=str(root),
+        notes=(note, *notes),
+    )
+    first = ["path", "label", "patient", "split"]
+    return Manifest(table[[*first, *(name for name in table.columns if name not in first)]], info)
+
+
+def _images_in(root: Path, labels: Path, settings: DataSettings, pseudonyms: Pseudonyms) -> list[FolderImage]:
+    """Every file below the folder that is an image, or cannot be told not to be one."""
+    paths = _files_below(root, labels)
+    texts = writable_paths(root, pd.Series(paths, dtype=object)).tolist()
+
+    def use(number: int, header: DicomHeader | DecodeError | None) -> FolderImage | str:
+        path = texts[number]
+        if isinstance(header, DecodeError) or (header is None and path.lower().endswith(_DICOM_SUFFIXES)):
+            return FolderImage(path)
+        if header is None:
+            return _kind_of_file(path)
+        if header.sop_class == MEDIA_DIRECTORY:
+            return "DICOMDIR"
+        if header.is_no_picture:
+            return f"DICOM object(s) without picture ({header.modality or 'no modality'})"
+        return FolderImage(
+            path,
+            describe(header, pseudonyms, name_site=settings.dicom.site == "name"),
+            pseudonyms.of("sop_instance", header.sop_instance) if header.sop_instance else "",
+            pseudonyms.of("accession", header.accession) if header.accession else "",
+            telling=not header.identity_removed and tells_of_patient(path, header),
+        )
+
+    found = list(read_headers([str(root / path) for path in paths], use, settings.workers))
+    images = [entry for entry in found if isinstance(entry, FolderImage)]
+    others = Counter(entry for entry in found if isinstance(entry, str))
+    listed = ", ".join(f"{count} {what}" for what, count in others.most_common())
+    if not images:
+        raise DataError(f"{root} holds no DICOM image{f'; it holds {listed}' if listed else ''}.")
+    if others:
+        log.warning("Skipped %d file(s) in %s that are no DICOM images: %s.", others.total(), root, listed)
+    return images
+
+
+def _kind_of_file(path: str) -> str:
+    """The suffix of a file if it is a known one: others may be parts of names."""
+    suffix = Path(path).suffix.lower()
+    return suffix if suffix in mimetypes.types_map else "of another kind"
+
+
+def _files_below(root: Path, labels: Path) -> list[str]:
+    """The visible files below a folder but the CSV, relative to it, with forward slashes; each real folder once."""
+    paths: list[str] = []
+    closed: list[OSError] = []
+    entered: set[tuple[int, int]] = set()
+    for current, folders, names in os.walk(root, followlinks=True, onerror=closed.append):
+        facts = Path(current).stat()
+        # Links in a circle come to an end so.
+        if (facts.st_dev, facts.st_ino) in entered:
+            folders.clear()
+            continue
+        entered.add((facts.st_dev, facts.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = os.path.relpath(current, root).replace(os.sep, "/")
+        start = "" if inside == "." else f"{inside}/"
+        paths.extend(f"{start}{name}" for name in names if not name.startswith("."))
+    if closed:
+        log.warning("%d folder(s) in %s cannot be listed (%s) and are left out.", len(closed), root, closed[0].strerror)
+    own = os.path.relpath(labels, root).replace(os.sep, "/")
+    return sorted(path for path in paths if path != own)
+
+
+def _columns_of(
+    raw: pd.DataFrame, labels: pd.Series, settings: DataSettings, pseudonyms: Pseudonyms, file: Path
+) -> pd.DataFrame:
+    """What the manifest takes from the CSV, by row."""
+    columns = settings.csv
+    table = pd.DataFrame({"label": labels})
+    table["split"] = splits_of(raw[columns.split], file) if columns.split else ""
+    if columns.patient:
+        table["patient"] = [pseudonyms.of("patient", cell) for cell in filled(raw[columns.patient], "patient", file)]
+    used = {settings.dicom.key_column, *columns.label, columns.patient, columns.split}
+    for name in raw.columns:
+        if name not in used and name.casefold() in _CARRIED and name.casefold() not in table.columns:
+            table[name.casefold()] = raw[name]
+            used.add(name)
+    left = [name for name in raw.columns if name not in used]
+    if left:
+        log.info("Columns of %s that are not used, since they could tell who a patient is: %s.", file.name, left)
+    return table
+
+
+def _check_columns(raw: pd.DataFrame, settings: DataSettings, file: Path) -> None:
+    wanted = {
+        "data.dicom.key_column": (settings.dicom.key_column,),
+        "data.csv.label": settings.csv.label,
+        "data.csv.patient": (settings.csv.patient,),
+        "data.csv.split": (settings.csv.split,),
+    }
+    missing = [
+        f"{setting}: {file} has no column {name!r}. {did_you_mean(name, raw.columns)}"
+        for setting, names in wanted.items()
+        for name in names
+        if name is not None and name not in raw.columns
+    ]
+    if missing:
+        raise UsageError("\n".join(missing))
