@@ -84,7 +84,7 @@ def test_a_class_that_loses_all_its_images_in_a_split_blocks() -> None:
 def test_a_patient_in_two_splits_blocks_and_comes_first() -> None:
     rows = [*clean(), ("a", "shared", "train"), ("a", "shared", "test"), ("b", "shared", "test"), ("b", "alone", "")]
     result = audit(manifest(rows), [("/data/0.png", "no image")])
-    assert [finding.check for finding in result.findings] == ["split_overlap", "unreadable_files"]
+    assert [finding.check for finding in result.findings] == ["leak", "unreadable_files"]
     (block,) = result.blocks
     assert (block.count, block.examples) == (1, ("shared: test, train",))
     assert "3 image(s)" in block.message

@@ -1,19 +1,11 @@
-"""What is wrong, or worth knowing, about a set of images before a model is trained on it."""
+"""The basics of an audit: counts, unreadable files, unknown and shared patients, split sizes, class balance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Literal
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
-
+from radlens.dataset.audit.findings import Finding
 from radlens.dataset.manifest import SPLITS, Manifest
-from radlens.decision import Task
-from radlens.files import write_text
-
-Severity = Literal["block", "warn", "note"]
 
 EXAMPLES = 10
 # With so many images of a class, a 95 % interval of its sensitivity is up to 2 * 1.96 * sqrt(0.25 / n) = 0.36 wide.
@@ -22,98 +14,27 @@ IMBALANCE_NOTE = 2.0
 IMBALANCE_WARN = 10.0
 
 
-class Finding(BaseModel):
-    """One thing that the audit found."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    check: str = Field(description="Name of the check, such as split_overlap.")
-    severity: Severity = Field(description="block: the run must stop; warn: results may mislead; note: good to know.")
-    message: str = Field(description="What was found and what to do, in words.")
-    count: int = Field(description="How many images, patients or classes it concerns.")
-    examples: tuple[str, ...] = Field(default=(), description="The first of them.")
-
-
-class Audit(BaseModel):
-    """All that the audit found, the most severe first."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(description="Name of the data set.")
-    task: Task
-    classes: tuple[str, ...] = Field(description="Class names in their order.")
-    images: int = Field(description="Images listed in the manifest.")
-    patients: int = Field(description="Patients listed in the manifest.")
-    unreadable: int = Field(description="Images that could not be read.")
-    counts: dict[str, dict[str, int]] = Field(
-        description="Readable images per split and class; an image with several labels counts in each."
-    )
-    split_images: dict[str, int] = Field(description="Readable images per split.")
-    split_patients: dict[str, int] = Field(description="Patients with readable images per split.")
-    findings: tuple[Finding, ...] = Field(default=(), description="Findings, the most severe first.")
-
-    @property
-    def blocks(self) -> tuple[Finding, ...]:
-        """The findings for which a run must stop."""
-        return tuple(finding for finding in self.findings if finding.severity == "block")
-
-    def write(self, folder: Path) -> None:
-        """Write ``audit.json`` into the folder."""
-        write_text(Path(folder) / "audit.json", self.model_dump_json(indent=2) + "\n")
-
-
-def audit(manifest: Manifest, rejected: Sequence[tuple[str, str]] = ()) -> Audit:
-    """Check a manifest: unreadable files, patients in several splits, split sizes, class balance, unknown patients.
-
-    Args:
-        manifest: the images; those that could not be read may be among them or not.
-        rejected: location and reason of each image that could not be read.
-    """
-    unreadable = {location for location, _ in rejected}
-    kept: Manifest | None = manifest
-    outside = 0
-    if unreadable:
-        locations = manifest.locations
-        outside = len(unreadable.difference(locations))
-        readable = np.asarray([location not in unreadable for location in locations])
-        kept = manifest.only(readable) if readable.any() else None
-    findings = [*_unreadable(manifest, rejected, kept is None), *_unknown_patients(manifest)]
-    splits = _splits(manifest)
-    counts = _counts(kept, splits) if kept else {}
-    if kept is not None:
-        findings += [*_overlap(kept), *_sizes(counts), *_imbalance(counts)]
-    severities: tuple[Severity, ...] = ("block", "warn", "note")
-    return Audit(
-        name=manifest.info.name,
-        task=manifest.info.task,
-        classes=manifest.info.classes,
-        images=len(manifest) + outside,
-        patients=manifest.table["patient"].nunique(),
-        unreadable=len(unreadable),
-        counts=counts,
-        split_images=_by_split(kept, splits) if kept else {},
-        split_patients=_by_split(kept, splits, patients=True) if kept else {},
-        findings=tuple(sorted(findings, key=lambda finding: severities.index(finding.severity))),
-    )
-
-
-def _splits(manifest: Manifest) -> list[str]:
+def splits_of(manifest: Manifest) -> list[str]:
+    """The splits that the manifest names, in their order; last the images without one."""
     present = set(manifest.table["split"])
     return [split for split in (*SPLITS, "") if split in present]
 
 
-def _counts(manifest: Manifest, splits: Sequence[str]) -> dict[str, dict[str, int]]:
+def counts_of(manifest: Manifest, splits: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Images per split and class."""
     counts = manifest.class_counts().reindex(list(splits), fill_value=0)
     return {split: {name: int(counts[name][split]) for name in manifest.info.classes} for split in splits}
 
 
-def _by_split(manifest: Manifest, splits: Sequence[str], *, patients: bool = False) -> dict[str, int]:
+def by_split(manifest: Manifest, splits: Sequence[str], *, patients: bool = False) -> dict[str, int]:
+    """Images, or patients, per split."""
     groups = manifest.table.groupby("split")["patient"]
     counts = groups.nunique() if patients else groups.size()
     return {split: int(counts.get(split, 0)) for split in splits}
 
 
-def _unreadable(manifest: Manifest, rejected: Sequence[tuple[str, str]], none_left: bool) -> list[Finding]:
+def unreadable(manifest: Manifest, rejected: Sequence[tuple[str, str]], none_left: bool) -> list[Finding]:
+    """The files that could not be read."""
     if not rejected:
         return []
     examples = [reason if reason.startswith(location) else f"{location}: {reason}" for location, reason in rejected]
@@ -131,7 +52,8 @@ def _unreadable(manifest: Manifest, rejected: Sequence[tuple[str, str]], none_le
     ]
 
 
-def _unknown_patients(manifest: Manifest) -> list[Finding]:
+def unknown_patients(manifest: Manifest) -> list[Finding]:
+    """The images whose patient is not known."""
     own = manifest.table["path"][manifest.table["patient"] == manifest.table["path"]]
     if own.empty:
         return []
@@ -148,7 +70,8 @@ def _unknown_patients(manifest: Manifest) -> list[Finding]:
     ]
 
 
-def _overlap(manifest: Manifest) -> list[Finding]:
+def patient_leaks(manifest: Manifest) -> list[Finding]:
+    """Patients in more than one split."""
     table = manifest.table[manifest.table["split"] != ""]
     pairs = table[["patient", "split"]].drop_duplicates()
     shared = pairs[pairs["patient"].duplicated(keep=False)]
@@ -158,7 +81,7 @@ def _overlap(manifest: Manifest) -> list[Finding]:
     images = int(table["patient"].isin(where.index).sum())
     return [
         Finding(
-            check="split_overlap",
+            check="leak",
             severity="block",
             message=f"{len(where)} patient(s) with {images} image(s) are in more than one split: the model would be "
             "judged on patients it was trained on. Drop those images (data.split.overlap=drop_train), or part all "
@@ -169,7 +92,7 @@ def _overlap(manifest: Manifest) -> list[Finding]:
     ]
 
 
-def _sizes(counts: dict[str, dict[str, int]]) -> list[Finding]:
+def split_sizes(counts: dict[str, dict[str, int]]) -> list[Finding]:
     """Classes that a split lacks, and classes with too few images to judge a model by."""
     splits = [split for split in counts if split]
     lacking = [f"{split}: no {name}" for split in splits for name, count in counts[split].items() if count == 0]
@@ -207,7 +130,7 @@ def _sizes(counts: dict[str, dict[str, int]]) -> list[Finding]:
     return findings
 
 
-def _imbalance(counts: dict[str, dict[str, int]]) -> list[Finding]:
+def imbalance(counts: dict[str, dict[str, int]]) -> list[Finding]:
     """How unequal the classes are in train, or in all images if there is no train."""
     splits = ["train"] if "train" in counts else list(counts)
     part = {name: sum(counts[split][name] for split in splits) for name in counts[splits[0]]}
