@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import Manifest, split_labels
 from radlens.imaging.cache import PixelCache
 from radlens.imaging.decode import decode
+from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
 from radlens.learning import augment
 from radlens.learning.fit import Fitted
 
@@ -35,13 +38,9 @@ def collect(
     metrics: dict[str, dict[str, Any]],
     folder: Path,
     fitted: Fitted | None,
+    suspects: pd.DataFrame | None = None,
 ) -> ReportContent:
     """Gather the content of a report; an evaluation without training has no history and no augmentation."""
-    location_of = dict(zip(manifest.table["path"], manifest.locations, strict=True))
-
-    def read_pixels(path: str) -> npt.NDArray[np.uint8]:
-        return shown(location_of[path])
-
     return ReportContent(
         title=f"{manifest.info.name}: {'training run' if fitted else 'evaluation'}",
         info=manifest.info,
@@ -49,24 +48,40 @@ def collect(
         predictions=predictions,
         metrics=metrics,
         facts=_facts(manifest, cache),
-        findings=[finding.model_dump(mode="json") for finding in audit.findings],
-        rejected=cache.rejected,
+        audit=audit,
+        rejected=[(_within(manifest, location), reason) for location, reason in cache.rejected],
+        suspects=suspects,
         samples=_samples(manifest, settings.seed),
         augmented=_augmented(settings, manifest, cache) if fitted and settings.augment.enabled else (),
         history=pd.read_csv(folder / "history.csv") if fitted else None,
         best_epoch=fitted.best_epoch if fitted else None,
-        read_pixels=read_pixels,
+        read_pixels=picture_reader(manifest, settings.data.limits),
         settings_yaml=to_yaml(settings),
         environment=json.loads((folder / "environment.json").read_text(encoding="utf-8")),
         notes=manifest.info.notes,
     )
 
 
-def shown(location: str) -> npt.NDArray[np.uint8]:
+def picture_reader(manifest: Manifest, limits: DecodeLimits = DEFAULT_LIMITS) -> Callable[[str], npt.NDArray[np.uint8]]:
+    """What gives a page the picture of a manifest path; see :func:`shown`."""
+    location_of = dict(zip(manifest.table["path"], manifest.locations, strict=True))
+
+    def read_pixels(path: str) -> npt.NDArray[np.uint8]:
+        return shown(location_of[path], limits)
+
+    return read_pixels
+
+
+def shown(location: str, limits: DecodeLimits = DEFAULT_LIMITS) -> npt.NDArray[np.uint8]:
     """The image itself, small enough for a page: uint8, shape (height, width) or (height, width, 3)."""
-    image = decode(location, target=_SHOWN_SIZE).image
+    image = decode(location, target=_SHOWN_SIZE, limits=limits).image
     image.thumbnail(_SHOWN_SIZE)
     return np.asarray(image)
+
+
+def _within(manifest: Manifest, location: str) -> str:
+    """A location as the manifest writes it: relative to the root of the images where it lies in there."""
+    return location.removeprefix(str(Path(manifest.info.root)) + os.sep)
 
 
 def _facts(manifest: Manifest, cache: PixelCache) -> pd.DataFrame:
@@ -75,19 +90,17 @@ def _facts(manifest: Manifest, cache: PixelCache) -> pd.DataFrame:
     return table
 
 
-def _samples(manifest: Manifest, seed: int) -> dict[str, list[tuple[str, npt.NDArray[np.uint8]]]]:
-    """Some images of each class, drawn by the seed, training images where there are any."""
+def _samples(manifest: Manifest, seed: int) -> dict[str, list[str]]:
+    """Paths of some images of each class, drawn by the seed, training images where there are any."""
     rng = np.random.default_rng((seed, 4))
-    table = manifest.table.assign(location=manifest.locations)
+    table = manifest.table
     if (table["split"] == "train").any():
         table = table[table["split"] == "train"]
     samples = {}
     for name in manifest.info.classes:
-        of_class = table[[name in split_labels(cell) for cell in table["label"]]]
+        of_class = table["path"][[name in split_labels(cell) for cell in table["label"]]]
         count = min(SAMPLES_PER_CLASS, len(of_class))
-        chosen = of_class.iloc[np.sort(rng.choice(len(of_class), count, replace=False))]
-        pairs = zip(chosen["path"], chosen["location"], strict=True)
-        samples[name] = [(path, shown(location)) for path, location in pairs]
+        samples[name] = list(of_class.iloc[np.sort(rng.choice(len(of_class), count, replace=False))])
     return samples
 
 

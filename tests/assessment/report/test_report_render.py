@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from radlens.assessment.predictions import predictions_table
 from radlens.assessment.report import ReportContent, render_report, write_report
 from radlens.assessment.report.gallery import MOST_ERRORS
 from radlens.config import EvaluateSettings
+from radlens.dataset.audit import Finding
 from radlens.dataset.manifest import DatasetInfo, Manifest
 
 SETTINGS = EvaluateSettings(resamples=100)
@@ -24,55 +24,12 @@ TASKS = ("binary", "multiclass", "multilabel")
 HOSTILE = '<img src=x onerror="alert(1)">'
 
 
-class Page(HTMLParser):
-    """What is in a page: elements with their attributes, and all text."""
-
-    VOID = frozenset({"img", "meta", "wbr", "br", "link", "input", "hr"})
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.words: list[str] = []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        """Note an element and remember that it is open."""
-        self.elements.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        """Note an element that closes itself."""
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        """Every end belongs to the last start."""
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        """Collect what can be read."""
-        if self.open and self.open[-1] != "style":
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        """All that can be read, with single spaces."""
-        return " ".join(" ".join(self.words).split())
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        """The attributes of every element of a kind."""
-        return [attributes for name, attributes in self.elements if name == tag]
-
-
 def pixels(path: str) -> np.ndarray:
     return np.full((70, 90), sum(map(ord, path)) % 256, dtype=np.uint8)
 
 
 @pytest.fixture(scope="module")
-def content_of(manifest_of, probabilities_for):
+def content_of(manifest_of, probabilities_for, audit_of):
     @functools.cache
     def make(task="binary", **options) -> ReportContent:
         manifest = manifest_of(task, **options)
@@ -109,12 +66,13 @@ def content_of(manifest_of, probabilities_for):
             predictions=predictions,
             metrics=evaluate(predictions, manifest.info, 0.5, SETTINGS, seed=0),
             facts=facts,
-            findings=[
-                {"check": "class_balance", "severity": "note", "message": "Fine.", "count": 0, "examples": ()},
-                {"check": "split_overlap", "severity": "block", "message": "Bad.", "count": 1, "examples": ("p1",)},
-            ],
+            audit=audit_of(
+                manifest,
+                Finding(check="class_imbalance", severity="note", message="Fine.", count=0),
+                Finding(check="leak", severity="block", message="Bad.", count=1, examples=("p1",)),
+            ),
             rejected=[("broken.png", "the image is damaged")],
-            samples={name: [(f"{name}.png", pixels(name))] for name in manifest.info.classes},
+            samples={name: [f"{name}.png"] for name in manifest.info.classes},
             augmented=[(pixels("a"), [pixels("b")], [{"angle": -5.0, "zoom": 1.1, "flip_x": 1.0}])],
             history=history,
             best_epoch=2,
@@ -144,8 +102,8 @@ def bare(content: ReportContent) -> ReportContent:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_page_is_well_formed_and_needs_nothing_outside(task, html_of):
-    page = Page(html_of(task))
+def test_the_page_is_well_formed_and_needs_nothing_outside(task, html_of, page_of):
+    page = page_of(html_of(task))
     assert page.open == []
     assert not {"script", "link", "iframe", "object", "base"} & {tag for tag, _ in page.elements}
     for tag, attributes in page.elements:
@@ -158,8 +116,8 @@ def test_the_page_is_well_formed_and_needs_nothing_outside(task, html_of):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_picture_says_what_it_shows(task, html_of):
-    page = Page(html_of(task))
+def test_every_picture_says_what_it_shows(task, html_of, page_of):
+    page = page_of(html_of(task))
     images, charts = page.all("img"), page.all("svg")
     assert images
     assert charts
@@ -182,8 +140,8 @@ def test_alternative_texts_carry_the_numbers(content_of, html_of):
     assert "Epoch 2 was kept: validation loss 0.500, AUROC 0.800, accuracy 0.700." in html
 
 
-def test_headings_go_down_one_level_at_a_time(html_of):
-    page = Page(html_of("multiclass"))
+def test_headings_go_down_one_level_at_a_time(html_of, page_of):
+    page = page_of(html_of("multiclass"))
     levels = [int(tag[1]) for tag, _ in page.elements if tag in {"h1", "h2", "h3", "h4", "h5"}]
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -191,21 +149,25 @@ def test_headings_go_down_one_level_at_a_time(html_of):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_headline_comes_first_and_is_that_of_the_test_split(task, content_of, html_of):
-    block, text = content_of(task).metrics["test"], Page(html_of(task)).text
+def test_the_audit_comes_first_and_then_the_headline_of_the_test_split(task, content_of, html_of, page_of):
+    block, text = content_of(task).metrics["test"], page_of(html_of(task)).text
     share = block["exact_match"] if task == "multilabel" else block["accuracy"]
     assert (
         f"{block['n']} test images: {share['value']:.1%} (95% CI {100 * share['low']:.1f}–{share['high']:.1%})" in text
     )
-    headings = ("Data audit", "Images and patients", "Learning curves", "All figures", "Wrong answers on test images")
-    places = [text.index(f"{block['n']} test images: "), *(text.index(heading) for heading in headings)]
+    headings = ("Images and patients", "Learning curves", "All figures", "Wrong answers on test images")
+    places = [
+        text.index("Data audit"),
+        text.index(f"{block['n']} test images: "),
+        *(text.index(heading) for heading in headings),
+    ]
     assert places == sorted(places)
     validation = content_of(task).metrics["val"]["n"]
     assert text.rindex(f"On {block['n']} test images") < text.rindex(f"On {validation} validation images")
 
 
-def test_all_metrics_are_in_the_table_with_their_intervals(content_of, html_of):
-    content, text = content_of("binary"), Page(html_of("binary")).text
+def test_all_metrics_are_in_the_table_with_their_intervals(content_of, html_of, page_of):
+    content, text = content_of("binary"), page_of(html_of("binary")).text
     for name in ("f1", "auroc", "average_precision", "brier", "ece"):
         metric = content.metrics["test"][name]
         assert f"{metric['value']:.3f} {metric['low']:.3f}–{metric['high']:.3f}" in text, name
@@ -213,96 +175,100 @@ def test_all_metrics_are_in_the_table_with_their_intervals(content_of, html_of):
     assert "Percentile bootstrap over patients" in text
 
 
-def test_errors_are_shown_missed_first_with_score_and_file_name(content_of, html_of):
+def test_errors_are_shown_missed_first_with_score_and_file_name(content_of, html_of, page_of):
     content, html = content_of("binary"), html_of("binary")
     errors = misclassified(content.predictions, content.info, "test")
-    alts = [image["alt"] for image in Page(html).all("img") if image["alt"].startswith("Wrong answer")]
+    alts = [image["alt"] for image in page_of(html).all("img") if image["alt"].startswith("Wrong answer")]
     assert len(alts) == len(errors)
     for alt, (_, row) in zip(alts, errors.iterrows(), strict=True):
         assert row["path"] in alt
         assert f"{row['score']:.3f}" in alt
     missed = int(errors["missed"].sum())
-    text = Page(html).text
+    text = page_of(html).text
     assert f"Missed: PNEUMONIA called NORMAL: {missed}" in text
     assert f"False alarms: NORMAL called PNEUMONIA: {len(errors) - missed}" in text
 
 
-def test_a_flood_of_errors_is_cut_and_counted(manifest_of):
+def test_a_flood_of_errors_is_cut_and_counted(manifest_of, page_of):
     manifest = manifest_of("binary", images=400)
     wrong = 1 - manifest.targets()
     score = np.where(wrong == 1, 0.9, 0.1)
     predictions = predictions_table(manifest, np.stack([1 - score, score], axis=1))
     metrics = evaluate(predictions, manifest.info, 0.5, SETTINGS, seed=0)
     content = ReportContent("t", manifest.info, manifest.table, predictions, metrics, read_pixels=pixels)
-    page = Page(render_report(content))
+    page = page_of(render_report(content))
     assert len([image for image in page.all("img") if image["alt"].startswith("Wrong")]) == MOST_ERRORS
     hidden = [int(part.split()[-1]) for part in page.text.split(" more are listed in predictions.csv")[:-1]]
     assert sum(hidden) == metrics["test"]["n"] - MOST_ERRORS
 
 
-def test_absent_parts_leave_no_section_behind(content_of):
+def test_absent_parts_leave_no_section_behind(content_of, page_of):
     content = bare(content_of("binary"))
-    page = Page(render_report(content))
+    page = page_of(render_report(content))
     assert [link["href"] for link in page.all("a")][1:] == ["#summary", "#data", "#performance", "#errors"]
     for absent in ("Data audit", "Training", "Learning curves", "Augmented", "Samples", "Settings", "Image sizes"):
         assert absent not in page.text
     assert page.open == []
 
 
-def test_one_split_alone_is_enough(content_of):
+def test_one_split_alone_is_enough(content_of, page_of):
     content = content_of("binary")
     table = content.predictions[content.predictions["split"] == "val"]
     metrics = {"val": content.metrics["val"]}
-    text = Page(render_report(replace(bare(content), predictions=table, metrics=metrics))).text
+    text = page_of(render_report(replace(bare(content), predictions=table, metrics=metrics))).text
     assert f"of {len(table)} validation images" in text
     assert "expect worse on new ones" in text
     assert "test images" not in text
 
 
-def test_a_clean_audit_says_so_and_findings_are_sorted_by_severity(content_of, html_of):
+def test_a_clean_audit_says_so_and_findings_are_sorted_by_severity(content_of, html_of, page_of, audit_of, manifest_of):
     simulated = content_of("binary").info.model_copy(update={"simulated": True})
-    clean = render_report(replace(bare(content_of("binary")), findings=(), info=simulated))
-    assert "No problem was found." in clean
+    clean = render_report(replace(bare(content_of("binary")), audit=audit_of(manifest_of("binary")), info=simulated))
+    assert "Nothing was found." in clean
     assert "Simulated images." in clean
     assert "Simulated images." not in html_of("binary")
-    text = Page(html_of("binary")).text
-    assert text.index("Split overlap.") < text.index("Class balance. Fine.")
-    assert "1 image could not be read" in text
+    text = page_of(html_of("binary")).text
+    assert text.index("Leak. Bad.") < text.index("Unequal classes. Fine.")
+    assert "1 file could not be read" in text
 
 
-def test_images_of_one_size_are_told_in_words(content_of):
+def test_images_of_one_size_are_told_in_words(content_of, page_of):
     content = content_of("binary")
-    page = Page(render_report(replace(content, facts=content.facts.assign(width=224, height=200))))
+    page = page_of(render_report(replace(content, facts=content.facts.assign(width=224, height=200))))
     assert "All images are 224 × 200 pixels." in page.text
     assert "Image sizes" not in page.text
 
 
 @pytest.mark.parametrize("task", ["binary", "multilabel"])
-def test_hostile_names_stay_text(task, content_of):
+def test_hostile_names_stay_text(task, content_of, page_of):
     content = content_of(task, classes=("normal", HOSTILE) if task == "binary" else ("normal", HOSTILE, "a&b"))
     hostile = replace(
         content,
         title=HOSTILE,
-        findings=[{"check": HOSTILE, "severity": "warn", "message": HOSTILE, "examples": (HOSTILE,)}],
+        audit=content.audit.model_copy(
+            update={
+                "findings": (Finding(check="leak", severity="warn", message=HOSTILE, count=1, examples=(HOSTILE,)),)
+            }
+        ),
         rejected=[(HOSTILE, HOSTILE)],
         settings_yaml=HOSTILE,
         environment={HOSTILE: HOSTILE},
         notes=[HOSTILE],
     )
-    page = Page(render_report(hostile))
+    page = page_of(render_report(hostile))
     assert all(image["src"].startswith("data:image/") for image in page.all("img"))
     assert not any("onerror" in attributes for _, attributes in page.elements)
     assert page.text.count(HOSTILE) > 8
 
 
-def test_hostile_paths_stay_text(manifest_of, probabilities_for):
+def test_hostile_paths_stay_text(manifest_of, probabilities_for, page_of):
     manifest = manifest_of("binary", images=30)
     table = manifest.table.assign(path=[f'{HOSTILE}_{i}"><script>' for i in range(30)])
     manifest = Manifest(table, manifest.info)
     predictions = predictions_table(manifest, probabilities_for(manifest, strength=0.0))
     metrics = evaluate(predictions, manifest.info, 0.5, SETTINGS, seed=0)
     content = ReportContent("t", manifest.info, table, predictions, metrics, read_pixels=pixels)
-    page = Page(render_report(content))
+    page = page_of(render_report(content))
     assert not page.all("script")
     assert not any("onerror" in attributes for _, attributes in page.elements)
 
@@ -315,12 +281,12 @@ def test_the_same_content_gives_the_same_file(task, tmp_path, content_of, html_o
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_an_external_set_without_one_class_is_reported(manifest_of, probabilities_for):
+def test_an_external_set_without_one_class_is_reported(manifest_of, probabilities_for, page_of):
     manifest = manifest_of("binary")
     normal = manifest.only(((manifest.table["label"] == "NORMAL") & (manifest.table["split"] == "test")).to_numpy())
     predictions = predictions_table(normal, probabilities_for(normal))
     metrics = evaluate(predictions, normal.info, 0.5, SETTINGS, seed=0)
-    text = Page(render_report(ReportContent("t", normal.info, normal.table, predictions, metrics))).text
+    text = page_of(render_report(ReportContent("t", normal.info, normal.table, predictions, metrics))).text
     assert "not defined" in text
     assert "No image is PNEUMONIA." in text
     assert "ROC curve" not in text
@@ -334,7 +300,7 @@ def test_metrics_and_predictions_must_fit(content_of):
         replace(content, metrics={})
 
 
-def test_real_radiographs_make_a_page_of_reasonable_size(shared_data, tmp_path):
+def test_real_radiographs_make_a_page_of_reasonable_size(shared_data, tmp_path, page_of):
     from radlens.imaging.decode import decode
 
     root = shared_data / "kermany224" / "train"
@@ -361,6 +327,6 @@ def test_real_radiographs_make_a_page_of_reasonable_size(shared_data, tmp_path):
         read_pixels=lambda path: np.asarray(decode(str(root / path)).image.convert("L")),
     )
     write_report(content, tmp_path / "report.html")
-    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    page = page_of((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert len(page.all("img")) == len(misclassified(predictions, manifest.info))
     assert (tmp_path / "report.html").stat().st_size < 2 * 2**20

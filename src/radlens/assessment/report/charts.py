@@ -27,22 +27,25 @@ from radlens.dataset.manifest import DatasetInfo
 Block = Mapping[str, Any]
 
 
+def balance_chart(table: pd.DataFrame, info: DatasetInfo) -> Chart:
+    """Images per class in each split."""
+    sentences = [
+        f"{split}: " + ", ".join(f"{count:,} {name}" for name, count in row.items())
+        for split, row in balance(table, info).iterrows()
+    ]
+    return Chart(
+        class_balance(table, info),
+        "balance",
+        "Class balance",
+        "Images per class. " + "; ".join(sentences) + ".",
+        "An image with several labels counts for each." if info.task == "multilabel" else "",
+    )
+
+
 def data_charts(content: ReportContent) -> list[Chart]:
     """Class balance, and where the files' facts are known, sizes and intensities."""
     table, info = content.manifest, content.info
-    counts = balance(table, info)
-    sentences = [
-        f"{split}: " + ", ".join(f"{count:,} {name}" for name, count in row.items()) for split, row in counts.iterrows()
-    ]
-    charts = [
-        Chart(
-            class_balance(table, info),
-            "balance",
-            "Class balance",
-            "Images per class. " + "; ".join(sentences) + ".",
-            "An image with several labels counts for each." if info.task == "multilabel" else "",
-        )
-    ]
+    charts = [balance_chart(table, info)]
     if content.facts is None or content.facts.empty:
         return charts
     facts = content.facts[content.facts["path"].isin(table["path"])]

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import DatasetInfo
 
 Pixels = npt.NDArray[np.uint8]
@@ -31,14 +32,15 @@ class ReportContent:
         predictions: the predictions table.
         metrics: what :func:`radlens.assessment.evaluate.evaluate` returned for these predictions.
         facts: one row an image file: ``path, width, height, bytes, mode, format, mean, std``.
-        findings: of the audit, each with ``check, severity, message`` and, where it applies, ``count`` and
-            ``examples``; None when no audit was made.
-        rejected: location and reason of each image that could not be read.
-        samples: path and pixels of some images of each class.
+        audit: what the audit found; None when none was made.
+        rejected: path and reason of each image that could not be read.
+        suspects: labels that may be wrong, the most doubtful first: ``path, given, suggested, self_confidence``.
+        samples: paths of some images of each class.
         augmented: examples of augmentation.
         history: one row an epoch: ``epoch, train_loss, val_loss, val_auroc, val_accuracy, lr, seconds``.
         best_epoch: the epoch whose weights were kept.
-        read_pixels: gives the pixels of a path of the predictions table; None: errors are listed without images.
+        read_pixels: gives the pixels of a path of the manifest; one that it cannot give is said to be missing. None:
+            duplicates and errors are listed without images.
         settings_yaml: the resolved settings.
         environment: versions, hardware, seed, commit; may be nested.
         notes: what the reader must know, such as that a split was replaced.
@@ -53,9 +55,10 @@ class ReportContent:
     predictions: pd.DataFrame
     metrics: Mapping[str, Mapping[str, Any]]
     facts: pd.DataFrame | None = None
-    findings: Sequence[Mapping[str, Any]] | None = None
+    audit: Audit | None = None
     rejected: Sequence[tuple[str, str]] = ()
-    samples: Mapping[str, Sequence[tuple[str, Pixels]]] = field(default_factory=dict)
+    suspects: pd.DataFrame | None = None
+    samples: Mapping[str, Sequence[str]] = field(default_factory=dict)
     augmented: Sequence[Augmented] = ()
     history: pd.DataFrame | None = None
     best_epoch: int | None = None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 from radlens.assessment.figures_style import SPLIT_NAMES
 from radlens.assessment.misclassified import label_errors, misclassified
-from radlens.assessment.report.content import ReportContent
+from radlens.assessment.report.content import Pixels, ReportContent
 from radlens.assessment.report.embed import Picture, to_picture
+from radlens.errors import RadlensError
 
 # Pictures of wrong answers in one report; the others are in predictions.csv.
 MOST_ERRORS = 96
@@ -19,12 +20,13 @@ _MOST_SAMPLES = 8
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture with what stands under it: its name, and lines that matter more."""
+    """A picture with what stands under it: its name, lines that matter more, and why there is no picture."""
 
     picture: Picture | None
     alt: str
     name: str
     lines: tuple[str, ...] = ()
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,18 @@ class Group:
     tiles: tuple[Tile, ...]
     tone: str = "plain"
     left_out: int = 0
+    listed_in: str = "predictions.csv"
 
 
 def sample_groups(content: ReportContent) -> list[Group]:
     """A row of samples for each class."""
     groups = []
-    for name, images in content.samples.items():
-        tiles = [Tile(to_picture(pixels), f"Sample of {name}: {path}", _file(path)) for path, pixels in images]
-        groups.append(Group(name, tuple(tiles[:_MOST_SAMPLES])))
+    for name, paths in content.samples.items():
+        tiles = []
+        for path in paths[:_MOST_SAMPLES]:
+            picture, missing = picture_of(path, content.read_pixels)
+            tiles.append(Tile(picture, f"Sample of {name}: {path}", file_name(path), missing=missing))
+        groups.append(Group(name, tuple(tiles)))
     return groups
 
 
@@ -85,7 +91,7 @@ def _group_title(content: ReportContent, missed: bool, several: bool) -> str:
 
 def _error_tile(row: pd.Series, content: ReportContent) -> Tile:
     info = content.info
-    picture = to_picture(content.read_pixels(str(row["path"]))) if content.read_pixels else None
+    picture, missing = picture_of(str(row["path"]), content.read_pixels)
     if info.task == "multilabel":
         missed, raised = label_errors(row, info)
         lines = [f"missed {name} {score:.2f}" for name, score in missed]
@@ -96,10 +102,23 @@ def _error_tile(row: pd.Series, content: ReportContent) -> Tile:
         lines = [f"{row['label']} → {row['predicted']}", f"{row['score']:.3f}"]
     alt = f"Wrong answer on a {SPLIT_NAMES[row['split']]} image: {row['label'] or 'no finding'} called "
     alt += f"{row['predicted'] or 'no finding'} ({'; '.join(lines)}), {row['path']}"
-    return Tile(picture, alt, _file(str(row["path"])), tuple(lines))
+    return Tile(picture, alt, file_name(str(row["path"])), tuple(lines), missing)
 
 
-def _file(path: str) -> str:
+def picture_of(
+    path: str, read_pixels: Callable[[str], Pixels] | None, longest: int = 240
+) -> tuple[Picture | None, str]:
+    """The picture, or why there is none; both empty where no pictures were asked for."""
+    if read_pixels is None:
+        return None, ""
+    try:
+        return to_picture(read_pixels(path), longest), ""
+    # The file may have gone or changed since it was read last: the page is worth having without it.
+    except (RadlensError, OSError, LookupError, ValueError):
+        return None, "This picture can no longer be read."
+
+
+def file_name(path: str) -> str:
     """The last part of a path; the array and number of an image inside an archive."""
     return path.rpartition("::")[2] if "::" in path else path.rpartition("/")[2]
 

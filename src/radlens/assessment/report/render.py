@@ -1,27 +1,23 @@
-"""From a report's content to one HTML file: no request leaves it, so it opens the same anywhere and for ever."""
+"""From a report's content to one HTML file."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from radlens.assessment.figures_data import balance
 from radlens.assessment.figures_style import SPLIT_NAMES
 from radlens.assessment.report import wording
+from radlens.assessment.report.audit_gallery import REPORT_LIMITS
+from radlens.assessment.report.audit_section import audit_view
 from radlens.assessment.report.charts import data_charts, performance_charts, training_chart
 from radlens.assessment.report.content import ReportContent
 from radlens.assessment.report.gallery import augmented_groups, error_groups, sample_groups
+from radlens.assessment.report.template import render
 from radlens.files import write_text
-from radlens.version import __version__
-
-# What the audit calls a severity, how it is named to a reader, and its colour; the most severe first.
-_SEVERITIES = {"block": ("stop", "error"), "warn": ("warning", "warning"), "note": ("note", "info")}
 
 
 def write_report(content: ReportContent, path: Path) -> None:
@@ -35,39 +31,30 @@ def write_report(content: ReportContent, path: Path) -> None:
 
 def render_report(content: ReportContent) -> str:
     """The report as HTML; the same content gives the same text."""
-    environment = Environment(
-        loader=PackageLoader("radlens.assessment", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    loader = environment.loader
-    assert isinstance(loader, PackageLoader)
-    css = loader.get_source(environment, "report.css")[0]
-    environment.filters["capitalize_first"] = lambda text: str(text)[:1].upper() + str(text)[1:]
-    environment.filters["breakable"] = _breakable
-    template = environment.get_template("report.html.j2")
-    return template.render(_context(content), css=Markup(css)) + "\n"
-
-
-def _breakable(name: str) -> Markup:
-    """A file name that may be broken after a separator."""
-    return Markup(re.sub(r"(?<=[_\-/])(?=[^_\-/])", "<wbr>", str(escape(name))))
+    return render("report.html.j2", _context(content))
 
 
 def _context(content: ReportContent) -> dict[str, Any]:
     main = content.main_split
     others = [split for split in ("test", "val", "train") if split in content.metrics and split != main]
     return {
+        "title": content.title,
+        "kind": "radlens report",
         "content": content,
         "info": content.info,
         "words": wording,
-        "split_names": SPLIT_NAMES,
-        "version": __version__,
+        "view": None
+        if content.audit is None
+        else audit_view(
+            content.audit,
+            content.manifest,
+            content.rejected,
+            content.read_pixels,
+            REPORT_LIMITS,
+            content.suspects,
+        ),
         "main": _performance(content, main),
         "others": [_performance(content, split) for split in others],
-        "findings": _findings(content),
         "data": {
             "charts": data_charts(content),
             "table": _split_table(content),
@@ -100,19 +87,6 @@ def _performance(content: ReportContent, split: str) -> dict[str, Any]:
         "charts": performance_charts(content, split),
         "threshold": None if block["threshold"] is None else f"{block['threshold']:.3g}",
     }
-
-
-def _findings(content: ReportContent) -> list[dict[str, Any]] | None:
-    """The audit's findings, the most severe first."""
-    if content.findings is None:
-        return None
-    rank = list(_SEVERITIES)
-    found = []
-    for finding in sorted(content.findings, key=lambda finding: rank.index(finding["severity"])):
-        badge, tone = _SEVERITIES[finding["severity"]]
-        check = str(finding["check"]).replace("_", " ")
-        found.append({**finding, "check": check, "badge": badge, "tone": tone, "examples": finding.get("examples", ())})
-    return found
 
 
 def _split_table(content: ReportContent) -> dict[str, Any]:
