@@ -23,16 +23,21 @@ def build(shape: tuple[int, int, int] = (1, 150, 150), outputs: int = 1) -> nn.S
     return build_baseline_cnn(shape, outputs)
 
 
+def layers_of(network: nn.Module) -> list[nn.Module]:
+    """The layers in their order, the blocks taken apart."""
+    return [layer for layer in network.modules() if not isinstance(layer, nn.Sequential)]
+
+
 def test_it_has_exactly_the_notebooks_number_of_parameters() -> None:
     network = build()
     assert count_parameters(network) == 1_995_649
     assert count_parameters(build_network("baseline_cnn", (1, 150, 150), 1)) == 1_995_649
     kinds = {
-        kind: sum(count_parameters(layer) for layer in network if isinstance(layer, kind))
+        kind: sum(count_parameters(layer) for layer in layers_of(network) if isinstance(layer, kind))
         for kind in (nn.Conv2d, nn.BatchNorm2d)
     }
     assert kinds == {nn.Conv2d: 387_840, nn.BatchNorm2d: 1_920}
-    dense = [count_parameters(layer) for layer in network if isinstance(layer, nn.Linear)]
+    dense = [count_parameters(layer) for layer in layers_of(network) if isinstance(layer, nn.Linear)]
     assert dense == [1_605_760, 129]
 
 
@@ -46,7 +51,7 @@ def test_every_layer_gives_the_shape_it_should() -> None:
     network = build()
     images: Tensor = torch.rand(2, 1, 150, 150)
     found = []
-    for layer in network:
+    for layer in layers_of(network):
         images = layer(images)
         found.append((type(layer), tuple(images.shape)))
     assert found == wanted
@@ -83,7 +88,7 @@ def dense(values: Array, layer: nn.Linear) -> Array:
 
 def reference(images: Array, network: nn.Sequential) -> Array:
     """The notebook's forward pass, up to the sigmoid, in NumPy and SciPy with 64 bits."""
-    layers = iter(network)
+    layers = iter(layers_of(network))
     for _ in range(4):
         conv, _, norm, _ = (next(layers) for _ in range(4))
         assert isinstance(conv, nn.Conv2d)
@@ -102,7 +107,7 @@ def in_use(network: nn.Sequential) -> nn.Sequential:
     """Weights as after some training: batch norm and biases off their initial values."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for layer in network:
+        for layer in layers_of(network):
             if isinstance(layer, nn.BatchNorm2d):
                 assert layer.running_mean is not None
                 assert layer.running_var is not None

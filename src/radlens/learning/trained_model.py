@@ -13,8 +13,8 @@ import torch
 
 from radlens.decision import Task, decide, name_answers
 from radlens.errors import DataError
-from radlens.imaging.decode import decode
-from radlens.imaging.preprocess import Preprocessing, preprocess
+from radlens.imaging.pixels import read_pixels
+from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.augment import to_network_range
 from radlens.learning.classifier import outputs_of, to_probabilities
 from radlens.learning.networks import build_network
@@ -97,11 +97,9 @@ class TrainedModel:
             DecodeError: a file is no readable image.
         """
         paths = [images] if isinstance(images, str | Path) else list(images)
-        contract = self.preprocessing
-        size = (contract.width, contract.height)
-        pixels = np.empty((len(paths), *contract.shape), dtype=np.uint8)
+        pixels = np.empty((len(paths), *self.preprocessing.shape), dtype=np.uint8)
         for number, path in enumerate(track(paths, "Reading images", len(paths))):
-            pixels[number] = preprocess(decode(str(path), target=size).image, contract)
+            pixels[number], _ = read_pixels(str(path), self.preprocessing)
         probabilities = self.probabilities(pixels)
         names = name_answers(decide(probabilities, self.task, self.threshold), self.task, self.classes)
         table = pd.DataFrame({"path": [str(path) for path in paths], "predicted": names})

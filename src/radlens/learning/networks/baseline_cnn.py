@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from radlens.learning.networks.conv_block import ConvBlock
 from radlens.learning.networks.network import Network
 
 FILTERS = (32, 64, 128, 256)
@@ -23,12 +24,7 @@ def build_baseline_cnn(input_shape: tuple[int, int, int], outputs: int) -> nn.Se
     channels, height, width = input_shape
     layers: list[nn.Module] = []
     for filters in FILTERS:
-        layers += [
-            nn.Conv2d(channels, filters, kernel_size=3),
-            nn.ReLU(inplace=True),
-            nn.BatchNorm2d(filters, eps=1e-3, momentum=0.01),
-            nn.MaxPool2d(2),
-        ]
+        layers.append(ConvBlock(channels, filters))
         channels, height, width = filters, (height - 2) // 2, (width - 2) // 2
     layers += [
         nn.Flatten(),
@@ -36,11 +32,12 @@ def build_baseline_cnn(input_shape: tuple[int, int, int], outputs: int) -> nn.Se
         nn.ReLU(inplace=True),
         nn.Linear(HIDDEN, outputs),
     ]
-    for layer in layers:
+    network = nn.Sequential(*layers)
+    for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-    return nn.Sequential(*layers)
+    return network
 
 
 NETWORK = Network(
