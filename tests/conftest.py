@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -25,10 +27,32 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
+@pytest.fixture
+def no_privileges() -> Iterator[None]:
+    """Permissions count, even where the tests run as root: this thread and those it starts lose the right to pass by.
+
+    Linux alone can do so (capabilities(7): CAP_DAC_OVERRIDE is bit 1, CAP_DAC_READ_SEARCH bit 2).
+    """
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        yield
+        return
+    library = ctypes.CDLL(None, use_errno=True)
+    header, state = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    if not hasattr(library, "capset") or library.capget(header, state):
+        pytest.skip("root may read every file, and this system has no capabilities to give up")
+    before = state[0]
+    state[0] = before & ~0b110
+    assert library.capset(header, state) == 0
+    yield
+    state[0] = before
+    assert library.capset(header, state) == 0
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the user's pixel cache out of the tests."""
+    """Keep the user's pixel cache and salt out of the tests."""
     monkeypatch.setenv("RADLENS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("RADLENS_SALT", "the salt of the tests")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

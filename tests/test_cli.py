@@ -109,5 +109,8 @@ def test_run_index_audit_and_evaluate_print_what_they_made(
     assert "auroc" in said
     assert "report.html" in said
     assert "Simulated" in said
-    assert call(monkeypatch, "evaluate", str(tmp_path / "run"), source, "--out", str(tmp_path / "again"), *quick) == 0
+    again = ["evaluate", str(tmp_path / "run"), source, "--out", str(tmp_path / "again"), *quick]
+    assert call(monkeypatch, *again) == 1
+    assert "--allow leak" in capsys.readouterr().err
+    assert call(monkeypatch, *again, "--allow", "leak") == 0
     assert "n = 64" in capsys.readouterr().out

@@ -75,7 +75,9 @@ def of_type(kind: Any, limits: dict[str, Any]) -> st.SearchStrategy[Any]:
     if origin in (Union, types.UnionType):
         return st.one_of(*(of_type(part, limits) for part in get_args(kind)))
     if origin is tuple:
-        return st.lists(TEXT, min_size=1, max_size=3).map(tuple)
+        part = get_args(kind)[0]
+        parts = st.sampled_from(get_args(part)) if get_origin(part) is Literal else TEXT
+        return st.lists(parts, min_size=1, max_size=3).map(tuple)
     known: dict[Any, st.SearchStrategy[Any]] = {
         str: TEXT,
         bool: st.booleans(),

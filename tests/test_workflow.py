@@ -59,11 +59,13 @@ def test_a_run_leaves_every_artifact(finished: Any) -> None:
         "augmentation/epoch-001.npy",
         "model/config.json",
         "model/model.safetensors",
+        "model/training_images.txt",
         "predictions.csv",
         "metrics.json",
         "report.html",
     }
-    assert written == expected
+    # Whether a label is doubted depends on what so short a training gives.
+    assert written - {"label_suspects.csv"} == expected
 
 
 def test_the_predictions_are_what_the_loaded_model_says_of_the_files(finished: Any) -> None:
@@ -124,7 +126,7 @@ def test_a_killed_run_goes_on_to_the_same_metrics(finished: Any, tmp_path: Path)
 
 def test_a_model_is_evaluated_on_images_from_elsewhere(finished: Any, tmp_path: Path) -> None:
     elsewhere = tmp_path / "images"
-    manifest = finished.manifest
+    manifest = radlens.index("phantom", tmp_path / "index", settings=(*SMALL, "data.phantom.seed=7"))
     for path, label in zip(manifest.table["path"][:30], manifest.table["label"][:30], strict=True):
         target = elsewhere / label.upper() / Path(path).name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ import typer
 from radlens.errors import RadlensError
 
 if TYPE_CHECKING:
+    from radlens.dataset.audit import Audit
     from radlens.result import Result
 
 app = typer.Typer(
@@ -34,6 +35,10 @@ Config = Annotated[Path | None, typer.Option(help="YAML file of settings, such a
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as train.epochs=20. Repeatable."),
+]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option("--allow", metavar="CHECK", help="Go on in spite of this blocking finding of the audit. Repeatable."),
 ]
 Overwrite = Annotated[bool, typer.Option(help="Replace the results of an earlier run in --out.")]
 Resume = Annotated[bool, typer.Option(help="Go on with the stopped run in --out.")]
@@ -78,6 +83,7 @@ def run(
     seed: Seed = None,
     config: Config = None,
     settings: Set = None,
+    allow: Allow = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
 ) -> None:
@@ -93,6 +99,7 @@ def run(
             seed=seed,
             config=config,
             settings=settings or (),
+            allow=allow or (),
             overwrite=overwrite,
             resume=resume,
         )
@@ -108,6 +115,7 @@ def train(
     seed: Seed = None,
     config: Config = None,
     settings: Set = None,
+    allow: Allow = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
 ) -> None:
@@ -122,6 +130,7 @@ def train(
         seed=seed,
         config=config,
         settings=settings or (),
+        allow=allow or (),
         overwrite=overwrite,
         resume=resume,
     )
@@ -143,19 +152,21 @@ def index(source: Source, out: Out, config: Config = None, settings: Set = None,
 def audit(
     source: Source,
     out: OptionalOut = None,
+    seed: Seed = None,
     config: Config = None,
     settings: Set = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Check a source for unreadable files, shared patients and splits too small."""
+    """Find what would fool a classifier or its judges: leaks, duplicates, wrong labels, shortcuts, drift.
+
+    Ends with exit code 1 when something blocks.
+    """
     from radlens.workflow import audit as audit_source
 
-    found = audit_source(source, out, config=config, settings=settings or (), overwrite=overwrite)
-    typer.echo(f"{found.images} images of {found.patients} patients, {found.unreadable} unreadable")
-    for finding in found.findings:
-        typer.echo(f"{finding.severity}: {finding.message}")
-    if not found.findings:
-        typer.echo("No problem found.")
+    found = audit_source(source, out, seed=seed, config=config, settings=settings or (), overwrite=overwrite)
+    _show_audit(found)
+    if out is not None:
+        typer.echo(f"Page: {out / 'audit.html'}")
     if found.blocks:
         raise typer.Exit(1)
 
@@ -168,12 +179,24 @@ def evaluate(
     split: Annotated[str | None, typer.Option(help="train, val, test or all; default: test, else all.")] = None,
     config: Config = None,
     settings: Set = None,
+    allow: Allow = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Score a trained model on labelled images it has never seen."""
     from radlens.workflow import evaluate as evaluate_model
 
-    _show(evaluate_model(model, source, out, split=split, config=config, settings=settings or (), overwrite=overwrite))
+    _show(
+        evaluate_model(
+            model,
+            source,
+            out,
+            split=split,
+            config=config,
+            settings=settings or (),
+            allow=allow or (),
+            overwrite=overwrite,
+        )
+    )
 
 
 def main() -> None:
@@ -205,6 +228,27 @@ def _show_log(level: int) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     logger.propagate = False
+
+
+def _show_audit(found: Audit) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    patients = f"{found.images:,} images of {found.patients:,} patients, {found.unreadable:,} unreadable"
+    console.print(patients, highlight=False)
+    if not found.findings:
+        console.print("No problem found.")
+        return
+    table = Table(show_lines=True)
+    for name in ("severity", "check", "what was found"):
+        table.add_column(name)
+    colours = {"block": "red", "warn": "yellow", "note": "default"}
+    for finding in found.findings:
+        severity = f"[{colours[finding.severity]}]{finding.severity}[/]"
+        table.add_row(severity, finding.check, escape(finding.message))
+    console.print(table)
 
 
 def _show(result: Result) -> None:

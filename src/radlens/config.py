@@ -10,8 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from radlens.decision import Task
 from radlens.errors import UsageError, did_you_mean
+from radlens.imaging.limits import DecodeLimits
 from radlens.imaging.preprocess import Preprocessing
 
+DicomKey = Literal["auto", "path", "sop_instance", "series", "study", "accession", "patient"]
 Range = Annotated[tuple[float, float], Field(description="Lowest and highest value, drawn uniformly between them.")]
 
 
@@ -78,10 +80,28 @@ class SplitSettings(Settings):
         description="An official validation split with fewer images than this in any class is too small to choose a "
         "model on: it joins train, and a grouped split of train replaces it.",
     )
-    overlap: Literal["error", "drop_train"] | None = Field(
+    overlap: Literal["error", "drop_train", "keep"] | None = Field(
         default=None,
-        description="When official splits share patients: stop, or drop those patients' images from train (then from "
-        "val); none: as the data set says (stop).",
+        description="When official splits share patients: stop, drop those patients' images from train (then from "
+        "val), or keep them, a leak that the audit reports; none: as the data set says (stop).",
+    )
+
+
+class DicomSettings(Settings):
+    """A folder of DICOM files with the labels in a CSV."""
+
+    labels: Path | None = Field(
+        default=None, description="CSV with the labels of a folder of DICOM files; its label column: data.csv.label."
+    )
+    key: DicomKey = Field(
+        default="auto",
+        description="What the CSV's key column holds: the file's path, or an identifier of the DICOM header; "
+        "auto: the first of these under which every row finds an image, else the one under which most do.",
+    )
+    key_column: str = Field(default="path", description="Column of the CSV that names the image.")
+    site: Literal["pseudonym", "name"] = Field(
+        default="pseudonym",
+        description="What is written of the institution that a header names: a pseudonym, or its name.",
     )
 
 
@@ -100,6 +120,11 @@ class DataSettings(Settings):
     csv: CsvColumns = Field(default_factory=CsvColumns)
     phantom: PhantomSettings = Field(default_factory=PhantomSettings)
     split: SplitSettings = Field(default_factory=SplitSettings)
+    dicom: DicomSettings = Field(default_factory=DicomSettings)
+    limits: DecodeLimits = Field(default_factory=DecodeLimits)
+    allow: tuple[str, ...] = Field(
+        default=(), description="Blocking findings of the audit to go on in spite of, by the name of their check."
+    )
     max_rejected: float = Field(
         default=0.05, ge=0, le=1, description="Share of unreadable images past which the run stops."
     )

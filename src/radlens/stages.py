@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from radlens.assessment.evaluate import evaluate as evaluate_predictions
 from radlens.assessment.evaluate import write_metrics
+from radlens.assessment.label_suspects import find_label_suspects
 from radlens.assessment.operating_point import choose_threshold
 from radlens.assessment.predictions import predictions_table, with_threshold, write_predictions
+from radlens.assessment.report.audit_page import write_audit_page
 from radlens.assessment.report.render import write_report
 from radlens.config import DataSettings, RunSettings, to_yaml
 from radlens.dataset.audit import Audit
 from radlens.dataset.audit import audit as audit_manifest
+from radlens.dataset.audit.duplicates import Duplicates, find_duplicates
+from radlens.dataset.copies import join_patients, restore_patients
 from radlens.dataset.manifest import Manifest
+from radlens.dataset.split import assign_splits
 from radlens.delivery.model_folder import ModelConfig, write_model_folder
+from radlens.delivery.training_images import write_training_images
 from radlens.environment import describe_environment
 from radlens.errors import DataError, RadlensError
 from radlens.files import write_text
 from radlens.imaging.cache import PixelCache
+from radlens.imaging.limits import DecodeLimits
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.fit import Fitted, fit
 from radlens.learning.trained_model import TrainedModel
-from radlens.report_content import collect
+from radlens.report_content import collect, picture_reader
 from radlens.result import Result
 from radlens.version import __version__
 
@@ -54,12 +63,13 @@ class Prepared:
         return LabelledPixels(self.cache.pixels, self.cache.rows[chosen], self.manifest.targets()[chosen])
 
 
-def prepare(manifest: Manifest, data: DataSettings, contract: Preprocessing) -> Prepared:
-    """Decode and preprocess every image; leave out, and say aloud, those that cannot be read."""
-    cache = PixelCache.build(manifest.locations, contract, data.workers)
-    found = audit_manifest(manifest, named(manifest, cache))
-    for finding in found.findings:
-        logger.log(logging.INFO if finding.severity == "note" else logging.WARNING, "Audit: %s", finding.message)
+def read_images(manifest: Manifest, data: DataSettings, contract: Preprocessing) -> PixelCache:
+    """Decode and preprocess every image.
+
+    Raises:
+        DataError: more of them cannot be read than ``data.max_rejected`` allows.
+    """
+    cache = PixelCache.build(manifest.locations, contract, data.workers, data.limits)
     share = len(cache.rejected) / len(manifest)
     if share > data.max_rejected:
         listed = "\n".join(f"  {path}: {reason}" for path, reason in named(manifest, cache)[:10])
@@ -67,22 +77,63 @@ def prepare(manifest: Manifest, data: DataSettings, contract: Preprocessing) -> 
             f"{len(cache.rejected)} of {len(manifest)} images cannot be read; at most "
             f"{data.max_rejected:.0%} may be (data.max_rejected). Mend or remove them:\n{listed}"
         )
+    return cache
+
+
+def part(manifest: Manifest, cache: PixelCache, settings: RunSettings) -> tuple[Manifest, PixelCache, Duplicates]:
+    """Assign the splits, all images of a patient and all copies of an image going into the same one.
+
+    Returns:
+        The images that have a split, their pixels, and the copies among them; a set may ask for some to be dropped.
+    """
+    chosen = settings.data.split
+    if chosen.overlap is None and "leak" in settings.data.allow:
+        chosen = chosen.model_copy(update={"overlap": "keep"})
+    copies = find_duplicates(cache.digests, cache.pixels, cache.rows)
+    joined = join_patients(manifest, copies.groups())
+    parted = restore_patients(assign_splits(joined, chosen, settings.seed), manifest)
+    kept = manifest.table["path"].isin(parted.table["path"]).to_numpy()
+    return parted, cache.only(kept), copies.only(kept)
+
+
+def prepare(
+    manifest: Manifest,
+    cache: PixelCache,
+    data: DataSettings,
+    seed: int,
+    trained_on: Collection[str] = (),
+    duplicates: Duplicates | None = None,
+) -> Prepared:
+    """Audit the images; leave out, and say aloud, those that cannot be read.
+
+    Args:
+        manifest: the images, each with its split.
+        cache: their pixels, in the same order.
+        data: what of the audit's findings is allowed.
+        seed: what the cross-validation of the audit follows from.
+        trained_on: hashes of the images that a model to be judged was made with.
+        duplicates: the copies among the images, where they are known already.
+
+    Raises:
+        DataError: the audit found what makes results wrong and it was not allowed.
+    """
+    found = audit_manifest(manifest, named(manifest, cache), cache, seed, data.allow, trained_on, duplicates)
+    for finding in found.findings:
+        logger.log(logging.INFO if finding.severity == "note" else logging.WARNING, "Audit: %s", finding.message)
     if found.blocks:
-        raise DataError("\n".join(finding.message for finding in found.blocks))
+        names = " ".join(f"--allow {name}" for name in dict.fromkeys(finding.check for finding in found.blocks))
+        messages = "\n".join(f"{finding.check}: {finding.message}" for finding in found.blocks)
+        raise DataError(
+            f"The audit stops this run.\n{messages}\nTo go on in spite of it, which is written down: {names}"
+        )
     readable = cache.rows >= 0
-    kept = PixelCache(
-        cache.pixels,
-        cache.rows[readable],
-        tuple(facts for facts in cache.facts if facts is not None),
-        cache.rejected,
-    )
-    return Prepared(manifest.only(readable), kept, found)
+    return Prepared(manifest.only(readable), cache.only(readable), found)
 
 
 def named(manifest: Manifest, cache: PixelCache) -> list[tuple[str, str]]:
     """The rejected images by their manifest path."""
     path_of = dict(zip(manifest.locations, manifest.table["path"], strict=True))
-    return [(path_of[location], reason) for location, reason in cache.rejected]
+    return [(path_of[location], reason) for location, reason in cache.rejected if location in path_of]
 
 
 def write_start(folder: Path, settings: RunSettings, manifest: Manifest, prepared: Prepared) -> None:
@@ -90,10 +141,23 @@ def write_start(folder: Path, settings: RunSettings, manifest: Manifest, prepare
     write_text(folder / "config.yaml", to_yaml(settings))
     manifest.write(folder)
     prepared.audit.write(folder)
-    if prepared.cache.rejected:
-        rejected = pd.DataFrame(named(manifest, prepared.cache), columns=["path", "reason"])
-        write_text(folder / "rejected.csv", rejected.to_csv(index=False))
+    _write_rejected(folder, named(manifest, prepared.cache))
     write_text(folder / "environment.json", json.dumps(describe_environment(settings.seed), indent=2) + "\n")
+
+
+def write_audit(
+    folder: Path, manifest: Manifest, found: Audit, rejected: list[tuple[str, str]], limits: DecodeLimits
+) -> None:
+    """Write an audit alone: ``audit.json``, ``audit.html``, the manifest and the rejected files."""
+    manifest.write(folder)
+    found.write(folder)
+    _write_rejected(folder, rejected)
+    write_audit_page(found, manifest, rejected, picture_reader(manifest, limits), folder / "audit.html")
+
+
+def _write_rejected(folder: Path, rejected: list[tuple[str, str]]) -> None:
+    if rejected:
+        write_text(folder / "rejected.csv", pd.DataFrame(rejected, columns=["path", "reason"]).to_csv(index=False))
 
 
 def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tuple[Fitted, pd.DataFrame]:
@@ -116,6 +180,8 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
         seed=settings.seed,
         best_epoch=fitted.best_epoch,
     )
+    used = prepared.manifest.table["split"].isin(("train", "val"))
+    write_training_images(folder / "model", np.asarray(prepared.cache.digests)[used.to_numpy()])
     write_model_folder(folder / "model", model_config, tensors)
     if fitted.interrupted:
         raise TrainingInterruptedError(
@@ -145,6 +211,11 @@ def write_evidence(
     write_predictions(predictions, folder / "predictions.csv")
     metrics = evaluate_predictions(predictions, prepared.manifest.info, threshold, settings.evaluate, settings.seed)
     write_metrics(metrics, folder / "metrics.json")
-    content = collect(settings, prepared.manifest, prepared.cache, prepared.audit, predictions, metrics, folder, fitted)
+    suspects = find_label_suspects(predictions, prepared.manifest.info)
+    if not suspects.empty:
+        write_text(folder / "label_suspects.csv", suspects.to_csv(index=False))
+    content = collect(
+        settings, prepared.manifest, prepared.cache, prepared.audit, predictions, metrics, folder, fitted, suspects
+    )
     write_report(content, folder / "report.html")
     return Result(folder)

@@ -8,19 +8,30 @@ from pathlib import Path
 import pandas as pd
 
 from radlens.config import RunSettings, resolve
-from radlens.dataset.audit import Audit
+from radlens.dataset.audit import CHECKS, Audit
 from radlens.dataset.audit import audit as audit_manifest
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import NAMED_SOURCES, read_source
-from radlens.dataset.split import assign_splits
 from radlens.delivery.model_folder import ModelConfig, read_model_folder
-from radlens.errors import DataError, UsageError
+from radlens.delivery.training_images import read_training_images
+from radlens.errors import DataError, UsageError, did_you_mean
 from radlens.files import check_output, claim_output
 from radlens.imaging.cache import PixelCache
 from radlens.learning.networks import check_network
 from radlens.learning.trained_model import TrainedModel
 from radlens.result import Result
-from radlens.stages import Prepared, named, predict_split, prepare, train_model, write_evidence, write_start
+from radlens.stages import (
+    Prepared,
+    named,
+    part,
+    predict_split,
+    prepare,
+    read_images,
+    train_model,
+    write_audit,
+    write_evidence,
+    write_start,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +49,7 @@ def run(
     seed: int | None = None,
     config: str | Path | None = None,
     settings: tuple[str, ...] | list[str] = (),
+    allow: tuple[str, ...] | list[str] = (),
     overwrite: bool = False,
     resume: bool = False,
 ) -> Result:
@@ -51,6 +63,7 @@ def run(
         seed: every random choice follows from it.
         config: YAML file of settings, such as an earlier run's ``config.yaml``.
         settings: further settings as ``section.key=value``.
+        allow: checks of the audit whose blocking findings shall not stop the run, such as ``leak``; written down.
         overwrite: replace what lies in ``out``.
         resume: go on with the stopped run in ``out``; the other arguments are then not needed.
 
@@ -66,7 +79,7 @@ def run(
     if resume:
         chosen, prepared = _begin_again(folder)
     else:
-        chosen, prepared = _begin(folder, _resolve(source, preset, model, seed, config, settings), overwrite)
+        chosen, prepared = _begin(folder, _resolve(source, preset, model, seed, config, settings, allow), overwrite)
     fitted, validation = train_model(chosen, prepared, folder)
     trained = load(folder)
     test = predict_split(trained, prepared, "test", trained.threshold)
@@ -83,6 +96,7 @@ def train(
     seed: int | None = None,
     config: str | Path | None = None,
     settings: tuple[str, ...] | list[str] = (),
+    allow: tuple[str, ...] | list[str] = (),
     overwrite: bool = False,
     resume: bool = False,
 ) -> TrainedModel:
@@ -91,7 +105,7 @@ def train(
     if resume:
         chosen, prepared = _begin_again(folder)
     else:
-        chosen, prepared = _begin(folder, _resolve(source, preset, model, seed, config, settings), overwrite)
+        chosen, prepared = _begin(folder, _resolve(source, preset, model, seed, config, settings, allow), overwrite)
     train_model(chosen, prepared, folder)
     return load(folder)
 
@@ -120,24 +134,34 @@ def audit(
     source: str | Path,
     out: str | Path | None = None,
     *,
+    seed: int | None = None,
     config: str | Path | None = None,
     settings: tuple[str, ...] | list[str] = (),
     overwrite: bool = False,
 ) -> Audit:
-    """Check a source for unreadable files, shared patients and splits too small; written to ``out`` when given.
+    """Find what would fool a classifier or its judges: leaks, duplicates, wrong labels, shortcuts, drift.
+
+    Args:
+        source: folder, CSV, ``.npz`` or name.
+        out: folder for ``audit.json``, the page ``audit.html``, the manifest and ``rejected.csv``; None: nowhere.
+        seed: what the cross-validation of the shortcut models follows from.
+        config: YAML file of settings.
+        settings: further settings as ``section.key=value``.
+        overwrite: replace what lies in ``out``.
 
     Raises:
         UsageError: a setting cannot be used, or ``out`` is not empty.
         DataError: the images or labels cannot be used.
     """
-    chosen = _resolve(source, None, None, None, config, settings)
-    manifest = read_source(chosen.data)
-    cache = PixelCache.build(manifest.locations, chosen.preprocessing, chosen.data.workers)
-    found = audit_manifest(manifest, named(manifest, cache))
+    chosen = _resolve(source, None, None, seed, config, settings)
     if out is not None:
-        folder = claim_output(Path(out), overwrite=overwrite)
-        manifest.write(folder)
-        found.write(folder)
+        _check_folder(Path(out), overwrite, chosen.data.source)
+    manifest = read_source(chosen.data)
+    cache = PixelCache.build(manifest.locations, chosen.preprocessing, chosen.data.workers, chosen.data.limits)
+    rejected = named(manifest, cache)
+    found = audit_manifest(manifest, rejected, cache, chosen.seed, chosen.data.allow)
+    if out is not None:
+        write_audit(claim_output(Path(out), overwrite=overwrite), manifest, found, rejected, chosen.data.limits)
     return found
 
 
@@ -149,6 +173,7 @@ def evaluate(
     split: str | None = None,
     config: str | Path | None = None,
     settings: tuple[str, ...] | list[str] = (),
+    allow: tuple[str, ...] | list[str] = (),
     overwrite: bool = False,
 ) -> Result:
     """Score a trained model on labelled images it has never seen, at the operating point that it carries.
@@ -160,6 +185,7 @@ def evaluate(
         split: ``train``, ``val``, ``test`` or ``all``; None: test when the source has one, else all.
         config: YAML file of settings.
         settings: further settings as ``section.key=value``.
+        allow: checks of the audit whose blocking findings shall not stop the evaluation; written down.
         overwrite: replace what lies in ``out``.
 
     Raises:
@@ -167,13 +193,14 @@ def evaluate(
         DataError: the model or the images cannot be used, or the classes differ.
     """
     folder = Path(out)
-    chosen = _resolve(source, None, None, None, config, settings)
+    chosen = _resolve(source, None, None, None, config, settings, allow)
     model_config, _ = read_model_folder(Path(model))
     trained = load(model)
     chosen = chosen.model_copy(update={"preprocessing": model_config.preprocessing})
     _check_folder(folder, overwrite, chosen.data.source, model)
     manifest, name = _select(_for_model(read_source(chosen.data), model_config), split)
-    prepared = prepare(manifest, chosen.data, model_config.preprocessing)
+    cache = read_images(manifest, chosen.data, model_config.preprocessing)
+    prepared = prepare(manifest, cache, chosen.data, chosen.seed, read_training_images(Path(model)))
     claim_output(folder, overwrite=overwrite)
     write_start(folder, chosen, manifest, prepared)
     predictions = predict_split(trained, prepared, name, trained.threshold)
@@ -199,8 +226,10 @@ def _begin(folder: Path, chosen: RunSettings, overwrite: bool) -> tuple[RunSetti
     """Steps 1 to 4: images and labels, splits, pixels, audit; then the run folder is made to hold them."""
     check_network(chosen.train.network, chosen.preprocessing.shape)
     _check_folder(folder, overwrite, chosen.data.source)
-    manifest = assign_splits(read_source(chosen.data), chosen.data.split, chosen.seed)
-    prepared = prepare(manifest, chosen.data, chosen.preprocessing)
+    manifest = read_source(chosen.data)
+    cache = read_images(manifest, chosen.data, chosen.preprocessing)
+    manifest, cache, duplicates = part(manifest, cache, chosen)
+    prepared = prepare(manifest, cache, chosen.data, chosen.seed, duplicates=duplicates)
     claim_output(folder, overwrite=overwrite)
     write_start(folder, chosen, manifest, prepared)
     return chosen, prepared
@@ -211,7 +240,9 @@ def _begin_again(folder: Path) -> tuple[RunSettings, Prepared]:
         raise UsageError(f"There is no stopped run in {folder} to go on with: it has no config.yaml.")
     chosen = resolve(file=folder / "config.yaml")
     logger.info("Going on with the run in %s", folder)
-    return chosen, prepare(Manifest.read(folder), chosen.data, chosen.preprocessing)
+    manifest = Manifest.read(folder)
+    cache = read_images(manifest, chosen.data, chosen.preprocessing)
+    return chosen, prepare(manifest, cache, chosen.data, chosen.seed)
 
 
 def _check_folder(folder: Path, overwrite: bool, *needed: str | Path | None) -> None:
@@ -229,19 +260,24 @@ def _resolve(
     seed: int | None,
     config: str | Path | None,
     settings: tuple[str, ...] | list[str],
+    allow: tuple[str, ...] | list[str] = (),
 ) -> RunSettings:
     given = None if source is None else str(source)
     if given is not None and given.casefold() not in NAMED_SOURCES and Path(given).expanduser().exists():
         # The settings are written down and used again from other folders.
         given = str(Path(given).expanduser().resolve())
-    return resolve(
+    chosen = resolve(
         preset,
         Path(config) if config else None,
         tuple(settings),
         seed=seed,
-        data={"source": given},
+        data={"source": given, "allow": tuple(allow) or None},
         train={"network": model},
     )
+    strange = [name for name in chosen.data.allow if name not in CHECKS]
+    if strange:
+        raise UsageError(f"The audit has no check named {strange[0]!r} to allow. {did_you_mean(strange[0], CHECKS)}")
+    return chosen
 
 
 def _select(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
