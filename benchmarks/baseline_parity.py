@@ -25,7 +25,7 @@ def random_network(seed: int) -> nn.Sequential:
     torch.manual_seed(seed)
     network = build_network("baseline_cnn", (1, 150, 150), 1)
     assert isinstance(network, nn.Sequential)
-    for layer in network:
+    for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.uniform_(layer.running_mean, 0.0, 0.3)
             nn.init.uniform_(layer.running_var, 0.5, 1.5)
@@ -47,7 +47,7 @@ def keras_weights(network: nn.Sequential) -> dict[str, np.ndarray]:
     """The same weights in Keras's layout: kernels height-width-in-out, dense input in height-width-channel order."""
     arrays: list[list[np.ndarray]] = []
     first_dense = True
-    for layer in network:
+    for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             arrays.append([layer.weight.detach().numpy().transpose(2, 3, 1, 0), layer.bias.detach().numpy()])
         elif isinstance(layer, nn.BatchNorm2d):

@@ -40,6 +40,18 @@ def matrix_peak(side: int = 4096, repeats: int = 5) -> float:
     return 2 * side**3 / best / 1e9
 
 
+def peak_memory() -> float:
+    """Most memory that this process ever had, in MiB."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Not getrusage, which on Linux counts what the parent had when it started this process.
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
 def keras_python() -> str:
     """The Python of an environment with TensorFlow: ``$KERAS_PYTHON``, else one made beside this file on first use."""
     given = os.environ.get("KERAS_PYTHON")
