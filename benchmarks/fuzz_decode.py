@@ -6,7 +6,7 @@ call takes more memory or time than its limits can explain, or the process dies.
 and the exit code is 1.
 
 The Python code of radlens.imaging, Pillow and pydicom guides the search; their C libraries (libjpeg, libtiff,
-libwebp, zlib, OpenJPEG, CharLS, GDCM) run as they are installed, without instrumentation or sanitizers: they are
+libwebp, zlib, OpenJPEG, CharLS) run as they are installed, without instrumentation or sanitizers: they are
 exercised, and a crash in them is found, but their branches do not guide.
 
     python benchmarks/fuzz_decode.py --minutes 10

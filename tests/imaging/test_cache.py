@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import importlib.metadata
 import io
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import threading
@@ -338,11 +340,20 @@ def test_another_version_of_the_code_leaves_old_pixels_alone(
     assert len(decoded) == len(images)
 
 
+def decoders() -> list[str]:
+    """What radlens declares that decodes images: Pillow, and all of the extra for DICOM."""
+    needs = [need for need in importlib.metadata.requires("radlens") or [] if need.partition(";")[2]]
+    dicom = [re.split(r"[<>=!~; ]", need)[0] for need in needs if re.search(r"extra == ['\"]dicom['\"]", need)]
+    return ["pillow", *dicom]
+
+
+@pytest.mark.parametrize("decoder", decoders())
 def test_a_decoder_installed_later_reads_what_was_rejected_before(
-    images: list[str], decoded: list[str], monkeypatch: pytest.MonkeyPatch
+    images: list[str], decoded: list[str], monkeypatch: pytest.MonkeyPatch, decoder: str
 ) -> None:
+    version = pixel_shelf._version
     with monkeypatch.context() as patch:
-        patch.setattr(pixel_shelf, "_version", lambda _: "none")
+        patch.setattr(pixel_shelf, "_version", lambda name: "none" if name == decoder else version(name))
         PixelCache.build(images, CONTRACT)
     decoded.clear()
     PixelCache.build(images, CONTRACT)

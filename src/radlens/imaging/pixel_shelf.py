@@ -23,7 +23,7 @@ log = logging.getLogger("radlens")
 CACHE_VERSION = 2
 
 # Another version may give other bytes, and one that is newly installed reads what was rejected before.
-_DECODERS = ("pillow", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "python-gdcm")
+_DECODERS = ("imagecodecs", "pillow", "pydicom")
 
 
 @dataclass(frozen=True)
