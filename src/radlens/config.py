@@ -154,6 +154,9 @@ class TrainSettings(Settings):
     """How the network is fitted."""
 
     network: str = Field(default="baseline_cnn", description="Name in the registry of networks.")
+    initial_weights: Literal["auto", "random"] = Field(
+        default="auto", description="auto: weights learnt on ImageNet for networks that have them, else random."
+    )
     epochs: int = Field(default=15, ge=1, description="Passes over the training images.")
     batch_size: int = Field(default=32, ge=1, description="Images in one optimisation step (in all, over all devices).")
     learning_rate: float = Field(default=1e-6, gt=0, description="Learning rate; the peak of it for one_cycle.")

@@ -27,6 +27,7 @@ from radlens.learning import fit as fit_module
 from radlens.learning.callbacks import HISTORY_COLUMNS, TrainingProgress
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.fit import Fitted, fit
+from radlens.learning.networks.efficientnet_lite import imagenet_weights
 from radlens.learning.trained_model import TrainedModel
 
 CLASSES = ("clear", "spot")
@@ -382,3 +383,29 @@ def test_threads_are_set_as_asked(tmp_path: Path) -> None:
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("initial", ["auto", "random"])
+def test_a_network_with_weights_of_its_own_starts_from_them_unless_told_otherwise(
+    tmp_path: Path, initial: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = resolve(
+        "fast",
+        preprocessing={"height": 40, "width": 40, "low": 0.0},
+        train={
+            "network": "efficientnet_lite0",
+            "initial_weights": initial,
+            "epochs": 1,
+            "learning_rate": 1e-12,
+            "weight_decay": 0.0,
+            "threads": 1,
+            "accelerator": "cpu",
+        },
+    )
+    pixels = np.zeros((6, 1, 40, 40), np.uint8)
+    split = LabelledPixels(pixels, np.arange(6), np.arange(6) % 2)
+    with caplog.at_level(logging.INFO, logger="radlens"):
+        fitted = fit(settings, "binary", CLASSES, split, split, tmp_path)
+    published = imagenet_weights(0)["top.0.weight"]
+    assert torch.allclose(fitted.network["top.0.weight"], published, atol=1e-6) == (initial == "auto")
+    assert ("set preprocessing.low=-1" in caplog.text) == (initial == "auto")

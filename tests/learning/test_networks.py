@@ -18,11 +18,13 @@ from torch import nn
 
 from radlens.learning.networks.network import Network
 
-NETWORK = Network(
-    name="dense_only",
-    summary="A linear model.",
-    smallest=4,
-    build=lambda shape, outputs: nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], outputs)),
+NETWORKS = (
+    Network(
+        name="dense_only",
+        summary="A linear model.",
+        smallest=4,
+        build=lambda shape, outputs: nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], outputs)),
+    ),
 )
 """
 
@@ -47,7 +49,7 @@ def test_adding_a_network_touches_one_file(tmp_path: Path, monkeypatch: pytest.M
     before = set(registry())
     registry.cache_clear()
     (tmp_path / "dense_only.py").write_text(NEW_NETWORK, encoding="utf-8")
-    (tmp_path / "no_network.py").write_text("NETWORK = 'not one'\n", encoding="utf-8")
+    (tmp_path / "no_network.py").write_text("OTHER = 'not one'\n", encoding="utf-8")
     monkeypatch.setattr(networks, "__path__", [*networks.__path__, str(tmp_path)])
     assert set(registry()) == before | {"dense_only"}
     module = build_network("dense_only", (1, 6, 5), 3)

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from radlens.learning.networks import count_parameters
-from radlens.learning.networks.small_resnet import NETWORK, WIDTHS, ResidualBlock, SmallResNet
+from radlens.learning.networks.small_resnet import NETWORKS, WIDTHS, ResidualBlock, SmallResNet
 
 
 @pytest.mark.parametrize("size", [(17, 17), (18, 31), (28, 28), (128, 96)])
@@ -36,7 +36,7 @@ def test_a_block_starts_as_its_shortcut() -> None:
 
 def test_its_size_is_what_its_summary_says() -> None:
     assert 0.65e6 < count_parameters(SmallResNet(1, 1)) < 0.75e6
-    assert "0.7 M" in NETWORK.summary
+    assert "0.7 M" in NETWORKS[0].summary
     assert SmallResNet(1, 7).head.weight.shape == (7, WIDTHS[-1])
 
 

@@ -33,6 +33,7 @@ from radlens.learning.callbacks import (
 )
 from radlens.learning.classifier import Classifier, class_weights
 from radlens.learning.data_module import DataModule, LabelledPixels
+from radlens.learning.networks import load_pretrained
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,8 @@ def fit(
     weights = _weights(settings, task, classes, train)
     torch.manual_seed(settings.seed)
     classifier = Classifier(settings.train, task, len(classes), settings.preprocessing.shape, weights)
+    if settings.train.initial_weights == "auto":
+        _start_from_pretrained(settings, classifier)
     checkpoints = folder / "checkpoints"
     callbacks = [
         History(folder / "history.csv"),
@@ -104,6 +107,21 @@ def _prepare_process(settings: RunSettings) -> None:
     torch.set_num_threads(settings.train.threads or os.cpu_count() or 1)
     # With deterministic algorithms torch would fill each new tensor with NaN first: a sixth of a step's time on a CPU.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def _start_from_pretrained(settings: RunSettings, classifier: Classifier) -> None:
+    if not load_pretrained(settings.train.network, classifier.network):
+        return
+    logger.info("%s starts from weights learnt on ImageNet", settings.train.network)
+    contract = settings.preprocessing
+    if (contract.low, contract.high) != (-1, 1):
+        logger.warning(
+            "%s learnt its weights on images from -1 to 1, and gets them from %g to %g; "
+            "set preprocessing.low=-1 and preprocessing.high=1",
+            settings.train.network,
+            contract.low,
+            contract.high,
+        )
 
 
 def _weights(

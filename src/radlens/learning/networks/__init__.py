@@ -1,4 +1,4 @@
-"""The registry of networks: each module of this package that defines ``NETWORK`` adds one; nothing else is touched."""
+"""The registry of networks: each module of this package adds those of its ``NETWORKS``; nothing else is touched."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ def registry() -> Mapping[str, Network]:
     """All networks by name."""
     found = {}
     for module in pkgutil.iter_modules(__path__):
-        network = getattr(importlib.import_module(f"{__name__}.{module.name}"), "NETWORK", None)
-        if isinstance(network, Network):
+        for network in getattr(importlib.import_module(f"{__name__}.{module.name}"), "NETWORKS", ()):
             found[network.name] = network
     return found
 
@@ -57,6 +56,19 @@ def build_network(name: str, input_shape: tuple[int, int, int], outputs: int) ->
         UsageError: the name is unknown, or the images are too small for the network.
     """
     return check_network(name, input_shape).build(input_shape, outputs)
+
+
+def load_pretrained(name: str, module: nn.Module) -> bool:
+    """Give a network that was built by name the weights learnt elsewhere; False if there are none for it.
+
+    Raises:
+        RadlensError: the weights are not installed.
+    """
+    pretrained = registry()[name].pretrained
+    if pretrained is None:
+        return False
+    pretrained(module)
+    return True
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -40,9 +40,11 @@ def build_baseline_cnn(input_shape: tuple[int, int, int], outputs: int) -> nn.Se
     return network
 
 
-NETWORK = Network(
-    name="baseline_cnn",
-    summary="The notebook's sequential CNN; about 2.0 M parameters at 150 x 150.",
-    smallest=46,
-    build=build_baseline_cnn,
+NETWORKS = (
+    Network(
+        name="baseline_cnn",
+        summary="The notebook's sequential CNN; about 2.0 M parameters at 150 x 150.",
+        smallest=46,
+        build=build_baseline_cnn,
+    ),
 )

@@ -16,10 +16,12 @@ class Network:
         name: what settings call it.
         summary: one sentence for people who choose.
         smallest: smallest height and width it can take, in pixels.
-        build: from (channels, height, width) of the images and the number of logits to a module.
+        build: from (channels, height, width) of the images and the number of logits to a module with random weights.
+        pretrained: gives such a module weights learnt elsewhere, but for its last layer; None: there are none.
     """
 
     name: str
     summary: str
     smallest: int
     build: Callable[[tuple[int, int, int], int], nn.Module]
+    pretrained: Callable[[nn.Module], None] | None = None

@@ -61,10 +61,12 @@ class SmallResNet(nn.Module):
         return torch.as_tensor(self.head(features.mean(dim=(2, 3))))
 
 
-NETWORK = Network(
-    name="small_resnet",
-    summary="A small residual network with global average pooling; 0.7 M parameters, fast on a CPU.",
-    # At 16 the last features are one pixel, of which batch norm has no statistics when a batch is one image.
-    smallest=17,
-    build=lambda input_shape, outputs: SmallResNet(input_shape[0], outputs),
+NETWORKS = (
+    Network(
+        name="small_resnet",
+        summary="A small residual network with global average pooling; 0.7 M parameters, fast on a CPU.",
+        # At 16 the last features are one pixel, of which batch norm has no statistics when a batch is one image.
+        smallest=17,
+        build=lambda input_shape, outputs: SmallResNet(input_shape[0], outputs),
+    ),
 )
