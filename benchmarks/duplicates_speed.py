@@ -33,6 +33,13 @@ from radlens.dataset.sources import read_source
 from radlens.imaging.cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
 
+
+def cropped(image: Image.Image, share: float) -> Image.Image:
+    """The inner part, enlarged to the size of the whole."""
+    across, down = round(share * image.width), round(share * image.height)
+    return image.crop((across, down, image.width - across, image.height - down)).resize(image.size)
+
+
 PLANTED = 1000
 FLIPPED = (16, 32, 48, 64)
 CHANGED = 200
@@ -44,8 +51,8 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "30 % brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.3),
     "40 % less contrast": lambda image: ImageEnhance.Contrast(image).enhance(0.6),
     "inverted": lambda image: image.point(lambda level: 255 - level),
-    "cropped by a tenth": lambda image: image.crop((11, 11, 213, 213)).resize((224, 224)),
-    "half the size and back": lambda image: image.resize((112, 112)).resize((224, 224)),
+    "cropped by a twentieth each side": lambda image: cropped(image, 0.05),
+    "half the size and back": lambda image: image.resize((image.width // 2, image.height // 2)).resize(image.size),
 }
 
 
@@ -77,7 +84,7 @@ def show_real(folder: Path, repeats: int) -> None:
 
 def show_planted(cache: PixelCache) -> None:
     """The share of changed copies found among all images, and pairs found that nobody planted."""
-    pixels, rng = np.asarray(cache.pixels), np.random.default_rng(0)
+    pixels, rng = np.asarray(cache.pixels)[cache.rows], np.random.default_rng(0)
     known = find_duplicates(cache.digests, cache.pixels, cache.rows).groups()
     copied = {row for group in known for row in group}
     single = np.array([row for row in range(len(pixels)) if row not in copied])
@@ -88,23 +95,27 @@ def show_planted(cache: PixelCache) -> None:
         digests = [*cache.digests, *(f"copy {number}" for number in range(CHANGED))]
         together = np.concatenate([pixels, copies.astype(np.uint8)])
         found = find_duplicates(digests, together, np.arange(len(together)))
-        pairs = {(row, len(pixels) + number) for number, row in enumerate(chosen.tolist())}
-        hit = sum(pair in {(a, b) for group in found.groups() for a in group for b in group} for pair in pairs)
-        new = sum(1 for group in found.near if not {*group} & {end for pair in pairs for end in pair})
-        rows.append([name, f"{hit / CHANGED:.3f}", str(new - sum(1 for group in known if group in found.near))])
+        group_of = {row: number for number, group in enumerate(found.groups()) for row in group}
+        hit = sum(
+            group_of.get(row, -1) == group_of.get(len(pixels) + number, -2)
+            for number, row in enumerate(chosen.tolist())
+        )
+        planted = {*chosen.tolist(), *range(len(pixels), len(together))}
+        new = [group for group in found.groups() if group not in known and not planted.intersection(group)]
+        rows.append([name, f"{hit / CHANGED:.3f}", str(len(new))])
     print()
-    print_table([f"{CHANGED} copies planted", "share found", "new sets without a planted copy"], rows)
+    print_table([f"{CHANGED} copies planted", "share found", "sets that nobody planted"], rows)
 
 
 def made_up(count: int, *, clumped: bool, rng: np.random.Generator) -> Hashes:
     """Random hashes, shape (count, words)."""
-    bits = rng.integers(0, 2**63, (count, BITS // 64), dtype=np.uint64) * 2 + rng.integers(0, 2, (count, 1), np.uint64)
+    bits = rng.integers(0, 2**64, (count, BITS // 64), dtype=np.uint64)
     if not clumped:
         return bits
     centres = bits[: max(1, count // 100)][rng.integers(0, max(1, count // 100), count)]
     octets = rng.random((count, BITS), dtype=np.float32) < 0.3
     redrawn = np.packbits(octets, axis=1).view(np.uint64)
-    return np.asarray((centres & ~redrawn) | (bits & redrawn), dtype=np.uint64)
+    return np.asarray((centres & ~redrawn) | (bits & redrawn), np.uint64)
 
 
 def flipped(hashes: Hashes, bits: int, rng: np.random.Generator) -> Hashes:
