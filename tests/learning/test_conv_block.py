@@ -13,9 +13,9 @@ from radlens.learning.networks import conv_block
 from radlens.learning.networks.conv_block import ConvBlock, convolves_in_bfloat16, fused
 
 
-def block_in_use() -> ConvBlock:
+def block_in_use(channels: int = 3) -> ConvBlock:
     torch.manual_seed(0)
-    block = ConvBlock(3, 16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    block = ConvBlock(channels, 16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     norm = cast(nn.BatchNorm2d, block[2])
     with torch.no_grad():
         norm.weight.uniform_(0.5, 1.5)
@@ -23,19 +23,22 @@ def block_in_use() -> ConvBlock:
     return cast(ConvBlock, block.train())
 
 
-def batch(height: int = 21, width: int = 18) -> Tensor:
-    return torch.rand(4, 3, height, width).contiguous(memory_format=torch.channels_last).requires_grad_()
+def batch(height: int = 21, width: int = 18, channels: int = 3) -> Tensor:
+    return torch.rand(4, channels, height, width).contiguous(memory_format=torch.channels_last).requires_grad_()
 
 
 def gradients(block: ConvBlock, images: Tensor, answer: Tensor, back: Tensor) -> list[Tensor]:
     return list(torch.autograd.grad(answer, (images, *block.parameters()), back))
 
 
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [(21, 18), (8, 8), (4, 5)])
-def test_in_32_bit_it_gives_what_the_layers_give(size: tuple[int, int]) -> None:
-    block, images = block_in_use(), batch(*size)
+def test_in_32_bit_it_gives_what_the_layers_give(size: tuple[int, int], channels: int) -> None:
+    block, images = block_in_use(channels), batch(*size, channels=channels)
     other = copy.deepcopy(block)
-    wanted = other(images)
+    wanted = images
+    for layer in other:
+        wanted = layer(wanted)
     back = torch.randn_like(wanted)
     found = fused(images, cast(nn.Conv2d, block[0]), cast(nn.BatchNorm2d, block[2]))
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
@@ -60,7 +63,7 @@ def test_in_bfloat16_it_is_as_near_to_32_bit_as_the_layers_are(monkeypatch: pyte
     for on in (True, False):
         block = block_in_use()
         if not on:
-            monkeypatch.setattr(conv_block, "_in_bfloat16", lambda _: False)
+            monkeypatch.setattr(conv_block, "_fused_precision", lambda _: None)
         with torch.autocast("cpu", torch.bfloat16):
             answer = block(images)
         assert answer.dtype == torch.bfloat16
@@ -69,21 +72,39 @@ def test_in_bfloat16_it_is_as_near_to_32_bit_as_the_layers_are(monkeypatch: pyte
     assert errors[0] < 1.2 * errors[1] + 0.01
 
 
-def test_a_scale_that_is_not_positive_runs_the_layers_one_by_one() -> None:
+@pytest.mark.parametrize("inputs", [1, 2, 5])
+def test_the_gradient_of_the_weights_is_that_of_autograd(inputs: int) -> None:
+    generator = torch.Generator().manual_seed(inputs)
+    images = torch.randn(3, inputs, 11, 9, dtype=torch.float64, generator=generator)
+    weight = torch.randn(4, inputs, 3, 3, dtype=torch.float64, generator=generator).requires_grad_()
+    answer = torch.nn.functional.conv2d(images, weight)
+    back = torch.randn(answer.shape, dtype=torch.float64, generator=generator)
+    (wanted,) = torch.autograd.grad(answer, weight, back)
+    torch.testing.assert_close(conv_block.weight_gradient(images, back), wanted)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_scale_that_is_not_positive_runs_the_layers_one_by_one(mixed: bool) -> None:
     block, images = block_in_use(), batch()
     with torch.no_grad():
         cast(nn.BatchNorm2d, block[2]).weight[3] = -0.5
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
         answer = block(images)
     assert "_Fused" not in type(answer.grad_fn).__name__
 
 
-def test_in_evaluation_and_in_32_bit_the_layers_run_one_by_one() -> None:
+def test_in_32_bit_training_is_one_step_and_evaluation_is_not() -> None:
     block, images = block_in_use(), batch()
-    assert "_Fused" not in type(block(images).grad_fn).__name__
+    assert "_Fused" in type(block(images).grad_fn).__name__
     block.eval()
+    assert "_Fused" not in type(block(images).grad_fn).__name__
     with torch.autocast("cpu", torch.bfloat16):
         assert "_Fused" not in type(block(images).grad_fn).__name__
+
+
+def test_in_64_bit_the_layers_run_one_by_one() -> None:
+    block = block_in_use().double()
+    assert "_Fused" not in type(block(batch().double()).grad_fn).__name__
 
 
 def test_a_processor_without_bfloat16_convolutions_runs_the_layers_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
