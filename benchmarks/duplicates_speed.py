@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -178,8 +179,12 @@ def main() -> None:
     else:
         print(f"{chosen.data} is not there: no real X-rays to measure with.")
     print()
-    rows = [show_made_up(count, clumped=clumped) for count in chosen.hashes for clumped in (False, True)]
     header = ["hashes", "spread", "sorting (s)", f"asking for {len(VARIANTS)} variants of each (s)", "queries a second"]
+    rows = []
+    for count in chosen.hashes:
+        for clumped in (False, True):
+            rows.append(show_made_up(count, clumped=clumped))
+            print(f"{rows[-1][0]} hashes, {rows[-1][1]}: {rows[-1][3]} s", file=sys.stderr)
     print_table(header + [f"found, {bits} of {BITS} bits off" for bits in FLIPPED], rows)
     print(f"\nPeak memory {peak_memory():.0f} MiB.")
 
