@@ -1,6 +1,6 @@
 """Whether the audit finds what was planted in simulated radiographs, and how often it alarms where nothing was.
 
-Run: ``python benchmarks/audit_truth.py [--seeds 20] [--images 300]``
+Run: ``python benchmarks/audit_truth.py [--seeds 20] [--images 300] [--only clean]``
 
 Clean: one set for each seed, with its splits; findings are counted by check and severity. Planted: one defect at a
 time, in five sets; counted is in how many the right check speaks at the right severity, and the share of planted
@@ -108,12 +108,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--images", type=int, default=300)
+    parser.add_argument("--only", choices=("clean", "planted", "labels"), help="one part; else all three")
     chosen = parser.parse_args()
     print(describe_machine())
-    show_clean(chosen.seeds, chosen.images)
     few = min(chosen.seeds, 5)
-    show_planted(few, chosen.images)
-    show_wrong_labels(min(few, 3), 2 * chosen.images)
+    if chosen.only in (None, "clean"):
+        show_clean(chosen.seeds, chosen.images)
+    if chosen.only in (None, "planted"):
+        show_planted(few, chosen.images)
+    if chosen.only in (None, "labels"):
+        show_wrong_labels(min(few, 3), 2 * chosen.images)
 
 
 if __name__ == "__main__":
