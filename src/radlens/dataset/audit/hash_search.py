@@ -93,9 +93,12 @@ class HashIndex:
             apart = np.bitwise_count(self.keys[number][place] ^ keys[:, None])
             query, column = np.nonzero((apart <= allowed) & ~outside)
             found.append(query * count + self.items[number][place[query, column]])
-        query, item = np.divmod(np.unique(np.concatenate(found)), count)
+        pairs = np.concatenate(found)
+        query, item = np.divmod(pairs, count)
         distance = np.bitwise_count(queries[query] ^ self.hashes[item]).sum(axis=1, dtype=np.int64)
-        near = distance <= radius
+        # Few are left by now; to find those of several orders among all took most of the time.
+        near = np.flatnonzero(distance <= radius)
+        near = near[np.unique(pairs[near], return_index=True)[1]]
         return Hits(query[near] + start, item[near], distance[near])
 
 
