@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import KERMANY, describe_machine, matrix_peak, print_table, run_keras, spread
+from common import KERMANY, describe_machine, matrix_peak, peak_memory, print_table, run_keras, spread
 from torch.utils.flop_counter import FlopCounterMode
 
 from radlens.config import RunSettings, resolve
@@ -42,7 +41,7 @@ def measure_radlens() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         fit(settings, "binary", ("NORMAL", "PNEUMONIA"), train, few, Path(folder))
         seconds = [float(line.split(",")[-1]) for line in (Path(folder) / "history.csv").read_text().splitlines()[1:]]
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak_mib = peak_memory()
     before = matrix_peak()
     fixed, _ = fixed_batch(settings, train, torch.bfloat16 if training_precision(False) == "bf16-mixed" else None)
     # The counter knows the plain operations of 32 bit, not the fused ones.

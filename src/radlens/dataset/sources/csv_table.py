@@ -44,7 +44,7 @@ def read_csv_table(file: Path, settings: DataSettings) -> Manifest:
     file = Path(file).resolve()
     columns = settings.csv
     raw = read_cells(file)
-    _check_columns(raw, columns, file)
+    require_columns(raw, file, ("data.csv.path", columns.path), columns)
     root = columns.image_root.expanduser().resolve() if columns.image_root else file.parent
     if not root.is_dir():
         raise UsageError(f"data.csv.image_root: the folder {root} does not exist.")
@@ -105,10 +105,27 @@ def read_cells(file: Path) -> pd.DataFrame:
     return filled
 
 
-def _check_columns(raw: pd.DataFrame, columns: CsvColumns, file: Path) -> None:
-    wanted = {"path": (columns.path,), "label": columns.label, "patient": (columns.patient,), "split": (columns.split,)}
+def require_columns(raw: pd.DataFrame, file: Path, key: tuple[str, str], columns: CsvColumns) -> None:
+    """See that a CSV has the columns that the settings name.
+
+    Args:
+        raw: the cells.
+        file: what they were read from.
+        key: the setting for the column that names the image, and that column.
+        columns: names the others.
+
+    Raises:
+        UsageError: naming every column that is missing.
+    """
+    setting, column = key
+    wanted = {
+        setting: (column,),
+        "data.csv.label": columns.label,
+        "data.csv.patient": (columns.patient,),
+        "data.csv.split": (columns.split,),
+    }
     missing = [
-        f"data.csv.{setting}: {file} has no column {name!r}. {did_you_mean(name, raw.columns)}"
+        f"{setting}: {file} has no column {name!r}. {did_you_mean(name, raw.columns)}"
         for setting, names in wanted.items()
         for name in names
         if name is not None and name not in raw.columns

@@ -13,7 +13,7 @@ import pandas as pd
 from radlens.config import DataSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.dataset.pseudonym import Pseudonyms, user_pseudonyms
-from radlens.dataset.sources.csv_table import filled, labels_of, read_cells, splits_of
+from radlens.dataset.sources.csv_table import filled, labels_of, read_cells, require_columns, splits_of
 from radlens.dataset.sources.folder import writable_paths
 from radlens.dataset.sources.header_columns import (
     HEADER_COLUMNS,
@@ -25,7 +25,7 @@ from radlens.dataset.sources.header_columns import (
 )
 from radlens.dataset.sources.identifying import tells_of_patient
 from radlens.dataset.sources.label_rows import FolderImage, match_rows
-from radlens.errors import DataError, UsageError, did_you_mean
+from radlens.errors import DataError, UsageError
 from radlens.imaging.dicom_header import MEDIA_DIRECTORY, DicomHeader
 from radlens.imaging.limits import DecodeError
 
@@ -53,7 +53,7 @@ def read_dicom_folder(folder: Path, settings: DataSettings) -> Manifest:
     if not file.is_file():
         raise UsageError(f"data.dicom.labels: the CSV {file} does not exist.")
     raw = read_cells(file)
-    _check_columns(raw, settings, file)
+    require_columns(raw, file, ("data.dicom.key_column", settings.dicom.key_column), settings.csv)
     labels, classes, task = labels_of(raw, settings, file)
     keys = filled(raw[settings.dicom.key_column], "key", file)
     pseudonyms = user_pseudonyms()
@@ -164,20 +164,3 @@ def _columns_of(
     if left:
         log.info("Columns of %s that are not used, since they could tell who a patient is: %s.", file.name, left)
     return table
-
-
-def _check_columns(raw: pd.DataFrame, settings: DataSettings, file: Path) -> None:
-    wanted = {
-        "data.dicom.key_column": (settings.dicom.key_column,),
-        "data.csv.label": settings.csv.label,
-        "data.csv.patient": (settings.csv.patient,),
-        "data.csv.split": (settings.csv.split,),
-    }
-    missing = [
-        f"{setting}: {file} has no column {name!r}. {did_you_mean(name, raw.columns)}"
-        for setting, names in wanted.items()
-        for name in names
-        if name is not None and name not in raw.columns
-    ]
-    if missing:
-        raise UsageError("\n".join(missing))
