@@ -16,6 +16,14 @@ def test_any_image_from_17_pixels_gives_one_row_of_logits(size: tuple[int, int])
     assert network(torch.rand(3, 1, *size)).shape == (3, 5)
 
 
+def test_the_stem_for_tiny_images_keeps_every_pixel() -> None:
+    fine, coarse = SmallResNet(1, 1, stride=1), SmallResNet(1, 1)
+    image = torch.rand(1, 1, 28, 28)
+    assert fine.blocks(fine.stem(image)).shape == (1, WIDTHS[-1], 4, 4)
+    assert coarse.blocks(coarse.stem(image)).shape == (1, WIDTHS[-1], 2, 2)
+    assert count_parameters(fine) == count_parameters(coarse)
+
+
 @pytest.mark.parametrize("size", [(9, 12), (8, 8), (7, 2)])
 def test_a_block_halves_and_rounds_up(size: tuple[int, int]) -> None:
     found = ResidualBlock(4, 6)(torch.rand(2, 4, *size))

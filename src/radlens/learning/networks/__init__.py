@@ -1,11 +1,11 @@
-"""The registry of networks: each module of this package adds those of its ``NETWORKS``; nothing else is touched."""
+"""The registry of networks: each module of this package adds its ``NETWORKS`` and ``FAMILIES``, and no more changes."""
 
 from __future__ import annotations
 
 import functools
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from torch import nn
 
@@ -23,15 +23,37 @@ def registry() -> Mapping[str, Network]:
     return found
 
 
+@functools.cache
+def families() -> Mapping[str, Callable[[str], Network]]:
+    """Makers of networks by the prefix of their names, such as ``monai`` of ``monai:densenet121``."""
+    found: dict[str, Callable[[str], Network]] = {}
+    for module in pkgutil.iter_modules(__path__):
+        found |= getattr(importlib.import_module(f"{__name__}.{module.name}"), "FAMILIES", {})
+    return found
+
+
+def find_network(name: str) -> Network:
+    """Look a network up by its name.
+
+    Raises:
+        UsageError: the name is unknown.
+    """
+    prefix, colon, rest = name.partition(":")
+    if colon and rest and prefix in families():
+        return families()[prefix](rest)
+    if name not in registry():
+        others = ", ".join(f"{prefix}:NAME" for prefix in families())
+        raise UsageError(f"Unknown network {name!r}. {did_you_mean(name, registry())} Also: {others}.")
+    return registry()[name]
+
+
 def check_network(name: str, input_shape: tuple[int, int, int]) -> Network:
     """Look a network up, and see that it can take the images.
 
     Raises:
         UsageError: the name is unknown, or the images are too small for the network.
     """
-    if name not in registry():
-        raise UsageError(f"Unknown network {name!r}. {did_you_mean(name, registry())}")
-    network = registry()[name]
+    network = find_network(name)
     if min(input_shape[1:]) < network.smallest:
         raise UsageError(
             f"The network {name} needs images of at least {network.smallest} x {network.smallest} pixels, got "
@@ -64,7 +86,7 @@ def load_pretrained(name: str, module: nn.Module) -> bool:
     Raises:
         RadlensError: the weights are not installed.
     """
-    pretrained = registry()[name].pretrained
+    pretrained = find_network(name).pretrained
     if pretrained is None:
         return False
     pretrained(module)

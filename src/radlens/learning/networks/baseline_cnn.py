@@ -46,5 +46,6 @@ NETWORKS = (
         summary="The notebook's sequential CNN; about 2.0 M parameters at 150 x 150.",
         smallest=46,
         build=build_baseline_cnn,
+        any_size=False,
     ),
 )

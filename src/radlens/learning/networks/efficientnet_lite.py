@@ -206,6 +206,7 @@ def _network(number: int, parameters: str) -> Network:
         smallest=33,
         build=lambda shape, outputs: EfficientNetLite(shape[0], outputs, SCALES[number]),
         pretrained=partial(load_imagenet, number=number),
+        bfloat16_on_cpu=False,
     )
 
 

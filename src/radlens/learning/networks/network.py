@@ -18,6 +18,8 @@ class Network:
         smallest: smallest height and width it can take, in pixels.
         build: from (channels, height, width) of the images and the number of logits to a module with random weights.
         pretrained: gives such a module weights learnt elsewhere, but for its last layer; None: there are none.
+        any_size: whether one module takes images of several sizes.
+        bfloat16_on_cpu: whether it trains faster in bfloat16 on a CPU that has it; depthwise convolutions do not.
     """
 
     name: str
@@ -25,3 +27,5 @@ class Network:
     smallest: int
     build: Callable[[tuple[int, int, int], int], nn.Module]
     pretrained: Callable[[nn.Module], None] | None = None
+    any_size: bool = True
+    bfloat16_on_cpu: bool = True
