@@ -32,8 +32,14 @@ from radlens.learning.networks import check_network
 # Lone surrogates are no characters, and PyYAML takes the three rare line breaks of Unicode for spaces.
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x85\u2028\u2029"), max_size=12)
 MODELS: dict[type[BaseModel], st.SearchStrategy[Any]] = {
-    AugmentSettings: st.tuples(st.floats(0.1, 3), st.floats(1, 2)).flatmap(
-        lambda drawn: fields(AugmentSettings, zoom=st.just((drawn[0], drawn[0] * drawn[1])))
+    AugmentSettings: st.lists(st.tuples(st.floats(0.1, 3), st.floats(1, 2)), min_size=3, max_size=3).flatmap(
+        lambda drawn: fields(
+            AugmentSettings,
+            **{
+                name: st.just((low, low * factor))
+                for name, (low, factor) in zip(("zoom", "crop", "gamma"), drawn, strict=True)
+            },
+        )
     ),
     EvaluateSettings: st.one_of(st.just("balanced"), st.floats(0, 1, exclude_min=True, exclude_max=True)).flatmap(
         lambda threshold: fields(EvaluateSettings, threshold=st.just(threshold))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from radlens.decision import Task, decide, name_answers
+from radlens.decision import Task, decide, name_answers, temper
 
 PROBABILITIES = arrays(np.float64, st.tuples(st.integers(1, 8), st.integers(2, 5)), elements=st.floats(0, 1))
 
@@ -75,3 +75,27 @@ def test_named_answers_are_what_was_decided(probabilities: npt.NDArray[np.float6
     else:
         back = np.array([classes.index(name) for name in names])
     np.testing.assert_array_equal(back, answers)
+
+
+@given(PROBABILITIES, st.floats(0.05, 20))
+def test_a_temperature_divides_the_logits(raw: npt.NDArray[np.float64], temperature: float) -> None:
+    probabilities = np.clip(raw, 1e-6, 1 - 1e-6)
+    found = temper(probabilities, "multilabel", temperature)
+    logits = np.log(probabilities / (1 - probabilities)) / temperature
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits)), atol=1e-12)
+    exclusive = probabilities / probabilities.sum(axis=1, keepdims=True)
+    found = temper(exclusive, "multiclass", temperature)
+    powers = exclusive ** (1 / temperature)
+    np.testing.assert_allclose(found, powers / powers.sum(axis=1, keepdims=True), atol=1e-9)
+    np.testing.assert_array_equal(decide(found, "multiclass"), decide(exclusive, "multiclass"))
+    pair = exclusive[:, :2] / exclusive[:, :2].sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(temper(pair, "binary", temperature), temper(pair, "multiclass", temperature), atol=1e-9)
+
+
+def test_certain_answers_can_be_tempered_and_no_temperature_is_below_zero() -> None:
+    found = temper(np.array([[0.0, 1.0]]), "binary", 4.0)
+    assert np.isfinite(found).all()
+    assert found.sum() == pytest.approx(1)
+    for wrong in (0.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="temperature must be above 0"):
+            temper(np.array([[0.5, 0.5]]), "binary", wrong)

@@ -12,6 +12,8 @@ import typer
 from radlens.errors import RadlensError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from radlens.dataset.audit import Audit
     from radlens.result import Result
 
@@ -29,6 +31,9 @@ OptionalSource = Annotated[str | None, typer.Argument(help=f"{_SOURCE_HELP} Not 
 Out = Annotated[Path, typer.Option(help="Folder for the results; must be new or empty.")]
 OptionalOut = Annotated[Path | None, typer.Option(help="Folder for the results; must be new or empty.")]
 Preset = Annotated[str | None, typer.Option(help="Values to start from: baseline or fast (the default).")]
+TrainedModelName = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A run folder, a model folder, or the name of a model in the box.")
+]
 Model = Annotated[str | None, typer.Option(help="Network to train, by name.")]
 Seed = Annotated[int | None, typer.Option(help="Every random choice of the run follows from it.")]
 Config = Annotated[Path | None, typer.Option(help="YAML file of settings, such as an earlier run's config.yaml.")]
@@ -173,7 +178,7 @@ def audit(
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A run folder or a model folder.")],
+    model: TrainedModelName,
     source: Source,
     out: Out,
     split: Annotated[str | None, typer.Option(help="train, val, test or all; default: test, else all.")] = None,
@@ -197,6 +202,22 @@ def evaluate(
             overwrite=overwrite,
         )
     )
+
+
+@app.command()
+def predict(
+    model: TrainedModelName,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files, DICOM among them.")],
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, for programs.")] = False,
+) -> None:
+    """Answer for image files: the class at the model's operating point, and the probabilities."""
+    from radlens.workflow import load
+
+    answers = load(model).predict(images)
+    if csv:
+        typer.echo(answers.to_csv(index=False), nl=False)
+    else:
+        _show_answers(answers)
 
 
 def main() -> None:
@@ -266,6 +287,19 @@ def _show(result: Result) -> None:
     console = Console()
     console.print(table)
     console.print(f"Report: {result.report}", soft_wrap=True, highlight=False)
+
+
+def _show_answers(answers: pd.DataFrame) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table()
+    for name in answers.columns:
+        table.add_column(escape(name.replace("probability_", "p ")), overflow="fold")
+    for row in answers.itertuples(index=False):
+        table.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else escape(str(cell)) for cell in row))
+    Console().print(table)
 
 
 def _interval(figure: dict[str, float | None] | None) -> str:

@@ -142,11 +142,30 @@ class AugmentSettings(Settings):
     flip_vertical: float = Field(default=0.0, ge=0, le=1, description="Probability of an upside-down image.")
     brightness: float = Field(default=0.0, ge=0, le=1, description="Largest change, as a share of the whole range.")
     contrast: float = Field(default=0.0, ge=0, lt=1, description="Largest relative change of contrast.")
+    crop: Range = Field(
+        default=(1.0, 1.0),
+        description="Share of the image's area that is kept and enlarged, at a random place; above 1 it is reduced.",
+    )
+    gamma: Range = Field(default=(1.0, 1.0), description="Exponent of the grey values; above 1 darkens.")
+    degrade: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Probability of each of blur, resolution, jpeg and noise, where they are on.",
+    )
+    blur: float = Field(default=0.0, ge=0, le=10, description="Largest standard deviation of a blur, in pixels.")
+    resolution: float = Field(default=1.0, gt=0.05, le=1, description="Smallest share of height and width kept.")
+    jpeg: int = Field(default=100, ge=5, le=100, description="Lowest JPEG quality; 100: none is applied.")
+    noise: float = Field(
+        default=0.0, ge=0, le=0.5, description="Largest standard deviation of noise, as a share of the whole range."
+    )
 
     @model_validator(mode="after")
-    def _zoom_is_a_range(self) -> Self:
-        if not 0 < self.zoom[0] <= self.zoom[1]:
-            raise ValueError(f"zoom must be two numbers above 0 in ascending order, got {self.zoom}")
+    def _ranges_ascend(self) -> Self:
+        for name in ("zoom", "crop", "gamma"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"{name} must be two numbers above 0 in ascending order, got {(low, high)}")
         return self
 
 
@@ -166,8 +185,35 @@ class TrainSettings(Settings):
         default="constant", description="cosine: falls to zero; one_cycle: rises for a quarter of the steps first."
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5, description="Share of the target moved to other classes.")
-    balance: Literal["none", "loss"] = Field(
-        default="loss", description="loss: weigh each class by the inverse of its frequency in train."
+    balance: Literal["none", "loss", "sampling"] = Field(
+        default="loss",
+        description="loss: weigh each class by the inverse of its frequency in train; sampling: draw each class "
+        "equally often (binary and multiclass).",
+    )
+    mixup: float = Field(
+        default=0.0, ge=0, le=10, description="Mix pairs of images, by shares from Beta(mixup, mixup); 0: never."
+    )
+    cutmix: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="Paste a rectangle of one image into another, of a share from Beta(cutmix, cutmix); 0: never. "
+        "With mixup, each takes half of the batches.",
+    )
+    ema: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Average the weights over the steps, this share of the average staying at each; 0: no average.",
+    )
+    backbone_rate: float = Field(
+        default=1.0, ge=0, le=1, description="Learning rate of all but the last layer, as a share of the last one's."
+    )
+    first_size: float = Field(
+        default=1.0,
+        gt=0.2,
+        le=1,
+        description="Image size of the first epoch as a share of the whole, which the last third of the epochs has.",
     )
     monitor: Literal["val_loss", "val_auroc"] = Field(
         default="val_loss", description="What the best checkpoint and early stopping go by, on validation."
@@ -189,6 +235,20 @@ class EvaluateSettings(Settings):
         default=0.5,
         description="Operating point for binary and multilabel answers: a probability in (0, 1), or balanced: the "
         "highest balanced accuracy on validation. Never chosen on test.",
+    )
+    calibration: Literal["none", "temperature"] = Field(
+        default="none",
+        description="temperature: divide the logits by the number with the least log loss on validation.",
+    )
+    stress: int = Field(
+        default=0,
+        ge=0,
+        le=20,
+        description="Copies of each validation image under random corruptions, which the threshold and the calibration "
+        "are chosen on together with the image itself.",
+    )
+    mirror: bool = Field(
+        default=False, description="Answer for the mean of the logits of an image and of its mirror image."
     )
     resamples: int = Field(default=1000, ge=100, le=100_000, description="Bootstrap resamples for the intervals.")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")

@@ -14,10 +14,10 @@ import pandas as pd
 from radlens.assessment.evaluate import evaluate as evaluate_predictions
 from radlens.assessment.evaluate import write_metrics
 from radlens.assessment.label_suspects import find_label_suspects
-from radlens.assessment.operating_point import choose_threshold
-from radlens.assessment.predictions import predictions_table, with_threshold, write_predictions
+from radlens.assessment.predictions import predictions_table, write_predictions
 from radlens.assessment.report.audit_page import write_audit_page
 from radlens.assessment.report.render import write_report
+from radlens.calibrate import choose
 from radlens.config import DataSettings, RunSettings, to_yaml
 from radlens.dataset.audit import Audit
 from radlens.dataset.audit import audit as audit_manifest
@@ -165,16 +165,20 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
     info = prepared.manifest.info
     fitted = fit(settings, info.task, info.classes, prepared.split("train"), prepared.split("val"), folder)
     tensors = {name: value.numpy() for name, value in fitted.network.items()}
-    trained = TrainedModel(info.task, info.classes, settings.train.network, settings.preprocessing, 0.5, tensors)
-    validation = predict_split(trained, prepared, "val", trained.threshold)
-    threshold = choose_threshold(settings.evaluate.threshold, validation, info)
+    network, mirror = settings.train.network, settings.evaluate.mirror
+    trained = TrainedModel(info.task, info.classes, network, settings.preprocessing, 0.5, tensors, mirror=mirror)
+    validation = prepared.manifest.only((prepared.manifest.table["split"] == "val").to_numpy())
+    chosen = choose(trained, validation, prepared.split("val"), settings.evaluate, settings.seed)
     model_config = ModelConfig(
         radlens_version=__version__,
         task=info.task,
         classes=info.classes,
-        network=settings.train.network,
+        network=network,
         preprocessing=settings.preprocessing,
-        threshold=threshold,
+        threshold=chosen.threshold,
+        temperature=chosen.temperature,
+        mirror=mirror,
+        operating_points=chosen.operating_points,
         trained_on=" ".join(part for part in (info.name, info.source, info.licence, info.citation) if part),
         simulated=info.simulated,
         seed=settings.seed,
@@ -189,7 +193,7 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
             f"(epoch {fitted.best_epoch}) is kept: radlens evaluate {folder} SOURCE --out DIR uses it, and "
             f"radlens run --resume --out {folder} goes on."
         )
-    return fitted, with_threshold(validation, info, threshold)
+    return fitted, chosen.validation
 
 
 def predict_split(model: TrainedModel, prepared: Prepared, split: str, threshold: float) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from radlens.dataset.audit import CHECKS, Audit
 from radlens.dataset.audit import audit as audit_manifest
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import NAMED_SOURCES, read_source
-from radlens.delivery.model_folder import ModelConfig, read_model_folder
+from radlens.delivery.model_folder import ModelConfig, find_model, read_model_folder
 from radlens.delivery.training_images import read_training_images
 from radlens.errors import DataError, UsageError, did_you_mean
 from radlens.files import check_output, claim_output
@@ -179,7 +179,7 @@ def evaluate(
     """Score a trained model on labelled images it has never seen, at the operating point that it carries.
 
     Args:
-        model: a run folder or a model folder.
+        model: a run folder, a model folder or the name of a model that comes with radlens.
         source: labelled images of the same classes.
         out: the folder to make.
         split: ``train``, ``val``, ``test`` or ``all``; None: test when the source has one, else all.
@@ -194,13 +194,14 @@ def evaluate(
     """
     folder = Path(out)
     chosen = _resolve(source, None, None, None, config, settings, allow)
-    model_config, _ = read_model_folder(Path(model))
+    model = find_model(model)
+    model_config, _ = read_model_folder(model)
     trained = load(model)
     chosen = chosen.model_copy(update={"preprocessing": model_config.preprocessing})
     _check_folder(folder, overwrite, chosen.data.source, model)
     manifest, name = _select(_for_model(read_source(chosen.data), model_config), split)
     cache = read_images(manifest, chosen.data, model_config.preprocessing)
-    prepared = prepare(manifest, cache, chosen.data, chosen.seed, read_training_images(Path(model)))
+    prepared = prepare(manifest, cache, chosen.data, chosen.seed, read_training_images(model))
     claim_output(folder, overwrite=overwrite)
     write_start(folder, chosen, manifest, prepared)
     predictions = predict_split(trained, prepared, name, trained.threshold)
@@ -213,13 +214,22 @@ def demo(out: str | Path, *, seed: int = 0, overwrite: bool = False) -> Result:
 
 
 def load(model: str | Path) -> TrainedModel:
-    """Load a trained model from a run folder or a model folder.
+    """Load a trained model from a run folder or a model folder, or one that comes with radlens, by its name.
 
     Raises:
         DataError: there is no model, or it is damaged.
     """
-    config, tensors = read_model_folder(Path(model))
-    return TrainedModel(config.task, config.classes, config.network, config.preprocessing, config.threshold, tensors)
+    config, tensors = read_model_folder(find_model(model))
+    return TrainedModel(
+        config.task,
+        config.classes,
+        config.network,
+        config.preprocessing,
+        config.threshold,
+        tensors,
+        temperature=config.temperature,
+        mirror=config.mirror,
+    )
 
 
 def _begin(folder: Path, chosen: RunSettings, overwrite: bool) -> tuple[RunSettings, Prepared]:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score
 
-from radlens.assessment.operating_point import balanced_accuracy, choose_threshold
+from radlens.assessment.operating_point import balanced_accuracy, choose_threshold, threshold_for_sensitivity
 from radlens.assessment.predictions import probabilities_of, targets_of
 from radlens.errors import DataError
 
@@ -104,3 +104,39 @@ def test_scores_at_the_ends_give_a_threshold_inside(predictions_of):
 def test_a_score_equal_to_the_threshold_is_positive():
     quality = balanced_accuracy(np.array([0.4]), np.array([0, 1]), np.array([0.4, 0.4]))
     assert quality.tolist() == [0.5]
+
+
+def test_a_threshold_for_a_sensitivity_is_midway_below_the_last_case_that_it_needs(predictions_of):
+    table, info = validation(predictions_of, "binary")
+    rows = with_scores(table, info, [1, 1, 1, 1, 0, 0], [0.9, 0.8, 0.6, 0.2, 0.5, 0.1])
+    assert threshold_for_sensitivity(0.5, rows, info) == pytest.approx(0.7)
+    assert threshold_for_sensitivity(0.51, rows, info) == pytest.approx(0.55)
+    assert threshold_for_sensitivity(0.75, rows, info) == pytest.approx(0.55)
+    assert threshold_for_sensitivity(1.0, rows, info) == pytest.approx(0.15)
+    lowest = with_scores(table, info, [1, 0], [0.4, 0.6])
+    assert threshold_for_sensitivity(0.9, lowest, info) == pytest.approx(0.2), "nothing lies below"
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 5000), target=st.sampled_from([0.5, 0.9, 0.95, 0.98, 1.0]))
+def test_the_sensitivity_is_reached_and_would_not_be_above_the_next_case(seed, target, predictions_of):
+    rng = np.random.default_rng(seed)
+    table, info = validation(predictions_of, "binary")
+    truth = rng.permutation([0, 1] * 15)
+    score = np.round(np.clip(rng.normal(0.4 + 0.2 * truth, 0.2), 0.01, 0.99), 2)
+    chosen = threshold_for_sensitivity(target, with_scores(table, info, truth, score), info)
+    positive = score[truth == 1]
+    assert (positive >= chosen).mean() >= target
+    assert (positive > positive[positive >= chosen].min()).mean() < target
+
+
+def test_a_sensitivity_needs_cases_a_share_and_validation_images(predictions_of):
+    table, info = validation(predictions_of, "binary")
+    with pytest.raises(DataError, match="No validation image is of the class"):
+        threshold_for_sensitivity(0.9, with_scores(table, info, [0, 0], [0.1, 0.2]), info)
+    for wrong in (0.0, 1.2):
+        with pytest.raises(ValueError, match=r"lies in \(0, 1\]"):
+            threshold_for_sensitivity(wrong, table, info)
+    whole, info = predictions_of("binary")
+    with pytest.raises(ValueError, match="validation images only"):
+        threshold_for_sensitivity(0.9, whole, info)

@@ -18,7 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from radlens.delivery.model_folder import CONFIG_FILE, WEIGHTS_FILE, ModelConfig, read_model_folder, write_model_folder
+from radlens.delivery import model_folder
+from radlens.delivery.model_folder import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    ModelConfig,
+    boxed_models,
+    find_model,
+    read_model_folder,
+    write_model_folder,
+)
 from radlens.errors import DataError, RadlensError
 from radlens.imaging.preprocess import Preprocessing
 
@@ -228,3 +237,22 @@ def test_reading_a_model_needs_no_training_packages() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_model_is_found_by_its_folder_first_and_then_by_its_name(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_folder, "__file__", str(tmp_path / "radlens" / "delivery" / "model_folder.py"))
+    assert boxed_models() == {}
+    with pytest.raises(DataError, match="no model 'lungs': a run folder or a model folder .* or a name of: none"):
+        find_model("lungs")
+    (tmp_path / "radlens" / "models").mkdir(parents=True)
+    folder.rename(tmp_path / "radlens" / "models" / "lungs")
+    (tmp_path / "radlens" / "models" / "half").mkdir()
+    assert list(boxed_models()) == ["lungs"]
+    assert read_model_folder(find_model("lungs"))[0] == CONFIG
+    with pytest.raises(DataError, match="or a name of: lungs"):
+        find_model("half")
+    monkeypatch.chdir(tmp_path)
+    Path("lungs").mkdir()
+    assert find_model("lungs") == Path("lungs")

@@ -213,6 +213,16 @@ def test_only_weight_matrices_decay_and_every_weight_is_trained(name: str, kind:
         assert all(group["eps"] == 1e-7 for group in optimizer.param_groups)
 
 
+def test_a_backbone_rate_is_for_all_but_the_last_layer() -> None:
+    model, optimizer = prepared(40, backbone_rate=0.25, weight_decay=0.3, schedule="constant", learning_rate=1e-3)
+    found = {id(value): group for group in optimizer.param_groups for value in group["params"]}
+    assert len(found) == len(list(model.parameters()))
+    for key, value in model.network.named_parameters():
+        assert found[id(value)]["lr"] == pytest.approx(1e-3 if key.startswith("head.") else 2.5e-4), key
+        assert found[id(value)]["weight_decay"] == (0.3 if value.ndim > 1 else 0.0), key
+    assert optimizer.param_groups[0]["lr"] == 1e-3, "the history shows the settings' rate"
+
+
 def stepped(name: str, gradient: float) -> tuple[Tensor, Tensor]:
     """The last layer's weights before and after one step at rate 0.01 and decay 0.3."""
     model, optimizer = prepared(40, optimizer=name, weight_decay=0.3, schedule="constant", learning_rate=0.01)

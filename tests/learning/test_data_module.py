@@ -19,7 +19,7 @@ from torch import Tensor
 from radlens.config import AugmentSettings
 from radlens.imaging.preprocess import Preprocessing, to_network_range
 from radlens.learning import augment
-from radlens.learning.data_module import Batch, DataModule, LabelledPixels
+from radlens.learning.data_module import Batch, DataModule, LabelledPixels, draw_order
 
 CONTRACT = Preprocessing(height=8, width=10, low=-1.0, high=1.0)
 AUGMENT = AugmentSettings(rotation=10, zoom=(0.9, 1.1), flip_horizontal=0.5, brightness=0.1)
@@ -76,6 +76,41 @@ def test_orders_of_different_epochs_are_independent() -> None:
     assert np.abs(between).max() < 0.3
 
 
+TARGETS = st.lists(st.integers(0, 3), min_size=1, max_size=60).map(lambda drawn: np.array(drawn, dtype=np.int64))
+
+
+@given(TARGETS, st.integers(0, 2**31 - 1), st.integers(0, 50))
+def test_balanced_draws_take_classes_and_the_images_of_a_class_equally_often(
+    targets: npt.NDArray[np.int64], seed: int, epoch: int
+) -> None:
+    order = draw_order(targets, seed, epoch, balanced=True)
+    assert len(order) == len(targets)
+    np.testing.assert_array_equal(order, draw_order(targets, seed, epoch, balanced=True))
+    classes = np.bincount(targets[order], minlength=4)[np.unique(targets)]
+    assert np.ptp(classes) <= 1
+    for name in np.unique(targets):
+        assert np.ptp(np.bincount(order, minlength=len(targets))[targets == name]) <= 1
+
+
+def test_balanced_draws_of_one_image_are_augmented_apart() -> None:
+    part = LabelledPixels(split(40).pixels, np.arange(40), np.array([1] * 36 + [0] * 4))
+    data = at(DataModule(part, part, CONTRACT, AUGMENT, 40, 3, balanced=True), 0)
+    (batch,) = data.train_dataloader()
+    assert np.bincount(batch["index"], minlength=40)[36:].tolist() == [5, 5, 5, 5]
+    found = data.on_after_batch_transfer(batch, 0)["pixels"]
+    same = np.flatnonzero(batch["index"].numpy() == 36)
+    assert all(not torch.equal(found[same[0]], found[other]) for other in same[1:])
+
+
+def test_the_sizes_of_the_epochs_are_those_of_the_training_images_alone() -> None:
+    data = DataModule(split(8), split(8), CONTRACT, AUGMENT, 8, 0, sizes=(0.5, 0.8))
+    (batch,) = data.train_dataloader()
+    for epoch, size in enumerate([(4, 5), (6, 8), (8, 10)]):
+        assert at(data, epoch).on_after_batch_transfer(batch, 0)["pixels"].shape[-2:] == size
+    validation = at(data, 0, training=False).on_after_batch_transfer(batch, 0)
+    assert validation["pixels"].shape[-2:] == (8, 10)
+
+
 @pytest.mark.parametrize(("processes", "steps"), [(1, 6), (2, 3), (3, 2)])
 def test_the_epoch_counts_the_steps_of_one_process(processes: int, steps: int) -> None:
     data = module(23, 4)
@@ -122,7 +157,7 @@ def test_training_images_are_warped_by_the_epochs_parameters() -> None:
     batch = next(iter(data.train_dataloader()))
     found = data.on_after_batch_transfer(batch, 0)
     table = augment.draw_epoch(23, AUGMENT, 5, 2)
-    parameters = torch.from_numpy(table)[batch["index"]]
+    parameters = torch.from_numpy(table)[batch["draw"]]
     torch.testing.assert_close(found["pixels"], augment.apply(batch["pixels"], parameters, CONTRACT))
     assert torch.equal(found["target"], batch["target"])
     assert found["pixels"].is_contiguous(memory_format=torch.channels_last)
@@ -143,10 +178,11 @@ def test_what_was_drawn_is_recorded_once_an_epoch(tmp_path: Path) -> None:
         data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
     names = sorted(path.name for path in (tmp_path / "augmentation").iterdir())
     assert names == ["columns.json", "epoch-000.npy", "epoch-001.npy"]
-    assert json.loads((tmp_path / "augmentation" / "columns.json").read_text()) == list(augment.COLUMNS)
+    assert json.loads((tmp_path / "augmentation" / "columns.json").read_text()) == ["image", *augment.COLUMNS]
     for epoch in (0, 1):
         recorded = np.load(tmp_path / "augmentation" / f"epoch-{epoch:03d}.npy", allow_pickle=False)
-        np.testing.assert_array_equal(recorded, augment.draw_epoch(23, AUGMENT, 7, epoch))
+        np.testing.assert_array_equal(recorded[:, 0], draw_order(data.train.targets, 7, epoch))
+        np.testing.assert_array_equal(recorded[:, 1:], augment.draw_epoch(23, AUGMENT, 7, epoch))
 
 
 def test_validation_records_nothing(tmp_path: Path) -> None:
@@ -204,10 +240,10 @@ def test_in_a_real_training_every_epoch_has_its_own_order_and_parameters() -> No
         rng = np.random.default_rng((11, epoch, 0))
         assert [index for index, _ in shown] == rng.permutation(23).tolist()
         table = torch.from_numpy(augment.draw_epoch(23, AUGMENT, 11, epoch))
-        pixels = torch.from_numpy(data.train.pixels[data.train.rows])
+        pixels = torch.from_numpy(data.train.pixels[data.train.rows[[index for index, _ in shown]]])
         wanted = augment.apply(pixels, table, CONTRACT)
-        for index, image in shown:
-            torch.testing.assert_close(image, wanted[index])
+        for number, (_, image) in enumerate(shown):
+            torch.testing.assert_close(image, wanted[number])
     unchanged = to_network_range(data.val.pixels[data.val.rows], CONTRACT)
     assert len(recorder.validated) == 3
     for seen in recorder.validated:

@@ -20,7 +20,7 @@ import torch
 from sklearn.metrics import log_loss, roc_auc_score
 from torch import Tensor
 
-from radlens.config import RunSettings, resolve
+from radlens.config import RunSettings, TrainSettings, resolve
 from radlens.decision import Task
 from radlens.errors import RadlensError
 from radlens.learning import fit as fit_module
@@ -34,6 +34,9 @@ CLASSES = ("clear", "spot")
 # Enough steps for batch norm's running statistics to come near: then validation improves with every epoch.
 EPOCHS, STEPS = 3, 24
 
+# What these tests ask of the training holds for any network; this one takes milliseconds a step.
+SMALL = {"network": "small_resnet", "learning_rate": 3e-3, "balance": "loss", "ema": 0.0, "first_size": 1.0}
+
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -43,7 +46,7 @@ def settings_of(**changes: Any) -> RunSettings:
         seed=changes.pop("seed", 5),
         preprocessing={"height": 32, "width": 32},
         augment=changes.pop("augment", {"rotation": 10.0}),
-        train={"epochs": EPOCHS, "batch_size": 4, "threads": 1, "accelerator": "cpu", **changes},
+        train={**SMALL, "epochs": EPOCHS, "batch_size": 4, "threads": 1, "accelerator": "cpu", **changes},
     )
 
 
@@ -254,6 +257,88 @@ def test_a_killed_training_resumes_to_the_same_weights(
     assert finished == 0 or checkpoint(tmp_path)["epoch"] + 1 == finished
     check_same(tmp_path, whole[0], train_in(tmp_path), whole[1])
     assert steps == list(range(finished * STEPS + 1, EPOCHS * STEPS + 1)), "finished epochs are not trained again"
+
+
+RECIPE: dict[str, Any] = {
+    "augment": {"rotation": 10.0, "crop": (0.5, 1.0), "gamma": (0.8, 1.2), "blur": 1.0, "resolution": 0.6, "jpeg": 40},
+    "epochs": 2,
+    "balance": "sampling",
+    "mixup": 0.3,
+    "cutmix": 1.0,
+    "ema": 0.9,
+    "schedule": "constant",
+}
+
+
+def test_the_whole_recipe_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    settings = settings_of(**RECIPE)
+    undisturbed = train_in(tmp_path / "whole", settings)
+    shorter = settings.model_copy(update={"train": settings.train.model_copy(update={"epochs": 1})})
+    train_in(tmp_path / "stopped", shorter)
+    one = checkpoint(tmp_path / "stopped")
+    fitted = train_in(tmp_path / "stopped", settings)
+    check_same(tmp_path / "stopped", tmp_path / "whole", fitted, undisturbed)
+    assert not same_tensors(one["state_dict"], one["current_model_state"]), "the average is the weights themselves"
+
+
+def test_the_kept_weights_are_the_moving_average_of_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Tensor] = []
+
+    class Watching(TrainingProgress):
+        def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            """Keep what the average starts from."""
+            seen.append(pl_module.network.head.weight.detach().clone())
+
+        def on_train_batch_end(self, trainer: pl.Trainer, *rest: object) -> None:
+            """Keep the weights after each step."""
+            seen.append(trainer.lightning_module.network.head.weight.detach().clone())
+
+    monkeypatch.setattr(fit_module, "TrainingProgress", Watching)
+    fitted = train_in(tmp_path, settings_of(epochs=1, ema=0.6))
+    wanted = seen[1]
+    for number, weights in enumerate(seen[2:], 1):
+        stays = min(0.6, (1 + number) / (10 + number))
+        wanted = stays * wanted + (1 - stays) * weights
+    torch.testing.assert_close(fitted.network["head.weight"], wanted, atol=1e-6, rtol=1e-5)
+    assert (fitted.network["head.weight"] - seen[-1]).abs().max() > 1e-4
+
+
+def test_classes_are_drawn_equally_often_when_asked_for(tmp_path: Path) -> None:
+    few = images(96, 0)
+    kept = np.flatnonzero((few.targets == 1) | (np.arange(96) < 12))
+    part = LabelledPixels(few.pixels, few.rows[kept], few.targets[kept])
+    train_in(tmp_path, settings_of(epochs=1, balance="sampling"), part)
+    drawn = np.load(tmp_path / "augmentation" / "epoch-000.npy")[:, 0].astype(int)
+    assert abs(np.bincount(part.targets[drawn]) - len(kept) / 2).max() <= 0.5
+    with pytest.raises(RadlensError, match="multilabel task choose"):
+        fit(
+            settings_of(epochs=1, balance="sampling"),
+            "multilabel",
+            ("a", "b", "c"),
+            images(12, 0, "multilabel"),
+            images(12, 1, "multilabel"),
+            tmp_path / "labels",
+        )
+
+
+@pytest.mark.parametrize(
+    ("network", "share", "says"), [("baseline_cnn", 0.8, "one size only"), ("small_resnet", 0.4, "at least 17")]
+)
+def test_a_network_that_cannot_take_smaller_images_is_said(
+    tmp_path: Path, network: str, share: float, says: str
+) -> None:
+    settings = settings_of(first_size=share, network=network)
+    side = 64 if network == "baseline_cnn" else 32
+    contract = settings.preprocessing.model_copy(update={"height": side, "width": side})
+    with pytest.raises(RadlensError, match=says):
+        train_in(tmp_path, settings.model_copy(update={"preprocessing": contract}))
+
+
+@pytest.mark.parametrize(("epochs", "first", "wanted"), [(1, 0.5, [1]), (2, 0.5, [0.5, 1]), (3, 0.5, [0.5, 0.75, 1])])
+def test_image_sizes_grow_evenly_and_end_whole(epochs: int, first: float, wanted: list[float]) -> None:
+    found = fit_module.image_sizes(TrainSettings(epochs=epochs, first_size=first))
+    assert found == pytest.approx(wanted)
+    assert set(fit_module.image_sizes(TrainSettings(epochs=epochs))) == {1.0}
 
 
 def test_a_training_killed_twice_resumes_to_the_same_weights(whole: tuple[Path, Fitted], tmp_path: Path) -> None:

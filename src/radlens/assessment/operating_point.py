@@ -14,6 +14,9 @@ from radlens.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 
+# What screening and triage are asked for most often.
+SENSITIVITIES = (0.95, 0.98, 0.99)
+
 
 def choose_threshold(setting: float | Literal["balanced"], predictions: pd.DataFrame, info: DatasetInfo) -> float:
     """The threshold that the setting asks for.
@@ -30,9 +33,7 @@ def choose_threshold(setting: float | Literal["balanced"], predictions: pd.DataF
         ValueError: a row is not of the validation split.
         DataError: ``balanced``, and a class or label has no validation image, or all scores are equal.
     """
-    other = sorted(set(predictions["split"]) - {"val"})
-    if other:
-        raise ValueError(f"the operating point is chosen on validation images only, got rows of {', '.join(other)}")
+    _only_validation(predictions)
     if info.task == "multiclass":
         return 0.5
     if setting != "balanced":
@@ -59,6 +60,34 @@ def choose_threshold(setting: float | Literal["balanced"], predictions: pd.DataF
     return float(best[np.abs(best - 0.5).argmin()])
 
 
+def threshold_for_sensitivity(target: float, predictions: pd.DataFrame, info: DatasetInfo) -> float:
+    """The highest threshold at which the predictions of a binary task still reach a sensitivity.
+
+    It lies midway to the next lower score, or is that score's half where there is none, so that no case of the
+    validation images lies on it.
+
+    Args:
+        target: the sensitivity, in (0, 1].
+        predictions: rows of the validation split alone.
+        info: the task and the classes.
+
+    Raises:
+        ValueError: a row is not of the validation split, or the target is no share.
+        DataError: no validation image is of the positive class.
+    """
+    _only_validation(predictions)
+    if not 0 < target <= 1:
+        raise ValueError(f"a sensitivity lies in (0, 1], got {target}")
+    scores = probabilities_of(predictions, info)[:, 1]
+    positive = np.sort(scores[targets_of(predictions, info) == 1])[::-1]
+    if not len(positive):
+        raise DataError(f"No validation image is of the class {info.classes[1]}: no threshold has a sensitivity.")
+    lowest = positive[int(np.ceil(target * len(positive) - 1e-9)) - 1]
+    below = scores[scores < lowest]
+    middle = (lowest + below.max()) / 2 if len(below) else lowest / 2
+    return float(np.clip(middle, 1e-9, 1 - 1e-9))
+
+
 def balanced_accuracy(thresholds: Floats, truth: npt.NDArray[np.int64], scores: Floats) -> Floats:
     """Mean of sensitivity and specificity at each threshold; a score equal to it counts as positive.
 
@@ -69,6 +98,12 @@ def balanced_accuracy(thresholds: Floats, truth: npt.NDArray[np.int64], scores: 
     sensitivity = 1 - np.searchsorted(positive, thresholds, side="left") / len(positive)
     specificity = np.searchsorted(negative, thresholds, side="left") / len(negative)
     return np.asarray((sensitivity + specificity) / 2)
+
+
+def _only_validation(predictions: pd.DataFrame) -> None:
+    other = sorted(set(predictions["split"]) - {"val"})
+    if other:
+        raise ValueError(f"the operating point is chosen on validation images only, got rows of {', '.join(other)}")
 
 
 def _midpoints(scores: Floats) -> Floats:

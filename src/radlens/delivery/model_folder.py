@@ -35,10 +35,38 @@ class ModelConfig(BaseModel):
     network: str = Field(description="Name in the registry of networks.")
     preprocessing: Preprocessing = Field(description="From a decoded image to what the network sees.")
     threshold: float = Field(gt=0, lt=1, description="The operating point, chosen without test images.")
+    temperature: float = Field(default=1.0, gt=0, description="What the logits are divided by.")
+    mirror: bool = Field(default=False, description="Whether the logits of an image and its mirror image are averaged.")
+    operating_points: dict[str, float] = Field(
+        default_factory=dict, description="Thresholds for stated targets, such as sensitivity 0.95 on validation."
+    )
     trained_on: str = Field(default="", description="The data set, its source, licence and what to cite.")
     simulated: bool = Field(default=False, description="True when the training images were simulated.")
     seed: int = Field(default=0, description="The seed of the training run.")
     best_epoch: int = Field(default=0, ge=0, description="The epoch whose weights these are.")
+
+
+def boxed_models() -> dict[str, Path]:
+    """The models that come with radlens, by name."""
+    box = Path(__file__).parents[1] / "models"
+    return {config.parent.name: config.parent for config in sorted(box.glob(f"*/{CONFIG_FILE}"))}
+
+
+def find_model(model: str | Path) -> Path:
+    """Where a model lies: a folder as it is given, else one that comes with radlens, by its name.
+
+    Raises:
+        DataError: there is neither.
+    """
+    if Path(model).exists():
+        return Path(model)
+    boxed = boxed_models()
+    if str(model) not in boxed:
+        raise DataError(
+            f"There is no model {str(model)!r}: a run folder or a model folder was expected, or a name of: "
+            f"{', '.join(boxed) or 'none'}."
+        )
+    return boxed[str(model)]
 
 
 def write_model_folder(folder: Path, config: ModelConfig, tensors: Tensors) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Container, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from radlens.cores import available_cores
 from radlens.errors import RadlensError
 from radlens.imaging.decode import FileFacts
 from radlens.imaging.digests import Stamp, recall, remember
@@ -184,7 +184,7 @@ def _parallel(
     function: Callable[[A], B], jobs: Sequence[A], description: str, workers: int
 ) -> Generator[B, None, None]:
     """Map in order over threads, with progress; reading, decoding and resizing release the interpreter lock."""
-    workers = workers or os.cpu_count() or 1
+    workers = workers or available_cores()
     with ThreadPoolExecutor(workers) as pool:
         try:
             yield from track(_windowed(pool, function, jobs, 8 * workers), description, len(jobs))

@@ -10,32 +10,59 @@ from torch.nn import functional
 
 from radlens.config import AugmentSettings
 from radlens.imaging.preprocess import Preprocessing
+from radlens.learning.degrade import add_noise, blur, compress, reduce_resolution
 
-# The columns of a parameter table; drawing and applying agree on nothing else.
-COLUMNS = ("angle", "zoom", "shift_x", "shift_y", "flip_x", "flip_y", "brightness", "contrast")
-UNCHANGED = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+# The columns of a parameter table, with the value of each that changes nothing; drawing and applying agree on no more.
+COLUMNS = (
+    *("angle", "zoom", "shift_x", "shift_y", "flip_x", "flip_y"),
+    *("brightness", "contrast", "gamma", "blur", "resolution", "jpeg", "noise", "noise_seed"),
+)
+UNCHANGED = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 100.0, 0.0, 0.0)
+# Integers up to here are exact in 32-bit floating point.
+_SEEDS = 2**24
 
 
 def draw(images: int, settings: AugmentSettings, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """Draw one row of parameters for each image.
 
     Returns:
-        float32, shape (images, 8), columns as in ``COLUMNS``: angle in degrees (counter-clockwise), zoom as
+        float32, shape (images, 14), columns as in ``COLUMNS``: angle in degrees (counter-clockwise), zoom as
         magnification, shifts as a share of width and height (right and down positive), flips 0 or 1, brightness
-        added as a share of the whole range, contrast as a factor about mid-grey.
+        added as a share of the whole range, contrast as a factor about mid-grey, gamma as the exponent of the grey
+        values, blur as a standard deviation in pixels, resolution as the share of the size that is kept, jpeg as
+        the quality (100: not compressed), noise as a standard deviation and the seed that the noise follows from.
     """
+    table = np.tile(np.array(UNCHANGED, dtype=np.float32), (images, 1))
     if not settings.enabled:
-        return np.tile(np.array(UNCHANGED, dtype=np.float32), (images, 1))
-    table = np.empty((images, len(COLUMNS)), dtype=np.float32)
+        return table
     table[:, 0] = rng.uniform(-settings.rotation, settings.rotation, images)
-    # Uniform in the logarithm: enlarging by a factor is as likely as shrinking by it.
-    table[:, 1] = np.exp(rng.uniform(np.log(settings.zoom[0]), np.log(settings.zoom[1]), images))
+    side = np.sqrt(rng.uniform(*settings.crop, images))
+    table[:, 1] = _log_uniform(settings.zoom, images, rng) / side
+    # The part that is kept lies anywhere in the image; in the enlarged one it was moved by as much more.
+    free = np.maximum(0.0, 1.0 - side) / side / 2
     table[:, 2:4] = rng.uniform(-settings.shift, settings.shift, (images, 2))
+    table[:, 2:4] += free[:, None] * rng.uniform(-1, 1, (images, 2))
     table[:, 4] = rng.random(images) < settings.flip_horizontal
     table[:, 5] = rng.random(images) < settings.flip_vertical
     table[:, 6] = rng.uniform(-settings.brightness, settings.brightness, images)
     table[:, 7] = 1.0 + rng.uniform(-settings.contrast, settings.contrast, images)
+    table[:, 8] = _log_uniform(settings.gamma, images, rng)
+    degraded = np.column_stack(
+        [
+            rng.uniform(0, settings.blur, images),
+            rng.uniform(settings.resolution, 1, images),
+            rng.integers(settings.jpeg, 101, images),
+            rng.uniform(0, settings.noise, images),
+        ]
+    )
+    table[:, 9:13] = np.where(rng.random((images, 4)) < settings.degrade, degraded, table[:, 9:13])
+    table[:, 13] = np.where(table[:, 12] > 0, rng.integers(0, _SEEDS, images), 0)
     return table
+
+
+def _log_uniform(bounds: tuple[float, float], count: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Uniform in the logarithm: enlarging by a factor is as likely as shrinking by it."""
+    return np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]), count))
 
 
 def draw_epoch(images: int, settings: AugmentSettings, seed: int, epoch: int) -> npt.NDArray[np.float32]:
@@ -43,27 +70,38 @@ def draw_epoch(images: int, settings: AugmentSettings, seed: int, epoch: int) ->
     return draw(images, settings, np.random.default_rng((seed, epoch, 1)))
 
 
-def apply(pixels: Tensor, parameters: Tensor, contract: Preprocessing) -> Tensor:
+def apply(pixels: Tensor, parameters: Tensor, contract: Preprocessing, share: float = 1.0) -> Tensor:
     """Warp a batch and bring it to the network's range, in one interpolation.
 
     Args:
         pixels: uint8, shape (batch, channels, height, width).
-        parameters: float32, shape (batch, 8), columns as in ``COLUMNS``, on the same device.
+        parameters: float32, shape (batch, 14), columns as in ``COLUMNS``, on the same device.
         contract: gives the network's range.
+        share: size of the result as a share of the pixels' size.
 
     Returns:
-        float32, shape (batch, channels, height, width), within ``contract.low`` and ``contract.high``. What lies
-        outside the image repeats its border.
+        float32, shape (batch, channels, height, width) times ``share``, within ``contract.low`` and
+        ``contract.high``. What lies outside the image repeats its border.
     """
     height, width = pixels.shape[-2:]
-    grid = _sampling_grid(_inverse_affine(parameters, height, width), height, width)
+    wanted = (round(height * share), round(width * share))
+    grid = _sampling_grid(_inverse_affine(parameters, height, width), *wanted)
     warped = functional.grid_sample(pixels.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
-    span = contract.high - contract.low
-    contrast, brightness = parameters[:, 7], parameters[:, 6]
-    gain = contrast * (span / 255.0)
-    offset = contract.low + span * (0.5 - 0.5 * contrast + brightness)
+    brightness, contrast, gamma, sigma, resolution, quality, noise, seed = parameters[:, 6:].unbind(dim=1)
     column = (-1, 1, 1, 1)
-    return torch.addcmul(offset.view(column), warped, gain.view(column)).clamp_(contract.low, contract.high)
+    gain, offset = contrast / 255.0, 0.5 - 0.5 * contrast + brightness
+    images = torch.addcmul(offset.view(column), warped, gain.view(column)).clamp_(0, 1)
+    if bool((gamma != 1).any()):
+        images = images.pow_(gamma.view(column))
+    if bool((sigma > 0).any()):
+        images = blur(images, sigma * share)
+    if bool((resolution < 1).any()):
+        images = reduce_resolution(images, resolution)
+    if bool((quality < 100).any()):
+        images = compress(images, quality)
+    if bool((noise > 0).any()):
+        images = add_noise(images, noise, seed)
+    return images.mul_(contract.high - contract.low).add_(contract.low)
 
 
 def to_network_range(pixels: Tensor, contract: Preprocessing) -> Tensor:

@@ -15,6 +15,7 @@ from torchmetrics import AUROC, Accuracy, MetricCollection
 from radlens.config import TrainSettings
 from radlens.decision import Task
 from radlens.learning.data_module import Batch
+from radlens.learning.mixing import draw_mix
 from radlens.learning.networks import build_network
 
 
@@ -100,15 +101,23 @@ class Classifier(pl.LightningModule):
             return torch.as_tensor(self.weights[target]).reshape(shape)
         return torch.where(target == 1, self.weights[1], self.weights[0])
 
-    def on_train_epoch_start(self) -> None:
-        """Random layers follow from seed and epoch, so that a resumed epoch repeats them."""
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        """Random layers and mixing follow from seed, epoch and batch, so that a resumed run repeats them."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
-        state = np.random.SeedSequence((data.seed, data.epoch, self.global_rank, 2)).generate_state(1)
+        state = np.random.SeedSequence((data.seed, data.epoch, batch_idx, self.global_rank, 2)).generate_state(1)
         torch.manual_seed(int(state[0]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """The loss of one batch."""
-        loss = self.loss(self(batch["pixels"]), batch["target"], self.settings.label_smoothing)
+        smoothing, target = self.settings.label_smoothing, batch["target"]
+        height, width = batch["pixels"].shape[-2:]
+        mixed = draw_mix(height, width, self.settings.mixup, self.settings.cutmix)
+        if mixed is None:
+            loss = self.loss(self(batch["pixels"]), target, smoothing)
+        else:
+            logits = self(mixed.apply(batch["pixels"]))
+            partners = self.loss(logits, target.roll(1, dims=0), smoothing)
+            loss = mixed.share * self.loss(logits, target, smoothing) + (1 - mixed.share) * partners
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["index"]), sync_dist=True)
         return loss
 
@@ -140,14 +149,26 @@ def _cosine(step: int, total: int, warm: int) -> float:
 
 
 def _optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    matrices = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-    vectors = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    groups = _parameter_groups(network, settings)
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, settings.learning_rate, momentum=0.9, nesterov=True)
     kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
     # Keras's epsilon, so that the baseline's steps are the notebook's.
     return kind(groups, settings.learning_rate, eps=1e-7, fused=True)
+
+
+def _parameter_groups(network: nn.Module, settings: TrainSettings) -> list[dict[str, Any]]:
+    """Weight decay for matrices alone; the settings' rate for the last layer, a share of it for the rest."""
+    slow = settings.learning_rate * settings.backbone_rate
+    groups: list[dict[str, Any]] = [
+        {"params": [], "weight_decay": decay, "lr": rate}
+        for rate in (settings.learning_rate, slow)
+        for decay in (settings.weight_decay, 0.0)
+    ]
+    for name, parameter in network.named_parameters():
+        is_last = settings.backbone_rate == 1 or name.startswith("head.")
+        groups[(0 if is_last else 2) + (parameter.ndim <= 1)]["params"].append(parameter)
+    return [group for group in groups if group["params"]]
 
 
 def _metrics(task: Task, classes: int) -> MetricCollection:

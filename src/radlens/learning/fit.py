@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import signal
 import warnings
 from collections.abc import Iterator
@@ -19,7 +18,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from radlens.config import RunSettings
+from radlens.config import RunSettings, TrainSettings
+from radlens.cores import available_cores
 from radlens.decision import Task
 from radlens.errors import RadlensError
 from radlens.files import write_error
@@ -29,11 +29,12 @@ from radlens.learning.callbacks import (
     History,
     LastingEarlyStopping,
     MovableCheckpoint,
+    MovingAverage,
     TrainingProgress,
 )
 from radlens.learning.classifier import Classifier, class_weights
 from radlens.learning.data_module import DataModule, LabelledPixels
-from radlens.learning.networks import load_pretrained
+from radlens.learning.networks import check_network, find_network, load_pretrained
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ def fit(
     """
     _prepare_process(settings)
     weights = _weights(settings, task, classes, train)
+    _check_sizes(settings)
     torch.manual_seed(settings.seed)
     classifier = Classifier(settings.train, task, len(classes), settings.preprocessing.shape, weights)
     if settings.train.initial_weights == "auto":
@@ -81,6 +83,7 @@ def fit(
     callbacks = [
         History(folder / "history.csv"),
         TrainingProgress(),
+        *([MovingAverage(settings.train.ema)] if settings.train.ema else []),
         *_early_stopping(settings),
         *_checkpointing(settings, checkpoints),
     ]
@@ -94,6 +97,8 @@ def fit(
         max(1, settings.train.batch_size // trainer.world_size),
         settings.seed,
         folder / "augmentation",
+        balanced=settings.train.balance == "sampling",
+        sizes=image_sizes(settings.train),
     )
     last = checkpoints / "last.ckpt"
     interrupted = _run(trainer, classifier, data, last if last.is_file() else None)
@@ -104,9 +109,23 @@ def fit(
 
 def _prepare_process(settings: RunSettings) -> None:
     keep_freed_memory()
-    torch.set_num_threads(settings.train.threads or os.cpu_count() or 1)
+    torch.set_num_threads(settings.train.threads or available_cores())
     # With deterministic algorithms torch would fill each new tensor with NaN first: a sixth of a step's time on a CPU.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def _check_sizes(settings: RunSettings) -> None:
+    """Raises RadlensError: the network cannot take the smaller images of the first epochs."""
+    if settings.train.first_size == 1:
+        return
+    channels, height, width = settings.preprocessing.shape
+    share = settings.train.first_size
+    smallest = (channels, round(height * share), round(width * share))
+    if not check_network(settings.train.network, smallest).any_size:
+        raise RadlensError(
+            f"The network {settings.train.network} takes images of one size only. Set train.first_size=1, or choose "
+            "another network."
+        )
 
 
 def _start_from_pretrained(settings: RunSettings, classifier: Classifier) -> None:
@@ -127,13 +146,29 @@ def _start_from_pretrained(settings: RunSettings, classifier: Classifier) -> Non
 def _weights(
     settings: RunSettings, task: Task, classes: tuple[str, ...], train: LabelledPixels
 ) -> np.ndarray[Any, np.dtype[np.float32]] | None:
-    if settings.train.balance == "none":
+    if settings.train.balance == "sampling" and task == "multilabel":
+        raise RadlensError(
+            "train.balance=sampling draws each class equally often, which labels that go together do not allow. "
+            "For a multilabel task choose train.balance=loss or none."
+        )
+    if settings.train.balance != "loss":
         return None
     weights = class_weights(train.targets, task, len(classes))
     shown = weights[1] if task == "multilabel" else weights
     described = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(classes, shown, strict=True))
     logger.info("Class imbalance: each class counts the same in the loss (weight of an image: %s)", described)
     return weights
+
+
+def image_sizes(settings: TrainSettings) -> tuple[float, ...]:
+    """Image size of each epoch as a share of the whole: grows evenly to 1, which the last third of the epochs has.
+
+    >>> [round(size, 2) for size in image_sizes(TrainSettings(epochs=6, first_size=0.6))]
+    [0.6, 0.7, 0.8, 0.9, 1.0, 1.0]
+    """
+    growing = settings.epochs - -(-settings.epochs // 3)
+    grown = [min(1.0, epoch / growing) if growing else 1.0 for epoch in range(settings.epochs)]
+    return tuple(settings.first_size + (1 - settings.first_size) * share for share in grown)
 
 
 def _checkpointing(settings: RunSettings, folder: Path) -> list[Callback]:
@@ -165,7 +200,7 @@ def _trainer(settings: RunSettings, callbacks: list[Callback]) -> pl.Trainer:
     accelerator = train.accelerator if train.accelerator != "auto" else ("gpu" if on_gpu else "cpu")
     devices: int | str = train.devices or ("auto" if on_gpu else 1)
     several = (torch.cuda.device_count() if devices == "auto" else int(devices)) > 1
-    precision = train.precision if train.precision != "auto" else training_precision(on_gpu)
+    precision = train.precision if train.precision != "auto" else training_precision(on_gpu, train.network)
     try:
         return pl.Trainer(
             accelerator=accelerator,
@@ -189,9 +224,11 @@ def _trainer(settings: RunSettings, callbacks: list[Callback]) -> pl.Trainer:
         ) from error
 
 
-def training_precision(on_gpu: bool) -> str:
-    """Mixed precision where the arithmetic is built in; emulated, it would be slower than 32 bit."""
+def training_precision(on_gpu: bool, network: str) -> str:
+    """Mixed precision where the arithmetic is built in and gains by it; elsewhere it would be slower than 32 bit."""
     if not on_gpu:
+        if not find_network(network).bfloat16_on_cpu:
+            return "32-true"
         capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         native = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
         return "bf16-mixed" if native else "32-true"

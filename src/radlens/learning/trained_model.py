@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from radlens.decision import Task, decide, name_answers
+from radlens.decision import Task, decide, name_answers, temper
 from radlens.errors import DataError
 from radlens.imaging.pixels import read_pixels
 from radlens.imaging.preprocess import Preprocessing
@@ -31,6 +31,8 @@ class TrainedModel:
         preprocessing: the contract of the network's input.
         threshold: the operating point.
         tensors: the network's weights by name.
+        temperature: what the logits are divided by.
+        mirror: answer for the mean of the logits of an image and of its mirror image, in twice the time.
 
     Raises:
         UsageError: the network is unknown.
@@ -45,7 +47,11 @@ class TrainedModel:
         preprocessing: Preprocessing,
         threshold: float,
         tensors: Mapping[str, npt.NDArray[Any]],
+        *,
+        temperature: float = 1.0,
+        mirror: bool = False,
     ) -> None:
+        self.temperature, self.mirror = temperature, mirror
         self.task, self.classes, self.threshold = task, tuple(classes), threshold
         self.preprocessing = preprocessing
         module = build_network(network, preprocessing.shape, outputs_of(task, len(self.classes)))
@@ -81,8 +87,12 @@ class TrainedModel:
     @torch.inference_mode()
     def _batch(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         images = to_network_range(torch.from_numpy(pixels).to(self._device), self.preprocessing)
-        logits = self._network(images.contiguous(memory_format=torch.channels_last))
-        return np.asarray(to_probabilities(logits.double(), self.task).cpu().numpy())
+        images = images.contiguous(memory_format=torch.channels_last)
+        logits = self._network(images).double()
+        if self.mirror:
+            logits = (logits + self._network(images.flip(-1)).double()) / 2
+        probabilities = np.asarray(to_probabilities(logits, self.task).cpu().numpy())
+        return probabilities if self.temperature == 1 else temper(probabilities, self.task, self.temperature)
 
     def predict(self, images: str | Path | Sequence[str | Path]) -> pd.DataFrame:
         """Answers for image files.

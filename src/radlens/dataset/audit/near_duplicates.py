@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from radlens.cores import available_cores
 from radlens.dataset.audit.hash_search import Hashes, HashIndex
 from radlens.dataset.audit.perceptual_hash import PerceptualHash
 from radlens.dataset.audit.registration import Registration, finest_side, judge, register
@@ -188,5 +188,5 @@ def _no_candidates() -> Candidates:
 def _over(items: Integers, size: int, function: Callable[[Integers], B], description: str) -> Iterator[B]:
     """The results for consecutive parts of the items, computed in threads, with progress."""
     parts = [items[start : start + size] for start in range(0, len(items), size)]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         yield from track(pool.map(function, parts), description, len(parts))

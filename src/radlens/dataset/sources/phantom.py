@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -25,6 +24,7 @@ import pandas as pd
 from PIL import Image
 
 from radlens.config import PhantomSettings
+from radlens.cores import available_cores
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.dataset.sources.phantom_anatomy import Floats, Patient
 from radlens.dataset.sources.phantom_defects import (
@@ -293,7 +293,7 @@ def _generator(seed: int, *place: int) -> np.random.Generator:
 
 def _parallel(jobs: list[Job], images: int, workers: int) -> Iterator[list[Row]]:
     """Make the patients in order over processes; in this one when there is too little to do."""
-    workers = workers or os.cpu_count() or 1
+    workers = workers or available_cores()
     description, total = "Simulating patients", len(jobs)
     if workers == 1 or images < _FEW:
         yield from track(map(_make_patient, jobs), description, total)

@@ -1,0 +1,276 @@
+"""What each ingredient of the recipe gives, on images like those of training and on images that differ.
+
+Only the training images are used. Two *shift* trainings stand in for a test on other patients of another time: one
+series of normals and one kind of pneumonia are left out of training altogether (``NORMAL2-IM-`` with bacteria, or
+``IM-`` with virus), and the model is asked about them. A fifth of the patients of the series that it did see is its
+validation; the corruption suite is run on these. Each (ingredient, shift, seed) is one row of ``ablation.csv``; rows
+that are there are not computed again, so the script can be stopped at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from common import HERE, KERMANY, describe_machine, print_table
+from sklearn.metrics import roc_auc_score
+
+from radlens.assessment.operating_point import balanced_accuracy
+from radlens.config import RunSettings
+from radlens.dataset.sources import read_source
+from radlens.imaging.cache import PixelCache
+from radlens.learning.corruptions import KINDS, STRENGTHS, corrupt, corrupt_each
+from radlens.learning.data_module import LabelledPixels
+from radlens.learning.fit import fit
+from radlens.learning.trained_model import TrainedModel
+
+CLASSES = ("normal", "pneumonia")
+RESULTS = HERE / "results"
+RECIPE: dict[str, Any] = {
+    "preprocessing": {"height": 128, "width": 128, "fit": "squash", "channels": 1, "low": -1.0, "high": 1.0},
+    "augment": {
+        "rotation": 15.0,
+        "zoom": (1.0, 1.0),
+        "crop": (0.35, 1.1),
+        "flip_horizontal": 0.5,
+        "brightness": 0.2,
+        "contrast": 0.4,
+        "gamma": (0.67, 1.5),
+        "degrade": 0.3,
+        "blur": 1.2,
+        "resolution": 0.4,
+        "jpeg": 30,
+        "noise": 0.08,
+    },
+    "train": {
+        "network": "efficientnet_lite0",
+        "epochs": 5,
+        "batch_size": 32,
+        "learning_rate": 1.5e-3,
+        "optimizer": "adamw",
+        "weight_decay": 0.02,
+        "schedule": "one_cycle",
+        "label_smoothing": 0.05,
+        "balance": "sampling",
+        "ema": 0.99,
+    },
+}
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "recipe": {},
+    "weak augmentation": {
+        "augment": {
+            **{"rotation": 10.0, "zoom": (0.9, 1.3), "crop": (1.0, 1.0), "shift": 0.08},
+            **{"brightness": 0.15, "contrast": 0.3, "gamma": (1.0, 1.0), "degrade": 0.0},
+        }
+    },
+    "no strong crop": {"augment": {"crop": (1.0, 1.0), "zoom": (0.9, 1.3), "shift": 0.08}},
+    "no brightness, contrast, gamma": {"augment": {"brightness": 0.0, "contrast": 0.0, "gamma": (1.0, 1.0)}},
+    "no blur, resolution, JPEG, noise": {"augment": {"degrade": 0.0}},
+    "no noise": {"augment": {"noise": 0.0}},
+    "small images first": {"train": {"first_size": 0.6}},
+    "with CutMix": {"train": {"cutmix": 1.0}},
+    "with mixup": {"train": {"mixup": 0.2}},
+    "no label smoothing": {"train": {"label_smoothing": 0.0}},
+    "no weight averaging": {"train": {"ema": 0.0}},
+    "balanced loss": {"train": {"balance": "loss"}},
+    "backbone at a fifth of the rate": {"train": {"backbone_rate": 0.2}},
+    "a third of the rate": {"train": {"learning_rate": 5e-4}},
+    "random initial weights": {"train": {"initial_weights": "random"}},
+}
+SHIFTS = {"NORMAL2-IM-, bacteria": (r"^NORMAL2-IM-|_bacteria_", 0), "IM-, virus": (r"^IM-|_virus_", 1)}
+FIGURES = {
+    "auroc": "AUROC, like training",
+    "auroc_shifted": "AUROC, left out",
+    "auroc_corrupted": "AUROC, corrupted",
+    "specificity_shifted": "specificity, left out",
+    "sensitivity_shifted": "sensitivity, left out",
+    "balanced_shifted": "balanced accuracy, left out",
+}
+
+
+def settings_of(variant: Mapping[str, Mapping[str, Any]], seed: int) -> RunSettings:
+    """The recipe with the variant's values in place of its own."""
+    values = {section: {**values, **variant.get(section, {})} for section, values in RECIPE.items()}
+    return RunSettings.model_validate({**values, "seed": seed})
+
+
+class Radiographs:
+    """The training images of the Kaggle set with what their names tell of them."""
+
+    def __init__(self, settings: RunSettings) -> None:
+        manifest = read_source(settings.data.model_copy(update={"source": str(KERMANY)}))
+        self.cache = PixelCache.build(manifest.locations, settings.preprocessing, 0, settings.data.limits)
+        self.names = np.array([Path(path).name for path in manifest.table["path"]])
+        self.patients = manifest.table["patient"].to_numpy(dtype=str)
+        self.targets = manifest.targets()
+
+    def parts(self, seen: str, seed: int) -> dict[str, npt.NDArray[np.int64]]:
+        """Rows of training, validation and left-out images; no patient is in two of them."""
+        known = np.array([bool(re.search(seen, name)) for name in self.names])
+        patients = np.unique(self.patients[known])
+        chosen = np.random.default_rng((seed, 17)).permutation(patients)[: len(patients) // 5]
+        held = np.isin(self.patients, chosen)
+        familiar = np.isin(self.patients, patients)
+        rows = {"train": known & ~held, "val": known & held, "shifted": ~known & ~familiar}
+        return {name: np.flatnonzero(mask) for name, mask in rows.items()}
+
+    def split(self, rows: npt.NDArray[np.int64]) -> LabelledPixels:
+        return LabelledPixels(self.cache.pixels, self.cache.rows[rows], self.targets[rows])
+
+
+def measure(images: Radiographs, variant: str, shift: str, seed: int, keep: Path) -> dict[str, Any]:
+    """Train once and ask the model about all images; the scores are kept in ``keep``. Seconds add up the cores."""
+    settings = settings_of(VARIANTS[variant], seed)
+    parts = images.parts(SHIFTS[shift][0], seed)
+    started = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        train, val = images.split(parts["train"]), images.split(parts["val"])
+        fitted = fit(settings, "binary", CLASSES, train, val, Path(folder))
+    seconds = time.process_time() - started
+    tensors = {name: value.numpy() for name, value in fitted.network.items()}
+    model = TrainedModel("binary", CLASSES, settings.train.network, settings.preprocessing, 0.5, tensors)
+    scores = {
+        name: model.probabilities(images.cache.pixels, images.cache.rows[parts[name]])[:, 1]
+        for name in ("val", "shifted")
+    }
+    mirrored = images.cache.pixels[images.cache.rows[parts["shifted"]]][..., ::-1].copy()
+    scores["shifted_mirrored"] = model.probabilities(mirrored)[:, 1]
+    pixels = images.cache.pixels[images.cache.rows[parts["val"]]]
+    rng = np.random.default_rng(5)
+    scores["corrupted"] = np.stack([model.probabilities(corrupt_each(pixels, rng))[:, 1] for _ in range(4)])
+    if variant == "recipe" and seed == 0:
+        for kind in KINDS:
+            for strength in STRENGTHS[: 1 if kind == "inversion" else 3]:
+                changed = corrupt(pixels, kind, strength, rng)
+                scores[f"{kind} {strength}"] = model.probabilities(changed)[:, 1]
+    truth = {name: images.targets[parts[name]] for name in ("val", "shifted")}
+    np.savez(keep, **scores, truth_val=truth["val"], truth_shifted=truth["shifted"])
+    return {
+        "variant": variant,
+        "shift": shift,
+        "seed": seed,
+        **figures(scores, truth),
+        "cpu_seconds": round(seconds, 1),
+    }
+
+
+def figures(scores: Mapping[str, Any], truth: Mapping[str, Any]) -> dict[str, float]:
+    """AUROC on each kind of image, and the answers at the threshold that validation images choose."""
+    validation, shifted = scores["val"], scores["shifted"]
+    levels = np.unique(np.concatenate([[0.5], (np.sort(validation)[1:] + np.sort(validation)[:-1]) / 2]))
+    quality = balanced_accuracy(levels, truth["val"], validation)
+    best = levels[quality >= quality.max() - 1e-12]
+    threshold = best[np.abs(best - 0.5).argmin()]
+    answers = shifted >= threshold
+    sensitivity = answers[truth["shifted"] == 1].mean()
+    specificity = 1 - answers[truth["shifted"] == 0].mean()
+    both = (shifted + scores["shifted_mirrored"]) / 2
+    return {
+        "auroc": round(float(roc_auc_score(truth["val"], validation)), 4),
+        "auroc_shifted": round(float(roc_auc_score(truth["shifted"], shifted)), 4),
+        "auroc_shifted_mirrored": round(float(roc_auc_score(truth["shifted"], both)), 4),
+        "auroc_corrupted": round(float(np.mean([roc_auc_score(truth["val"], row) for row in scores["corrupted"]])), 4),
+        "threshold": round(float(threshold), 4),
+        "sensitivity_shifted": round(float(sensitivity), 4),
+        "specificity_shifted": round(float(specificity), 4),
+        "balanced_shifted": round(float((sensitivity + specificity) / 2), 4),
+    }
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean over shifts and seeds, with the difference from the recipe over the runs that both have."""
+    paired = table.set_index(["variant", "shift", "seed"])[list(FIGURES)]
+    recipe = paired.loc["recipe"]
+    rows = []
+    for variant in [name for name in VARIANTS if name in set(table["variant"])]:
+        own = paired.loc[variant]
+        common = own.index.intersection(recipe.index)
+        difference = own.loc[common] - recipe.loc[common]
+        for figure in FIGURES:
+            rows.append(
+                {
+                    "variant": variant,
+                    "figure": figure,
+                    "runs": len(own),
+                    "mean": own[figure].mean(),
+                    "sd": own[figure].groupby("shift").std().mean(),
+                    "difference": difference[figure].mean(),
+                    "lowest": difference[figure].min(),
+                    "highest": difference[figure].max(),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def draw_plot(found: pd.DataFrame, path: Path) -> None:
+    """Difference of each variant from the recipe, with the whole range over shifts and seeds."""
+    shown = ("auroc_shifted", "auroc_corrupted", "balanced_shifted")
+    variants = [name for name in found["variant"].unique() if name != "recipe"][::-1]
+    figure, axes = plt.subplots(1, len(shown), figsize=(12, 0.4 * len(variants) + 1.5), sharey=True)
+    for axis, name in zip(axes, shown, strict=True):
+        rows = found[found["figure"] == name].set_index("variant").loc[variants]
+        ends = [rows["difference"] - rows["lowest"], rows["highest"] - rows["difference"]]
+        axis.errorbar(rows["difference"], range(len(variants)), xerr=ends, fmt="o", capsize=3, color="#1b5e8c")
+        axis.axvline(0, color="grey", linewidth=1)
+        axis.set(title=FIGURES[name], xlabel="difference from the recipe")
+        axis.set_yticks(range(len(variants)), variants)
+        axis.grid(axis="x", alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def report() -> None:
+    """Print the table and draw the plot from the data file."""
+    found = summary(pd.read_csv(RESULTS / "ablation.csv"))
+    rows = []
+    for variant, part in found.groupby("variant", sort=False):
+        part = part.set_index("figure")
+        cells = [f"{part['mean'][name]:.3f} ± {part['sd'][name]:.3f}" for name in FIGURES]
+        rows.append([str(variant), str(part["runs"].iloc[0]), *cells])
+    print_table(["variant", "runs", *FIGURES.values()], rows)
+    draw_plot(found, RESULTS / "ablation.png")
+
+
+def main() -> None:
+    """Compute the rows that are missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--only", nargs="*", choices=list(VARIANTS), help="these variants alone")
+    parser.add_argument("--scores", type=Path, default=Path("runs/ablation"), help="folder for the models' answers")
+    parser.add_argument("--report", action="store_true", help="only print and plot what is there")
+    options = parser.parse_args()
+    data = RESULTS / "ablation.csv"
+    if not options.report:
+        print(describe_machine())
+        RESULTS.mkdir(exist_ok=True)
+        options.scores.mkdir(parents=True, exist_ok=True)
+        images = Radiographs(settings_of({}, 0))
+        for seed in range(options.seeds):
+            for variant in options.only or VARIANTS:
+                for number, shift in enumerate(SHIFTS):
+                    done = pd.read_csv(data) if data.exists() else pd.DataFrame(columns=["variant", "shift", "seed"])
+                    if ((done["variant"] == variant) & (done["shift"] == shift) & (done["seed"] == seed)).any():
+                        continue
+                    keep = options.scores / f"{re.sub('[^a-z]+', '-', variant.lower())}-{number}-{seed}.npz"
+                    row = measure(images, variant, shift, seed, keep)
+                    pd.concat([done, pd.DataFrame([row])]).to_csv(data, index=False)
+                    print(row, flush=True)
+    report()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""One temperature: found again where it was planted, never worse than none, the same answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import log_loss as sklearn_log_loss
+
+from radlens.assessment.calibration import fit_temperature, log_loss
+from radlens.decision import temper
+
+
+def drawn(task, rng, images=20_000):
+    """Probabilities that are true, and labels drawn by them."""
+    if task == "multilabel":
+        true = 1 / (1 + np.exp(-rng.normal(0, 2, (images, 3))))
+        return true, (rng.random(true.shape) < true).astype(np.int64)
+    powers = np.exp(rng.normal(0, 2, (images, 2 if task == "binary" else 4)))
+    true = powers / powers.sum(axis=1, keepdims=True)
+    targets = (rng.random((images, 1)) > true.cumsum(axis=1)).sum(axis=1)
+    return true, np.minimum(targets, true.shape[1] - 1)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+@pytest.mark.parametrize("planted", [0.4, 1.0, 3.0])
+def test_a_planted_temperature_is_found(task, planted):
+    true, targets = drawn(task, np.random.default_rng(0))
+    sure = temper(true, task, 1 / planted)
+    assert fit_temperature(sure, targets, task) == pytest.approx(planted, rel=0.05)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10_000), task=st.sampled_from(["binary", "multiclass", "multilabel"]))
+def test_no_other_temperature_has_a_smaller_loss(seed, task):
+    rng = np.random.default_rng(seed)
+    true, targets = drawn(task, rng, images=40)
+    found = fit_temperature(true, targets, task)
+    smallest = log_loss(temper(true, task, found), targets, task, 1 / 42)
+    for other in np.geomspace(0.05, 20, 60):
+        assert smallest <= log_loss(temper(true, task, other), targets, task, 1 / 42) + 1e-6
+
+
+def test_images_that_are_all_told_apart_leave_a_doubt():
+    for images in (10, 1000):
+        scores = np.array([[0.9, 0.1]] * (images // 2) + [[0.1, 0.9]] * (images // 2))
+        targets = np.repeat([0, 1], images // 2)
+        found = temper(scores, "binary", fit_temperature(scores, targets, "binary"))
+        assert found[-1, 1] == pytest.approx(1 - 1 / (images + 2), abs=1e-4)
+
+
+def test_the_loss_is_that_of_scikit_learn():
+    rng = np.random.default_rng(1)
+    for task in ("binary", "multiclass"):
+        scores, targets = drawn(task, rng, images=200)
+        assert log_loss(scores, targets, task) == pytest.approx(sklearn_log_loss(targets, scores))
+    scores, targets = drawn("multilabel", rng, images=200)
+    each = [sklearn_log_loss(targets[:, k], scores[:, k]) for k in range(3)]
+    assert log_loss(scores, targets, "multilabel") == pytest.approx(np.mean(each))
+
+
+def test_doubt_is_shared_among_the_other_answers():
+    scores = np.array([[0.7, 0.2, 0.1]])
+    wanted = -(0.9 * np.log(0.7) + 0.05 * np.log(0.2) + 0.05 * np.log(0.1))
+    assert log_loss(scores, np.array([0]), "multiclass", 0.1) == pytest.approx(wanted)
+    wanted = -(0.9 * np.log(0.7) + 0.1 * np.log(0.3))
+    assert log_loss(scores[:, :1], np.array([[1]]), "multilabel", 0.1) == pytest.approx(wanted)
+
+
+def test_nothing_cannot_be_calibrated():
+    with pytest.raises(ValueError, match="equal and above 0"):
+        fit_temperature(np.empty((0, 2)), np.empty(0, dtype=np.int64), "binary")

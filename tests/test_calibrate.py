@@ -1,0 +1,102 @@
+"""What travels with a model is chosen on validation images and on corrupted copies of them, and on nothing else."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+
+from radlens.assessment.calibration import fit_temperature
+from radlens.assessment.operating_point import choose_threshold
+from radlens.assessment.predictions import predictions_table
+from radlens.calibrate import choose
+from radlens.config import EvaluateSettings
+from radlens.dataset.manifest import DatasetInfo, Manifest
+from radlens.decision import Task, temper
+from radlens.learning.data_module import LabelledPixels
+from radlens.learning.trained_model import TrainedModel
+
+IMAGES = 60
+
+
+class Brightness:
+    """Answers by the mean of an image, and remembers what it was asked."""
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+        self.asked: list[npt.NDArray[np.uint8]] = []
+
+    def probabilities(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        """The brighter, the more of the last class."""
+        self.asked.append(pixels.copy())
+        last = 1 / (1 + np.exp(-(pixels.mean(axis=(1, 2, 3)) - 110) / 8))
+        others = np.repeat((1 - last)[:, None] / (self.classes - 1), self.classes - 1, axis=1)
+        return np.concatenate([others, last[:, None]], axis=1)
+
+
+def case(task: Task = "binary") -> tuple[Manifest, LabelledPixels, Brightness]:
+    rng = np.random.default_rng(0)
+    classes = ("clear", "spot") if task == "binary" else ("a", "b", "c")
+    targets = np.arange(IMAGES) % len(classes)
+    levels = 70 + 60 * (targets == len(classes) - 1) + rng.normal(0, 18, IMAGES)
+    pixels = np.clip(levels[:, None, None, None] + rng.normal(0, 5, (IMAGES, 1, 24, 24)), 0, 255).astype(np.uint8)
+    table = pd.DataFrame(
+        {
+            "path": [f"{number}.png" for number in range(IMAGES)],
+            "label": [classes[target] for target in targets],
+            "patient": [f"p{number}" for number in range(IMAGES)],
+            "split": "val",
+        }
+    )
+    manifest = Manifest(table, DatasetInfo(name="made up", root="", task=task, classes=classes))
+    return manifest, LabelledPixels(pixels, np.arange(IMAGES), targets), Brightness(len(classes))
+
+
+def chosen(task: Task = "binary", **settings: Any) -> tuple[Any, Manifest, Brightness]:
+    manifest, images, model = case(task)
+    found = choose(cast(TrainedModel, model), manifest, images, EvaluateSettings(**settings), seed=3)
+    return found, manifest, model
+
+
+def test_without_copies_it_is_the_validation_images_that_choose() -> None:
+    found, manifest, model = chosen(threshold="balanced", calibration="temperature")
+    assert len(model.asked) == 1
+    raw = model.probabilities(model.asked[0])
+    assert found.temperature == fit_temperature(raw, manifest.targets(), "binary") != 1
+    tempered = predictions_table(manifest, temper(raw, "binary", found.temperature))
+    assert found.threshold == choose_threshold("balanced", tempered, manifest.info)
+    pd.testing.assert_frame_equal(found.validation.drop(columns="predicted"), tempered.drop(columns="predicted"))
+    positive = found.validation["probability_spot"] >= found.threshold
+    assert (found.validation["predicted"] == np.where(positive, "spot", "clear")).all()
+
+
+def test_corrupted_copies_choose_with_them_and_are_not_reported() -> None:
+    found, _, model = chosen(threshold="balanced", calibration="temperature", stress=3)
+    assert len(model.asked) == 4
+    assert all((copy != model.asked[0]).any() for copy in model.asked[1:])
+    assert any((model.asked[1] != copy).any() for copy in model.asked[2:])
+    assert len(found.validation) == IMAGES
+    again, _, _ = chosen(threshold="balanced", calibration="temperature", stress=3)
+    assert (again.temperature, again.threshold) == (found.temperature, found.threshold)
+    plain, _, _ = chosen(threshold="balanced", calibration="temperature")
+    assert found.temperature > plain.temperature, "copies that are harder to tell make it less sure"
+
+
+def test_thresholds_for_sensitivities_are_those_of_binary_tasks() -> None:
+    found, _, _ = chosen()
+    assert list(found.operating_points) == ["sensitivity 0.95", "sensitivity 0.98", "sensitivity 0.99"]
+    cases = found.validation[found.validation["label"] == "spot"]["probability_spot"]
+    for name, threshold in found.operating_points.items():
+        assert (cases >= threshold).mean() >= float(name.split()[1])
+    assert chosen("multiclass")[0].operating_points == {}
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_asked_for_nothing_it_leaves_everything_as_it_is(task: Task) -> None:
+    found, _, model = chosen(task)
+    assert (found.temperature, found.threshold) == (1.0, 0.5)
+    shown = found.validation[[name for name in found.validation if name.startswith("probability_")]]
+    np.testing.assert_array_equal(shown, model.probabilities(model.asked[0]))
