@@ -1,8 +1,11 @@
-"""Training speed of the baseline CNN on the 5,216 images, side by side with the notebook's pipeline in Keras.
+"""Training speed on the 5,216 images, side by side with what others do, each in a process of its own, in turn.
 
-Each round trains one epoch of both (batch 32, augmentation on), each in a process of its own, one after the other.
+Part ``baseline``: one epoch of the baseline CNN (batch 32, augmentation on) beside the notebook's pipeline in Keras.
 The radlens process also times the same number of steps on one fixed batch, and the machine's matrix-product rate
 before and after. ``--keras-epochs 0`` leaves Keras out.
+
+Part ``fast``: one epoch of the preset ``fast``, at its whole image size, beside the same network in ordinary PyTorch
+(``ordinary_pytorch.py``), which sees ``--ordinary-images`` of the images; the ratio is that of images a second.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from common import KERMANY, describe_machine, matrix_peak, peak_memory, print_table, run_keras, spread
 from torch.utils.flop_counter import FlopCounterMode
@@ -43,7 +47,9 @@ def measure_radlens() -> dict[str, float]:
         seconds = [float(line.split(",")[-1]) for line in (Path(folder) / "history.csv").read_text().splitlines()[1:]]
     peak_mib = peak_memory()
     before = matrix_peak()
-    fixed, _ = fixed_batch(settings, train, torch.bfloat16 if training_precision(False) == "bf16-mixed" else None)
+    fixed, _ = fixed_batch(
+        settings, train, torch.bfloat16 if training_precision(False, "baseline_cnn") == "bf16-mixed" else None
+    )
     # The counter knows the plain operations of 32 bit, not the fused ones.
     fixed32, flop = fixed_batch(settings, train, None)
     return {
@@ -56,6 +62,20 @@ def measure_radlens() -> dict[str, float]:
         "peak": max(before, matrix_peak()),
         "peak_mib": peak_mib,
     }
+
+
+def measure_fast() -> dict[str, float]:
+    """The quicker of two epochs of the preset ``fast``; run in a process of its own."""
+    settings = resolve("fast", assignments=("train.epochs=2", "train.first_size=1"))
+    paths = [str(path) for path in sorted(KERMANY.glob("*/*"))]
+    cache = PixelCache.build(paths, settings.preprocessing)
+    targets = np.array(["PNEUMONIA" in path for path in paths], dtype=np.int64)
+    train = LabelledPixels(cache.pixels, cache.rows, targets)
+    few = LabelledPixels(cache.pixels, cache.rows[::200], targets[::200])
+    with tempfile.TemporaryDirectory() as folder:
+        fit(settings, "binary", ("NORMAL", "PNEUMONIA"), train, few, Path(folder))
+        seconds = pd.read_csv(Path(folder) / "history.csv")["seconds"]
+    return {"images": len(train), "seconds": float(seconds.min()), "peak_mib": peak_memory()}
 
 
 def fixed_batch(settings: RunSettings, train: LabelledPixels, mixed: torch.dtype | None) -> tuple[float, float]:
@@ -87,25 +107,57 @@ def fixed_batch(settings: RunSettings, train: LabelledPixels, mixed: torch.dtype
     return time.perf_counter() - started, counter.get_total_flops() / size
 
 
+def last_line(*command: str) -> dict[str, float]:
+    """What a process of this Python printed last, as JSON."""
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
 def main() -> None:
-    """Print a table of medians with the smallest and largest of the rounds."""
+    """Print a table of medians with the smallest and largest of the rounds for each part."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--part", choices=("baseline", "fast", "both"), default="both")
     parser.add_argument("--keras-epochs", type=int, default=1, help="epochs of Keras in each round; the first counts")
-    parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--ordinary-images", type=int, default=1024, help="images that ordinary PyTorch trains on")
+    parser.add_argument("--measure", choices=("baseline", "fast"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measure_radlens()))
+        print(json.dumps(measure_radlens() if options.measure == "baseline" else measure_fast()))
         return
     print(describe_machine())
-    ours, theirs = [], []
+    ours, theirs, fast, ordinary = [], [], [], []
     for number in range(options.rounds):
-        done = subprocess.run([sys.executable, __file__, "--measure"], capture_output=True, text=True, check=True)
-        ours.append(json.loads(done.stdout.strip().splitlines()[-1]))
-        if options.keras_epochs:
-            theirs.append(json.loads(run_keras("epoch", str(KERMANY), str(options.keras_epochs))))
+        if options.part != "fast":
+            ours.append(last_line(__file__, "--measure", "baseline"))
+            if options.keras_epochs:
+                theirs.append(json.loads(run_keras("epoch", str(KERMANY), str(options.keras_epochs))))
+        if options.part != "baseline":
+            fast.append(last_line(__file__, "--measure", "fast"))
+            script = str(Path(__file__).with_name("ordinary_pytorch.py"))
+            ordinary.append(last_line(script, "--images", str(options.ordinary_images)))
         print(f"round {number + 1} of {options.rounds} done", file=sys.stderr)
-    report(ours, theirs)
+    if ours:
+        report(ours, theirs)
+    if fast:
+        report_fast(fast, ordinary)
+
+
+def report_fast(ours: list[dict[str, float]], theirs: list[dict[str, float]]) -> None:
+    """Images a second of the preset and of ordinary PyTorch."""
+    rates = [[one["images"] / one["seconds"] for one in side] for side in (ours, theirs)]
+    rows = [
+        ["radlens, epoch with loading and augmentation (s)", spread([one["seconds"] for one in ours])],
+        ["radlens, images a second", spread(rates[0])],
+        ["radlens, peak memory (MiB)", spread([one["peak_mib"] for one in ours], 0)],
+        ["ordinary PyTorch, images a second", spread(rates[1])],
+        ["ordinary PyTorch, peak memory (MiB)", spread([one["peak_mib"] for one in theirs], 0)],
+        ["radlens / ordinary, round by round", spread([a / b for a, b in zip(*rates, strict=True)], 2)],
+    ]
+    print_table(["preset fast, batch 32", "median [min, max]"], rows)
 
 
 def report(ours: list[dict[str, float]], theirs: list[dict[str, list[float]]]) -> None:
@@ -116,7 +168,7 @@ def report(ours: list[dict[str, float]], theirs: list[dict[str, list[float]]]) -
     rows = [
         ["radlens, epoch with loading and augmentation (s)", spread([one["epoch"] for one in ours])],
         ["radlens, images a second", spread([one["images"] / one["epoch"] for one in ours])],
-        ["precision of training on this machine", training_precision(False)],
+        ["precision of training on this machine", training_precision(False, "baseline_cnn")],
         ["the same steps on one fixed batch (s)", spread([one["fixed"] for one in ours])],
         ["the same in 32 bit (s)", spread([one["fixed32"] for one in ours])],
         ["epoch / fixed batch", spread([one["epoch"] / one["fixed"] for one in ours], 3)],

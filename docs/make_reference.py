@@ -197,7 +197,10 @@ def _networks_section() -> str:
     table = _table(("name", "what it is", "parameters", "smallest image"), rows)
     return (
         "## Networks\n\nNames for `--model` and `train.network`. Parameters are counted as Keras counts them (running "
-        f"statistics included) for grey images of {SIZE[1]} x {SIZE[2]} pixels and two classes.\n\n{table}\n"
+        f"statistics included) for grey images of {SIZE[1]} x {SIZE[2]} pixels and two classes.\n\n{table}\n\n"
+        "With the extra `backbones`, also `monai:NAME` (DenseNet, ResNet, SE-ResNet, EfficientNet of MONAI) and "
+        "`hf:NAME` (image backbones of transformers): see "
+        "[Add a network](../how-to/add-a-network.md#networks-of-other-packages).\n"
     )
 
 

@@ -34,7 +34,7 @@ ARTIFACTS = ROOT / "docs" / "reference" / "artifacts.md"
 TINY: dict[str, Any] = {
     "data": {"phantom": {"images": 64, "size": 64}},
     "preprocessing": {"height": 64, "width": 64},
-    "train": {"epochs": 1},
+    "train": {"network": "small_resnet", "epochs": 1, "first_size": 1.0},
     "evaluate": {"resamples": 100},
 }
 

@@ -16,6 +16,8 @@ SMALL = (
     "data.phantom.size=64",
     "preprocessing.height=64",
     "preprocessing.width=64",
+    "train.network=small_resnet",
+    "train.first_size=1",
     "train.epochs=2",
     "evaluate.resamples=100",
 )

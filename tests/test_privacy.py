@@ -52,7 +52,8 @@ SETTINGS = (
     "preprocessing.height=48",
     "preprocessing.width=48",
     "train.epochs=1",
-    "train.threads=1",
+    "train.network=small_resnet",
+    "train.first_size=1",
     "evaluate.resamples=100",
     "data.workers=2",
 )

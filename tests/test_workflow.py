@@ -27,8 +27,10 @@ SMALL = (
     "data.phantom.size=64",
     "preprocessing.height=48",
     "preprocessing.width=48",
+    "train.network=small_resnet",
     "train.epochs=2",
-    "train.threads=2",
+    "train.first_size=1",
+    "evaluate.stress=1",
     "evaluate.resamples=100",
 )
 

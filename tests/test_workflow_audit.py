@@ -17,8 +17,9 @@ TINY = (
     "data.phantom.size=64",
     "preprocessing.height=48",
     "preprocessing.width=48",
+    "train.network=small_resnet",
     "train.epochs=1",
-    "train.threads=2",
+    "train.first_size=1",
     "evaluate.resamples=100",
 )
 

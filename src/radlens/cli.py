@@ -30,7 +30,7 @@ Source = Annotated[str, typer.Argument(help=_SOURCE_HELP)]
 OptionalSource = Annotated[str | None, typer.Argument(help=f"{_SOURCE_HELP} Not needed with --config or --resume.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; must be new or empty.")]
 OptionalOut = Annotated[Path | None, typer.Option(help="Folder for the results; must be new or empty.")]
-Preset = Annotated[str | None, typer.Option(help="Values to start from: baseline or fast (the default).")]
+Preset = Annotated[str | None, typer.Option(help="Values to start from: fast (the default), best or baseline.")]
 TrainedModelName = Annotated[
     str, typer.Argument(metavar="MODEL", help="A run folder, a model folder, or the name of a model in the box.")
 ]

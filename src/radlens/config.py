@@ -12,6 +12,7 @@ from radlens.decision import Task
 from radlens.errors import UsageError, did_you_mean
 from radlens.imaging.limits import DecodeLimits
 from radlens.imaging.preprocess import Preprocessing
+from radlens.presets import presets
 
 DicomKey = Literal["auto", "path", "sop_instance", "series", "study", "accession", "patient"]
 Range = Annotated[tuple[float, float], Field(description="Lowest and highest value, drawn uniformly between them.")]
@@ -188,7 +189,7 @@ class TrainSettings(Settings):
     balance: Literal["none", "loss", "sampling"] = Field(
         default="loss",
         description="loss: weigh each class by the inverse of its frequency in train; sampling: draw each class "
-        "equally often (binary and multiclass).",
+        "equally often (several labels an image cannot be, and are weighed in the loss).",
     )
     mixup: float = Field(
         default=0.0, ge=0, le=10, description="Mix pairs of images, by shares from Beta(mixup, mixup); 0: never."
@@ -270,52 +271,6 @@ class RunSettings(Settings):
     augment: AugmentSettings = Field(default_factory=AugmentSettings)
     train: TrainSettings = Field(default_factory=TrainSettings)
     evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
-
-
-# The notebook's values: scaling, rotation, zoom, flip; Adam at 1e-6, 15 epochs, batches of 32, 150 x 150 grey.
-_BASELINE: dict[str, Any] = {
-    "preprocessing": {"height": 150, "width": 150, "fit": "squash", "channels": 1},
-    "augment": {"rotation": 20.0, "zoom": (0.8, 1.2), "flip_horizontal": 0.5},
-    "train": {
-        "network": "baseline_cnn",
-        "epochs": 15,
-        "batch_size": 32,
-        "learning_rate": 1e-6,
-        "optimizer": "adam",
-        "schedule": "constant",
-        "balance": "loss",
-        "patience": 0,
-    },
-}
-
-_FAST: dict[str, Any] = {
-    "preprocessing": {"height": 128, "width": 128, "fit": "squash", "channels": 1, "low": -1.0, "high": 1.0},
-    "augment": {
-        "rotation": 10.0,
-        "zoom": (0.9, 1.3),
-        "shift": 0.08,
-        "flip_horizontal": 0.5,
-        "brightness": 0.15,
-        "contrast": 0.3,
-    },
-    "train": {
-        "network": "small_resnet",
-        "epochs": 24,
-        "batch_size": 32,
-        "learning_rate": 3e-3,
-        "optimizer": "adamw",
-        "weight_decay": 0.02,
-        "schedule": "one_cycle",
-        "label_smoothing": 0.05,
-        "balance": "loss",
-        "patience": 0,
-    },
-}
-
-
-def presets() -> dict[str, dict[str, Any]]:
-    """The presets by name, as nested values that differ from the fields' defaults."""
-    return {"baseline": _BASELINE, "fast": _FAST}
 
 
 def resolve(

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 # Small enough for a minute on two cores, hard enough that the model makes mistakes to look at.
-DEMO_SETTINGS = ("data.phantom.images=800", "data.phantom.size=160", "train.epochs=20", "train.batch_size=16")
+DEMO_SETTINGS = ("data.phantom.images=800", "data.phantom.size=160", "train.batch_size=16")
 
 
 def run(
@@ -58,7 +58,7 @@ def run(
     Args:
         source: folder, CSV, ``.npz`` or name; None: what ``config`` names.
         out: the run folder to make.
-        preset: ``baseline`` or ``fast``.
+        preset: ``fast``, ``best`` or ``baseline``.
         model: network to train, by name.
         seed: every random choice follows from it.
         config: YAML file of settings, such as an earlier run's ``config.yaml``.

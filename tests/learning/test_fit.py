@@ -310,15 +310,21 @@ def test_classes_are_drawn_equally_often_when_asked_for(tmp_path: Path) -> None:
     train_in(tmp_path, settings_of(epochs=1, balance="sampling"), part)
     drawn = np.load(tmp_path / "augmentation" / "epoch-000.npy")[:, 0].astype(int)
     assert abs(np.bincount(part.targets[drawn]) - len(kept) / 2).max() <= 0.5
-    with pytest.raises(RadlensError, match="multilabel task choose"):
-        fit(
-            settings_of(epochs=1, balance="sampling"),
-            "multilabel",
-            ("a", "b", "c"),
-            images(12, 0, "multilabel"),
-            images(12, 1, "multilabel"),
-            tmp_path / "labels",
-        )
+
+
+def test_labels_that_go_together_are_weighed_where_classes_would_be_drawn(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = images(24, 0, "multilabel"), images(12, 1, "multilabel")
+    found = {}
+    for balance in ("sampling", "loss", "none"):
+        settings = settings_of(epochs=1, balance=balance)
+        with caplog.at_level(logging.INFO, logger="radlens"):
+            found[balance] = fit(settings, "multilabel", ("a", "b", "c"), *parts, tmp_path / balance).network
+        assert ("counts the same in the loss" in caplog.text) == (balance != "none")
+        caplog.clear()
+    assert same_tensors(found["sampling"], found["loss"])
+    assert not same_tensors(found["sampling"], found["none"])
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def fit(
         max(1, settings.train.batch_size // trainer.world_size),
         settings.seed,
         folder / "augmentation",
-        balanced=settings.train.balance == "sampling",
+        balanced=_balances_draws(settings, task),
         sizes=image_sizes(settings.train),
     )
     last = checkpoints / "last.ckpt"
@@ -143,15 +143,15 @@ def _start_from_pretrained(settings: RunSettings, classifier: Classifier) -> Non
         )
 
 
+def _balances_draws(settings: RunSettings, task: Task) -> bool:
+    """Whether classes are drawn equally often; labels that go together cannot be, and are weighed in the loss."""
+    return settings.train.balance == "sampling" and task != "multilabel"
+
+
 def _weights(
     settings: RunSettings, task: Task, classes: tuple[str, ...], train: LabelledPixels
 ) -> np.ndarray[Any, np.dtype[np.float32]] | None:
-    if settings.train.balance == "sampling" and task == "multilabel":
-        raise RadlensError(
-            "train.balance=sampling draws each class equally often, which labels that go together do not allow. "
-            "For a multilabel task choose train.balance=loss or none."
-        )
-    if settings.train.balance != "loss":
+    if settings.train.balance == "none" or _balances_draws(settings, task):
         return None
     weights = class_weights(train.targets, task, len(classes))
     shown = weights[1] if task == "multilabel" else weights

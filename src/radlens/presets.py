@@ -1,0 +1,69 @@
+"""The presets: values that a run starts from, as nested values that differ from the fields' defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# The notebook's values: scaling, rotation, zoom, flip; Adam at 1e-6, 15 epochs, batches of 32, 150 x 150 grey.
+_BASELINE: dict[str, Any] = {
+    "preprocessing": {"height": 150, "width": 150, "fit": "squash", "channels": 1},
+    "augment": {"rotation": 20.0, "zoom": (0.8, 1.2), "flip_horizontal": 0.5},
+    "train": {
+        "network": "baseline_cnn",
+        "epochs": 15,
+        "batch_size": 32,
+        "learning_rate": 1e-6,
+        "optimizer": "adam",
+        "schedule": "constant",
+        "balance": "loss",
+        "patience": 0,
+    },
+}
+
+# What the ablation (benchmarks/ablation.py) found to help on images unlike those of training; see docs/explanation.
+_ROBUST: dict[str, Any] = {
+    "rotation": 15.0,
+    "zoom": (1.0, 1.0),
+    "crop": (0.35, 1.1),
+    "flip_horizontal": 0.5,
+    "brightness": 0.2,
+    "contrast": 0.4,
+    "gamma": (0.67, 1.5),
+    "degrade": 0.3,
+    "blur": 1.2,
+    "resolution": 0.4,
+    "jpeg": 30,
+    "noise": 0.08,
+}
+
+_FAST: dict[str, Any] = {
+    "preprocessing": {"height": 128, "width": 128, "fit": "squash", "channels": 1, "low": -1.0, "high": 1.0},
+    "augment": _ROBUST,
+    "train": {
+        "network": "efficientnet_lite0",
+        "epochs": 6,
+        "batch_size": 32,
+        "learning_rate": 1.5e-3,
+        "optimizer": "adamw",
+        "weight_decay": 0.02,
+        "schedule": "one_cycle",
+        "label_smoothing": 0.05,
+        "balance": "sampling",
+        "ema": 0.99,
+        "first_size": 0.6,
+        "patience": 0,
+    },
+    "evaluate": {"threshold": "balanced", "calibration": "temperature", "stress": 4},
+}
+
+_BEST: dict[str, Any] = {
+    **_FAST,
+    "preprocessing": {**_FAST["preprocessing"], "height": 160, "width": 160},
+    "train": {**_FAST["train"], "epochs": 16, "ema": 0.995},
+    "evaluate": {**_FAST["evaluate"], "mirror": True},
+}
+
+
+def presets() -> dict[str, dict[str, Any]]:
+    """The presets by name, as nested values that differ from the fields' defaults."""
+    return {"baseline": _BASELINE, "fast": _FAST, "best": _BEST}
