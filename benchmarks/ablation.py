@@ -25,12 +25,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from common import HERE, KERMANY, describe_machine, print_table
+from common import HERE, KERMANY, describe_machine, markdown_table
 from sklearn.metrics import roc_auc_score
 
+from radlens.assessment.calibration import fit_calibration, log_loss
+from radlens.assessment.metrics import expected_calibration_error
 from radlens.assessment.operating_point import balanced_accuracy
 from radlens.config import RunSettings
 from radlens.dataset.sources import read_source
+from radlens.decision import recalibrate
 from radlens.imaging.cache import PixelCache
 from radlens.learning.corruptions import KINDS, STRENGTHS, corrupt, corrupt_each
 from radlens.learning.data_module import LabelledPixels
@@ -39,6 +42,7 @@ from radlens.learning.trained_model import TrainedModel
 
 CLASSES = ("normal", "pneumonia")
 RESULTS = HERE / "results"
+PAGE = HERE.parent / "docs" / "explanation" / "recipe.md"
 RECIPE: dict[str, Any] = {
     "preprocessing": {"height": 128, "width": 128, "fit": "squash", "channels": 1, "low": -1.0, "high": 1.0},
     "augment": {
@@ -84,10 +88,11 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         "preprocessing": {"height": 160, "width": 160},
         "train": {"epochs": 16, "first_size": 0.6, "ema": 0.995},
     },
-    "small images first": {"train": {"first_size": 0.6}},
-    "with CutMix": {"train": {"cutmix": 1.0}},
-    "with mixup": {"train": {"mixup": 0.2}},
+    "20 epochs": {"train": {"epochs": 20, "ema": 0.995}},
     "no weight averaging": {"train": {"ema": 0.0}},
+    "with CutMix": {"train": {"cutmix": 1.0}},
+    "small images first": {"train": {"first_size": 0.6}},
+    "with mixup": {"train": {"mixup": 0.2}},
     "no label smoothing": {"train": {"label_smoothing": 0.0}},
     "balanced loss": {"train": {"balance": "loss"}},
     "backbone at a fifth of the rate": {"train": {"backbone_rate": 0.2}},
@@ -178,24 +183,60 @@ def measure(images: Radiographs, variant: str, shift: str, seed: int, keep: Path
 def figures(scores: Mapping[str, Any], truth: Mapping[str, Any]) -> dict[str, float]:
     """AUROC on each kind of image, and the answers at the threshold that validation images choose."""
     validation, shifted = scores["val"], scores["shifted"]
-    levels = np.unique(np.concatenate([[0.5], (np.sort(validation)[1:] + np.sort(validation)[:-1]) / 2]))
-    quality = balanced_accuracy(levels, truth["val"], validation)
-    best = levels[quality >= quality.max() - 1e-12]
-    threshold = best[np.abs(best - 0.5).argmin()]
+    threshold = best_threshold(validation, truth["val"])
     answers = shifted >= threshold
     sensitivity = answers[truth["shifted"] == 1].mean()
     specificity = 1 - answers[truth["shifted"] == 0].mean()
-    both = (shifted + scores["shifted_mirrored"]) / 2
+    mean = (shifted + scores["shifted_mirrored"]) / 2
     return {
         "auroc": round(float(roc_auc_score(truth["val"], validation)), 4),
         "auroc_shifted": round(float(roc_auc_score(truth["shifted"], shifted)), 4),
-        "auroc_shifted_mirrored": round(float(roc_auc_score(truth["shifted"], both)), 4),
+        "auroc_shifted_mirrored": round(float(roc_auc_score(truth["shifted"], mean)), 4),
         "auroc_corrupted": round(float(np.mean([roc_auc_score(truth["val"], row) for row in scores["corrupted"]])), 4),
         "threshold": round(float(threshold), 4),
         "sensitivity_shifted": round(float(sensitivity), 4),
         "specificity_shifted": round(float(specificity), 4),
         "balanced_shifted": round(float((sensitivity + specificity) / 2), 4),
     }
+
+
+def choices(scores: Mapping[str, Any], truth: Mapping[str, Any]) -> dict[str, float]:
+    """Ways to calibrate and to choose a threshold on validation, judged on the images left out."""
+    shifted, validation = both(scores["shifted"]), both(scores["val"])
+    stressed = both(np.concatenate([scores["val"], scores["corrupted"].ravel()]))
+    stressed_truth = np.tile(truth["val"], 1 + len(scores["corrupted"]))
+    ways = {"none": (1.0, 0.0)}
+    for name, probabilities, targets in (("", validation, truth["val"]), (" stressed", stressed, stressed_truth)):
+        ways[f"line{name}"] = fit_calibration(probabilities, targets, "binary")
+        # As for a multiclass task: the slope alone.
+        ways[f"temperature{name}"] = fit_calibration(probabilities, targets, "multiclass")
+    found = {}
+    for name, line in ways.items():
+        moved = recalibrate(shifted, "binary", *line)
+        found[f"ece {name}"] = expected_calibration_error(moved[:, 1], truth["shifted"])
+        found[f"log loss {name}"] = log_loss(moved, truth["shifted"], "binary")
+    thresholds = {
+        "half": 0.5,
+        "validation": best_threshold(validation[:, 1], truth["val"]),
+        "stressed": best_threshold(stressed[:, 1], stressed_truth),
+    }
+    for name, threshold in thresholds.items():
+        found[f"balanced {name}"] = float(balanced_accuracy(np.array([threshold]), truth["shifted"], shifted[:, 1])[0])
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def both(positive: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Probabilities of both classes."""
+    return np.stack([1 - positive, positive], axis=1)
+
+
+def best_threshold(positive: npt.NDArray[np.float64], truth: npt.NDArray[np.int64]) -> float:
+    """The highest balanced accuracy; of several the nearest to a half."""
+    scores = np.unique(positive)
+    levels = np.append((scores[1:] + scores[:-1]) / 2, 0.5)
+    quality = balanced_accuracy(levels, truth, positive)
+    best = levels[quality >= quality.max() - 1e-12]
+    return float(best[np.abs(best - 0.5).argmin()])
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -242,15 +283,50 @@ def draw_plot(found: pd.DataFrame, path: Path) -> None:
 
 
 def report() -> None:
-    """Print the table and draw the plot from the data file."""
-    found = summary(pd.read_csv(RESULTS / "ablation.csv"))
+    """Print the tables from the data file, put them into the documentation, and draw the plot."""
+    data = pd.read_csv(RESULTS / "ablation.csv")
+    found = summary(data)
     rows = []
     for variant, part in found.groupby("variant", sort=False):
         part = part.set_index("figure")
-        cells = [f"{part['mean'][name]:.3f} ± {part['sd'][name]:.3f}" for name in FIGURES]
+        cells = [
+            f"{part['mean'][name]:.3f} ({part['lowest'][name]:+.3f}, {part['highest'][name]:+.3f})" for name in FIGURES
+        ]
         rows.append([str(variant), str(part["runs"].iloc[0]), *cells])
-    print_table(["variant", "runs", *FIGURES.values()], rows)
+    tables = markdown_table(["variant", "runs", *FIGURES.values()], rows) + "\n" + choice_table(data)
+    print(tables, end="")
     draw_plot(found, RESULTS / "ablation.png")
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- ablation -->")
+    _, _, after = rest.partition("<!-- /ablation -->")
+    PAGE.write_text(f"{before}<!-- ablation -->\n\n{tables}\n<!-- /ablation -->{after}", encoding="utf-8")
+
+
+def choice_table(data: pd.DataFrame) -> str:
+    """Mean and worst over all runs for each way to calibrate and to choose a threshold."""
+    rows = []
+    for prefix, worst in (("ece ", "max"), ("log loss ", "max"), ("balanced ", "min")):
+        for name in [column for column in data if column.startswith(prefix)]:
+            rows.append([name, f"{data[name].mean():.4f}", f"{getattr(data[name], worst)():.4f}"])
+    return markdown_table([f"on the images left out, {len(data)} runs", "mean", "worst"], rows)
+
+
+def again(folder: Path) -> None:
+    """Compute the figures anew from the answers that are there, without training."""
+    data = pd.read_csv(RESULTS / "ablation.csv")
+    rows = []
+    for row in data.to_dict("records"):
+        path = scores_file(folder, row["variant"], row["shift"], row["seed"])
+        if path.exists():
+            scores = np.load(path)
+            truth = {name: scores[f"truth_{name}"] for name in ("val", "shifted")}
+            row |= figures(scores, truth) | choices(scores, truth)
+        rows.append(row)
+    pd.DataFrame(rows).to_csv(RESULTS / "ablation.csv", index=False)
+
+
+def scores_file(folder: Path, variant: str, shift: str, seed: int) -> Path:
+    """Where the answers of one run are kept."""
+    return folder / f"{re.sub('[^a-z0-9]+', '-', variant.lower())}-{list(SHIFTS).index(shift)}-{seed}.npz"
 
 
 def main() -> None:
@@ -260,6 +336,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=list(VARIANTS), help="these variants alone")
     parser.add_argument("--scores", type=Path, default=Path("runs/ablation"), help="folder for the models' answers")
     parser.add_argument("--report", action="store_true", help="only print and plot what is there")
+    parser.add_argument("--again", action="store_true", help="first compute the figures anew from the models' answers")
     options = parser.parse_args()
     data = RESULTS / "ablation.csv"
     if not options.report:
@@ -269,17 +346,19 @@ def main() -> None:
         images = Radiographs(settings_of({}, 0))
         for seed in range(options.seeds):
             for variant in options.only or VARIANTS:
-                for number, shift in enumerate(SHIFTS):
+                for shift in SHIFTS:
                     done = pd.read_csv(data) if data.exists() else pd.DataFrame(columns=["variant", "shift", "seed"])
                     if ((done["variant"] == variant) & (done["shift"] == shift) & (done["seed"] == seed)).any():
                         continue
-                    keep = options.scores / f"{re.sub('[^a-z]+', '-', variant.lower())}-{number}-{seed}.npz"
+                    keep = scores_file(options.scores, variant, shift, seed)
                     settings = settings_of(VARIANTS[variant], seed)
                     if images.contract != settings.preprocessing:
                         images = Radiographs(settings)
                     row = measure(images, variant, shift, seed, keep)
                     pd.concat([done, pd.DataFrame([row])]).to_csv(data, index=False)
                     print(row, flush=True)
+    if options.again:
+        again(options.scores)
     report()
 
 

@@ -81,7 +81,11 @@ def spread(values: list[float], digits: int = 1) -> str:
     return f"{statistics.median(values):.{digits}f} [{min(values):.{digits}f}, {max(values):.{digits}f}]"
 
 
+def markdown_table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table, one line a row."""
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in (header, ["---"] * len(header), *rows))
+
+
 def print_table(header: list[str], rows: list[list[str]]) -> None:
     """A Markdown table."""
-    for cells in (header, ["---"] * len(header), *rows):
-        print("| " + " | ".join(cells) + " |")
+    print(markdown_table(header, rows), end="")

@@ -9,13 +9,13 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from radlens.assessment.calibration import fit_temperature
+from radlens.assessment.calibration import fit_calibration
 from radlens.assessment.operating_point import choose_threshold
 from radlens.assessment.predictions import predictions_table
 from radlens.calibrate import choose
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
-from radlens.decision import Task, temper
+from radlens.decision import Task, recalibrate
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.trained_model import TrainedModel
 
@@ -62,27 +62,28 @@ def chosen(task: Task = "binary", **settings: Any) -> tuple[Any, Manifest, Brigh
 
 
 def test_without_copies_it_is_the_validation_images_that_choose() -> None:
-    found, manifest, model = chosen(threshold="balanced", calibration="temperature")
+    found, manifest, model = chosen(threshold="balanced", calibration="line")
     assert len(model.asked) == 1
     raw = model.probabilities(model.asked[0])
-    assert found.temperature == fit_temperature(raw, manifest.targets(), "binary") != 1
-    tempered = predictions_table(manifest, temper(raw, "binary", found.temperature))
-    assert found.threshold == choose_threshold("balanced", tempered, manifest.info)
-    pd.testing.assert_frame_equal(found.validation.drop(columns="predicted"), tempered.drop(columns="predicted"))
+    assert found.calibration == fit_calibration(raw, manifest.targets(), "binary") != (1, 0)
+    moved = predictions_table(manifest, recalibrate(raw, "binary", *found.calibration))
+    assert found.threshold == choose_threshold("balanced", moved, manifest.info)
+    pd.testing.assert_frame_equal(found.validation.drop(columns="predicted"), moved.drop(columns="predicted"))
     positive = found.validation["probability_spot"] >= found.threshold
     assert (found.validation["predicted"] == np.where(positive, "spot", "clear")).all()
 
 
-def test_corrupted_copies_choose_with_them_and_are_not_reported() -> None:
-    found, _, model = chosen(threshold="balanced", calibration="temperature", stress=3)
+def test_corrupted_copies_calibrate_with_them_and_are_not_reported() -> None:
+    found, _, model = chosen(threshold="balanced", calibration="line", stress=3)
     assert len(model.asked) == 4
     assert all((copy != model.asked[0]).any() for copy in model.asked[1:])
     assert any((model.asked[1] != copy).any() for copy in model.asked[2:])
     assert len(found.validation) == IMAGES
-    again, _, _ = chosen(threshold="balanced", calibration="temperature", stress=3)
-    assert (again.temperature, again.threshold) == (found.temperature, found.threshold)
-    plain, _, _ = chosen(threshold="balanced", calibration="temperature")
-    assert found.temperature > plain.temperature, "copies that are harder to tell make it less sure"
+    again, _, _ = chosen(threshold="balanced", calibration="line", stress=3)
+    assert (again.calibration, again.threshold) == (found.calibration, found.threshold)
+    plain, _, _ = chosen(threshold="balanced", calibration="line")
+    assert found.calibration[0] < plain.calibration[0], "copies that are harder to tell make it less sure"
+    assert (found.validation["predicted"] == plain.validation["predicted"]).all(), "the answers are the images' own"
 
 
 def test_thresholds_for_sensitivities_are_those_of_binary_tasks() -> None:
@@ -97,6 +98,6 @@ def test_thresholds_for_sensitivities_are_those_of_binary_tasks() -> None:
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_asked_for_nothing_it_leaves_everything_as_it_is(task: Task) -> None:
     found, _, model = chosen(task)
-    assert (found.temperature, found.threshold) == (1.0, 0.5)
+    assert (found.calibration, found.threshold) == ((1.0, 0.0), 0.5)
     shown = found.validation[[name for name in found.validation if name.startswith("probability_")]]
     np.testing.assert_array_equal(shown, model.probabilities(model.asked[0]))

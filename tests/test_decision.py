@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from radlens.decision import Task, decide, name_answers, temper
+from radlens.decision import Task, decide, name_answers, recalibrate
 
 PROBABILITIES = arrays(np.float64, st.tuples(st.integers(1, 8), st.integers(2, 5)), elements=st.floats(0, 1))
 
@@ -77,25 +77,32 @@ def test_named_answers_are_what_was_decided(probabilities: npt.NDArray[np.float6
     np.testing.assert_array_equal(back, answers)
 
 
-@given(PROBABILITIES, st.floats(0.05, 20))
-def test_a_temperature_divides_the_logits(raw: npt.NDArray[np.float64], temperature: float) -> None:
+@given(PROBABILITIES, st.floats(0.05, 20), st.floats(-5, 5))
+def test_probabilities_move_along_a_line_of_their_logits(
+    raw: npt.NDArray[np.float64], slope: float, offset: float
+) -> None:
     probabilities = np.clip(raw, 1e-6, 1 - 1e-6)
-    found = temper(probabilities, "multilabel", temperature)
-    logits = np.log(probabilities / (1 - probabilities)) / temperature
+    found = recalibrate(probabilities, "multilabel", slope, offset)
+    logits = slope * np.log(probabilities / (1 - probabilities)) + offset
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits)), atol=1e-12)
     exclusive = probabilities / probabilities.sum(axis=1, keepdims=True)
-    found = temper(exclusive, "multiclass", temperature)
-    powers = exclusive ** (1 / temperature)
-    np.testing.assert_allclose(found, powers / powers.sum(axis=1, keepdims=True), atol=1e-9)
-    np.testing.assert_array_equal(decide(found, "multiclass"), decide(exclusive, "multiclass"))
+    moved = recalibrate(exclusive, "multiclass", slope)
+    powers = exclusive**slope
+    np.testing.assert_allclose(moved, powers / powers.sum(axis=1, keepdims=True), atol=1e-9)
+    np.testing.assert_array_equal(decide(moved, "multiclass"), decide(exclusive, "multiclass"))
     pair = exclusive[:, :2] / exclusive[:, :2].sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(temper(pair, "binary", temperature), temper(pair, "multiclass", temperature), atol=1e-9)
+    binary = recalibrate(pair, "binary", slope, offset)
+    np.testing.assert_allclose(binary[:, 1], recalibrate(pair, "multilabel", slope, offset)[:, 1], atol=1e-12)
+    np.testing.assert_allclose(binary.sum(axis=1), 1)
+    np.testing.assert_allclose(recalibrate(pair, "binary", slope), recalibrate(pair, "multiclass", slope), atol=1e-9)
 
 
-def test_certain_answers_can_be_tempered_and_no_temperature_is_below_zero() -> None:
-    found = temper(np.array([[0.0, 1.0]]), "binary", 4.0)
+def test_certain_answers_can_be_moved_and_no_line_falls() -> None:
+    found = recalibrate(np.array([[0.0, 1.0]]), "binary", 0.25, -1.0)
     assert np.isfinite(found).all()
     assert found.sum() == pytest.approx(1)
     for wrong in (0.0, -1.0, float("nan")):
-        with pytest.raises(ValueError, match="temperature must be above 0"):
-            temper(np.array([[0.5, 0.5]]), "binary", wrong)
+        with pytest.raises(ValueError, match="slope must be above 0"):
+            recalibrate(np.array([[0.5, 0.5]]), "binary", wrong)
+    with pytest.raises(ValueError, match="offset 0 for multiclass"):
+        recalibrate(np.array([[0.5, 0.5]]), "multiclass", 1.0, 0.1)

@@ -237,16 +237,15 @@ class EvaluateSettings(Settings):
         description="Operating point for binary and multilabel answers: a probability in (0, 1), or balanced: the "
         "highest balanced accuracy on validation. Never chosen on test.",
     )
-    calibration: Literal["none", "temperature"] = Field(
-        default="none",
-        description="temperature: divide the logits by the number with the least log loss on validation.",
+    calibration: Literal["none", "line"] = Field(
+        default="none", description="line: move the logits along the line with the least log loss on validation."
     )
     stress: int = Field(
         default=0,
         ge=0,
         le=20,
-        description="Copies of each validation image under random corruptions, which the threshold and the calibration "
-        "are chosen on together with the image itself.",
+        description="Copies of each validation image under random corruptions that the calibration is fitted on, "
+        "together with the image itself.",
     )
     mirror: bool = Field(
         default=False, description="Answer for the mean of the logits of an image and of its mirror image."

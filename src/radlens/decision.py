@@ -36,28 +36,37 @@ def decide(probabilities: npt.NDArray[np.floating], task: Task, threshold: float
     return np.asarray(probabilities >= threshold, dtype=np.int64)
 
 
-def temper(probabilities: npt.NDArray[np.floating], task: Task, temperature: float) -> npt.NDArray[np.float64]:
-    """Divide the logits by a temperature (Guo et al. 2017, arXiv:1706.04599): above 1 the answers become less sure.
+def recalibrate(
+    probabilities: npt.NDArray[np.floating], task: Task, slope: float, offset: float = 0.0
+) -> npt.NDArray[np.float64]:
+    """Move probabilities along a line of their logits (Platt 1999; with no offset, Guo et al. 2017, arXiv:1706.04599).
 
     Args:
         probabilities: shape (images, classes), values in [0, 1].
-        task: ``multilabel`` columns are independent; the others add up to 1.
-        temperature: above 0; 1 changes nothing but probabilities within 1e-15 of 0 or 1, which are moved there.
+        task: ``binary`` moves the positive class, ``multilabel`` each column by itself; ``multiclass`` knows no offset.
+        slope: above 0; below 1 the answers become less sure. It is one over the temperature.
+        offset: added to the logits; above 0 raises the probabilities.
 
     Returns:
-        Shape (images, classes). The order of the images, and the most probable class, stay.
+        Shape (images, classes); what is within 1e-15 of 0 or 1 counts as that far. The order of the images stays, and
+        for ``multiclass`` the most probable class.
 
-    >>> temper(np.array([[0.1, 0.9]]), "binary", 2.0).round(3).tolist()
+    Raises:
+        ValueError: the slope is not above 0, or a multiclass task has an offset.
+
+    >>> recalibrate(np.array([[0.1, 0.9]]), "binary", 0.5).round(3).tolist()
     [[0.25, 0.75]]
     """
-    if not temperature > 0:
-        raise ValueError(f"temperature must be above 0, got {temperature}")
+    if not slope > 0 or (task == "multiclass" and offset):
+        raise ValueError(f"slope must be above 0, and offset 0 for multiclass, got {slope} and {offset}")
     inside = np.clip(np.asarray(probabilities, dtype=np.float64), 1e-15, 1 - 1e-15)
     if task == "multiclass":
-        powers = np.exp((np.log(inside) - np.log(inside).max(axis=1, keepdims=True)) / temperature)
+        powers = np.exp((np.log(inside) - np.log(inside).max(axis=1, keepdims=True)) * slope)
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-    odds = (np.log(inside) - np.log1p(-inside)) / temperature
-    return np.asarray(1 / (1 + np.exp(-odds)))
+    moved = 1 / (1 + np.exp(-slope * (np.log(inside) - np.log1p(-inside)) - offset))
+    if task == "binary":
+        moved[:, 0] = 1 - moved[:, 1]
+    return np.asarray(moved)
 
 
 def name_answers(answers: npt.NDArray[np.int64], task: Task, classes: Sequence[str]) -> list[str]:

@@ -53,7 +53,7 @@ _FAST: dict[str, Any] = {
         "first_size": 0.6,
         "patience": 0,
     },
-    "evaluate": {"threshold": "balanced", "calibration": "temperature", "stress": 4},
+    "evaluate": {"threshold": "balanced", "calibration": "line", "stress": 4},
 }
 
 _BEST: dict[str, Any] = {

@@ -227,7 +227,7 @@ def load(model: str | Path) -> TrainedModel:
         config.preprocessing,
         config.threshold,
         tensors,
-        temperature=config.temperature,
+        calibration=(config.calibration_slope, config.calibration_offset),
         mirror=config.mirror,
     )
 

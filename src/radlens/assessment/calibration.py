@@ -1,21 +1,24 @@
-"""Make probabilities mean what they say: one temperature for a model's logits, fitted on validation images."""
+"""Make probabilities mean what they say: a line through a model's logits, fitted on validation images."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 
-from radlens.decision import Task, temper
+from radlens.decision import Task, recalibrate
 
 # Beyond these a model is sure of everything or of nothing, whatever it sees.
-_COLDEST, _HOTTEST = 0.05, 20.0
+_SLOPES, _OFFSETS = (0.05, 20.0), (-10.0, 10.0)
 
 
-def fit_temperature(probabilities: npt.NDArray[np.float64], targets: npt.NDArray[np.int64], task: Task) -> float:
-    """The temperature with the smallest log loss (Guo et al. 2017, arXiv:1706.04599).
+def fit_calibration(
+    probabilities: npt.NDArray[np.float64], targets: npt.NDArray[np.int64], task: Task
+) -> tuple[float, float]:
+    """Slope and offset with the smallest log loss (Platt 1999); for multiclass the slope alone (Guo et al. 2017,
+    arXiv:1706.04599).
 
-    Each label is taken as right but for one chance in the number of images plus two (Platt 1999): without that,
+    Each label is taken as right but for one chance in the number of images plus two, as Platt does: without that,
     images that are all told apart would make the model sure of everything.
 
     Args:
@@ -24,22 +27,26 @@ def fit_temperature(probabilities: npt.NDArray[np.float64], targets: npt.NDArray
         task: binary, multiclass or multilabel.
 
     Returns:
-        Between 0.05 and 20; see :func:`radlens.decision.temper`.
+        For :func:`radlens.decision.recalibrate`: a slope between 0.05 and 20, an offset between -10 and 10.
 
-    >>> sure = np.array([[0.01, 0.99]] * 1000)
-    >>> labels = np.array([1] * 800 + [0] * 200)
-    >>> round(float(temper(sure, "binary", fit_temperature(sure, labels, "binary"))[0, 1]), 2)
-    0.8
+    >>> sure = np.array([[0.01, 0.99]] * 800 + [[0.9, 0.1]] * 800)
+    >>> labels = np.array(([1] * 3 + [0]) * 200 + ([0] * 3 + [1]) * 200)
+    >>> recalibrate(sure, "binary", *fit_calibration(sure, labels, "binary"))[[0, -1], 1].round(2).tolist()
+    [0.75, 0.25]
     """
     if len(probabilities) == 0 or len(probabilities) != len(targets):
         raise ValueError(f"{len(probabilities)} probabilities and {len(targets)} targets; equal and above 0 expected")
     doubt = 1 / (len(targets) + 2)
 
-    def loss(logarithm: float) -> float:
-        return log_loss(temper(probabilities, task, float(np.exp(logarithm))), targets, task, doubt)
+    def loss(values: npt.NDArray[np.float64]) -> float:
+        moved = recalibrate(probabilities, task, float(np.exp(values[0])), float(values[1]) if len(values) > 1 else 0.0)
+        return log_loss(moved, targets, task, doubt)
 
-    found = minimize_scalar(loss, bounds=(np.log(_COLDEST), np.log(_HOTTEST)), method="bounded")
-    return float(np.exp(found.x))
+    limits = [tuple(np.log(_SLOPES)), _OFFSETS][: 1 if task == "multiclass" else 2]
+    found = minimize(
+        loss, np.zeros(len(limits)), method="Nelder-Mead", bounds=limits, options={"xatol": 1e-6, "fatol": 1e-9}
+    )
+    return float(np.exp(found.x[0])), float(found.x[1]) if len(limits) > 1 else 0.0
 
 
 def log_loss(

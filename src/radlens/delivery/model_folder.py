@@ -35,7 +35,8 @@ class ModelConfig(BaseModel):
     network: str = Field(description="Name in the registry of networks.")
     preprocessing: Preprocessing = Field(description="From a decoded image to what the network sees.")
     threshold: float = Field(gt=0, lt=1, description="The operating point, chosen without test images.")
-    temperature: float = Field(default=1.0, gt=0, description="What the logits are divided by.")
+    calibration_slope: float = Field(default=1.0, gt=0, description="What the logits are multiplied by.")
+    calibration_offset: float = Field(default=0.0, description="What is added to the logits after that.")
     mirror: bool = Field(default=False, description="Whether the logits of an image and its mirror image are averaged.")
     operating_points: dict[str, float] = Field(
         default_factory=dict, description="Thresholds for stated targets, such as sensitivity 0.95 on validation."

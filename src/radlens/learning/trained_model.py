@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from radlens.decision import Task, decide, name_answers, temper
+from radlens.decision import Task, decide, name_answers, recalibrate
 from radlens.errors import DataError
 from radlens.imaging.pixels import read_pixels
 from radlens.imaging.preprocess import Preprocessing
@@ -31,7 +31,7 @@ class TrainedModel:
         preprocessing: the contract of the network's input.
         threshold: the operating point.
         tensors: the network's weights by name.
-        temperature: what the logits are divided by.
+        calibration: slope and offset that the logits are moved by; see :func:`radlens.decision.recalibrate`.
         mirror: answer for the mean of the logits of an image and of its mirror image, in twice the time.
 
     Raises:
@@ -48,10 +48,10 @@ class TrainedModel:
         threshold: float,
         tensors: Mapping[str, npt.NDArray[Any]],
         *,
-        temperature: float = 1.0,
+        calibration: tuple[float, float] = (1.0, 0.0),
         mirror: bool = False,
     ) -> None:
-        self.temperature, self.mirror = temperature, mirror
+        self.calibration, self.mirror = calibration, mirror
         self.task, self.classes, self.threshold = task, tuple(classes), threshold
         self.preprocessing = preprocessing
         module = build_network(network, preprocessing.shape, outputs_of(task, len(self.classes)))
@@ -92,7 +92,7 @@ class TrainedModel:
         if self.mirror:
             logits = (logits + self._network(images.flip(-1)).double()) / 2
         probabilities = np.asarray(to_probabilities(logits, self.task).cpu().numpy())
-        return probabilities if self.temperature == 1 else temper(probabilities, self.task, self.temperature)
+        return probabilities if self.calibration == (1, 0) else recalibrate(probabilities, self.task, *self.calibration)
 
     def predict(self, images: str | Path | Sequence[str | Path]) -> pd.DataFrame:
         """Answers for image files.
