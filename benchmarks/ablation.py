@@ -89,6 +89,8 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         "train": {"epochs": 16, "first_size": 0.6, "ema": 0.995},
     },
     "20 epochs": {"train": {"epochs": 20, "ema": 0.995}},
+    "twice the epochs, with CutMix": {"train": {"epochs": 10, "cutmix": 1.0}},
+    "twice the epochs, small images first": {"train": {"epochs": 10, "first_size": 0.6}},
     "no weight averaging": {"train": {"ema": 0.0}},
     "with CutMix": {"train": {"cutmix": 1.0}},
     "small images first": {"train": {"first_size": 0.6}},
