@@ -25,8 +25,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 from common import HERE, KERMANY, describe_machine, markdown_table
 from sklearn.metrics import roc_auc_score
+from torch import Tensor
 
 from radlens.assessment.calibration import fit_calibration, log_loss
 from radlens.assessment.metrics import expected_calibration_error
@@ -154,13 +156,16 @@ def measure(images: Radiographs, variant: str, shift: str, seed: int, keep: Path
     with tempfile.TemporaryDirectory() as folder:
         train, val = images.split(parts["train"]), images.split(parts["val"])
         fitted = fit(settings, "binary", CLASSES, train, val, Path(folder))
+        last = torch.load(Path(folder) / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True)
     seconds = time.process_time() - started
-    tensors = {name: value.numpy() for name, value in fitted.network.items()}
-    model = TrainedModel("binary", CLASSES, settings.train.network, settings.preprocessing, 0.5, tensors)
+    model = answering(settings, fitted.network)
     scores = {
         name: model.probabilities(images.cache.pixels, images.cache.rows[parts[name]])[:, 1]
         for name in ("val", "shifted")
     }
+    state = last["state_dict"].items()
+    final = answering(settings, {name.removeprefix("network."): value for name, value in state if "network." in name})
+    scores["shifted_last"] = final.probabilities(images.cache.pixels, images.cache.rows[parts["shifted"]])[:, 1]
     mirrored = images.cache.pixels[images.cache.rows[parts["shifted"]]][..., ::-1].copy()
     scores["shifted_mirrored"] = model.probabilities(mirrored)[:, 1]
     pixels = images.cache.pixels[images.cache.rows[parts["val"]]]
@@ -182,6 +187,12 @@ def measure(images: Radiographs, variant: str, shift: str, seed: int, keep: Path
     }
 
 
+def answering(settings: RunSettings, network: Mapping[str, Tensor]) -> TrainedModel:
+    """The network with these weights."""
+    tensors = {name: value.numpy() for name, value in network.items()}
+    return TrainedModel("binary", CLASSES, settings.train.network, settings.preprocessing, 0.5, tensors)
+
+
 def figures(scores: Mapping[str, Any], truth: Mapping[str, Any]) -> dict[str, float]:
     """AUROC on each kind of image, and the answers at the threshold that validation images choose."""
     validation, shifted = scores["val"], scores["shifted"]
@@ -194,6 +205,9 @@ def figures(scores: Mapping[str, Any], truth: Mapping[str, Any]) -> dict[str, fl
         "auroc": round(float(roc_auc_score(truth["val"], validation)), 4),
         "auroc_shifted": round(float(roc_auc_score(truth["shifted"], shifted)), 4),
         "auroc_shifted_mirrored": round(float(roc_auc_score(truth["shifted"], mean)), 4),
+        "auroc_shifted_last": round(float(roc_auc_score(truth["shifted"], scores["shifted_last"])), 4)
+        if "shifted_last" in scores
+        else float("nan"),
         "auroc_corrupted": round(float(np.mean([roc_auc_score(truth["val"], row) for row in scores["corrupted"]])), 4),
         "threshold": round(float(threshold), 4),
         "sensitivity_shifted": round(float(sensitivity), 4),

@@ -15,12 +15,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 from common import HERE, KERMANY, describe_machine
+from sklearn.metrics import roc_auc_score
+
+import radlens
+from radlens.dataset.manifest import Manifest
+from radlens.imaging.cache import PixelCache
+from radlens.learning.corruptions import KINDS, STRENGTHS, corrupt
 
 TARGET = HERE.parent / "src" / "radlens" / "models" / "pneumonia-cxr"
 CARD = HERE / "boxed_model_card.md"
+# In place of the folder that the run was given.
+SOURCE = "Kaggle chest-xray-pneumonia, training images; Kermany et al. 2018, doi:10.1016/j.cell.2018.02.010; CC BY 4.0"
 METRICS = ("auroc", "accuracy", "sensitivity", "specificity", "precision", "f1", "brier", "ece")
 
 
@@ -52,6 +61,26 @@ def figures(metrics: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def robustness(out: Path) -> str:
+    """A Markdown table: the internal test images under each corruption, at the model's operating point."""
+    manifest = Manifest.read(out)
+    manifest = manifest.only((manifest.table["split"] == "test").to_numpy())
+    model = radlens.load(out)
+    cache = PixelCache.build(manifest.locations, model.preprocessing)
+    pixels, truth = cache.pixels[cache.rows], manifest.targets()
+    rng = np.random.default_rng(0)
+    lines = ["| changed by | weak | medium | strong |", "|---|---|---|---|"]
+    for kind in KINDS:
+        cells = []
+        for strength in STRENGTHS[: 1 if kind == "inversion" else None]:
+            scores = model.probabilities(corrupt(pixels, kind, strength, rng))[:, 1]
+            called = scores >= model.threshold
+            sensitivity, specificity = called[truth == 1].mean(), 1 - called[truth == 0].mean()
+            cells.append(f"{roc_auc_score(truth, scores):.3f}, {sensitivity:.2f}, {specificity:.2f}")
+        lines.append(f"| {kind} | " + " | ".join([*cells, "", ""][:3]) + " |")
+    return "\n".join(lines)
+
+
 def write_card(out: Path) -> None:
     """Put the figures of the run into the card."""
     config = json.loads((out / "model" / "config.json").read_text(encoding="utf-8"))
@@ -76,7 +105,8 @@ def write_card(out: Path) -> None:
         threshold=config["threshold"],
         stress=settings["evaluate"]["stress"],
         mirror=" The answer is that to the image and to its mirror image." if config["mirror"] else "",
-        points=", ".join(f"{name.split()[1]}: {value:.3f}" for name, value in config["operating_points"].items()),
+        points=", ".join(f"{name.split()[1]} at {value:.3f}" for name, value in config["operating_points"].items()),
+        robustness=robustness(out),
         table=figures(json.loads((out / "metrics.json").read_text(encoding="utf-8"))),
     )
     (TARGET / "README.md").write_text(text, encoding="utf-8")
@@ -94,6 +124,8 @@ def main() -> None:
     TARGET.mkdir(parents=True, exist_ok=True)
     for file in (options.out / "model").iterdir():
         shutil.copy(file, TARGET / file.name)
+    config = json.loads((TARGET / "config.json").read_text(encoding="utf-8"))
+    (TARGET / "config.json").write_text(json.dumps({**config, "trained_on": SOURCE}, indent=2) + "\n", encoding="utf-8")
     write_card(options.out)
     print(f"{sum(file.stat().st_size for file in TARGET.iterdir()) / 2**20:.1f} MiB in {TARGET}")
 

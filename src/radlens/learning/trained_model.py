@@ -15,6 +15,7 @@ from radlens.decision import Task, decide, name_answers, recalibrate
 from radlens.errors import DataError
 from radlens.imaging.pixels import read_pixels
 from radlens.imaging.preprocess import Preprocessing
+from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.augment import to_network_range
 from radlens.learning.classifier import outputs_of, to_probabilities
 from radlens.learning.networks import build_network
@@ -51,6 +52,8 @@ class TrainedModel:
         calibration: tuple[float, float] = (1.0, 0.0),
         mirror: bool = False,
     ) -> None:
+        # Answering too allocates and frees large buffers: without this, half of the time goes to the kernel.
+        keep_freed_memory()
         self.calibration, self.mirror = calibration, mirror
         self.task, self.classes, self.threshold = task, tuple(classes), threshold
         self.preprocessing = preprocessing
