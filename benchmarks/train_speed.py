@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 import torch
 from common import KERMANY, describe_machine, matrix_peak, peak_memory, print_table, run_keras, spread
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from radlens.config import RunSettings, resolve
@@ -47,18 +48,17 @@ def measure_radlens() -> dict[str, float]:
         seconds = [float(line.split(",")[-1]) for line in (Path(folder) / "history.csv").read_text().splitlines()[1:]]
     peak_mib = peak_memory()
     before = matrix_peak()
-    fixed, _ = fixed_batch(
+    fixed = fixed_batch(
         settings, train, torch.bfloat16 if training_precision(False, "baseline_cnn") == "bf16-mixed" else None
     )
-    # The counter knows the plain operations of 32 bit, not the fused ones.
-    fixed32, flop = fixed_batch(settings, train, None)
+    fixed32 = fixed_batch(settings, train, None)
     return {
         "images": len(train),
         "decoding": decoding,
         "epoch": min(seconds),
         "fixed": fixed,
         "fixed32": fixed32,
-        "gflop": flop / 1e9,
+        "gflop": operations(settings, train) / 1e9,
         "peak": max(before, matrix_peak()),
         "peak_mib": peak_mib,
     }
@@ -78,15 +78,29 @@ def measure_fast() -> dict[str, float]:
     return {"images": len(train), "seconds": float(seconds.min()), "peak_mib": peak_memory()}
 
 
-def fixed_batch(settings: RunSettings, train: LabelledPixels, mixed: torch.dtype | None) -> tuple[float, float]:
-    """Seconds for an epoch's steps on one batch held in memory, and floating-point operations of an image."""
+def one_batch(settings: RunSettings, train: LabelledPixels) -> tuple[Classifier, Tensor, Tensor]:
+    """The classifier with a batch of images and targets."""
     classifier = Classifier(
         settings.train, "binary", 2, settings.preprocessing.shape, class_weights(train.targets, "binary", 2)
     )
     size = settings.train.batch_size
     images = torch.from_numpy(train.pixels[train.rows[:size]]).float().div_(255)
-    images = images.contiguous(memory_format=torch.channels_last)
-    target = torch.from_numpy(train.targets[:size])
+    return classifier, images.contiguous(memory_format=torch.channels_last), torch.from_numpy(train.targets[:size])
+
+
+def operations(settings: RunSettings, train: LabelledPixels) -> float:
+    """Floating-point operations of a training step, for each image."""
+    classifier, images, target = one_batch(settings, train)
+    # In 64 bit the layers run one by one; the counter does not know the fused ones.
+    classifier, images = classifier.double(), images.double()
+    with FlopCounterMode(display=False) as counter:
+        classifier.loss(classifier(images), target).backward()
+    return counter.get_total_flops() / len(images)
+
+
+def fixed_batch(settings: RunSettings, train: LabelledPixels, mixed: torch.dtype | None) -> float:
+    """Seconds for an epoch's steps on one batch held in memory."""
+    classifier, images, target = one_batch(settings, train)
     optimizer = torch.optim.Adam(classifier.network.parameters(), 1e-6, fused=True)
 
     def step() -> None:
@@ -96,15 +110,12 @@ def fixed_batch(settings: RunSettings, train: LabelledPixels, mixed: torch.dtype
         classifier.loss(logits, target).backward()
         optimizer.step()
 
-    with FlopCounterMode(display=False) as counter:
-        step()
-    for _ in range(3):
+    for _ in range(4):
         step()
     started = time.perf_counter()
-    steps = -(-len(train) // size)
-    for _ in range(steps):
+    for _ in range(-(-len(train) // len(images))):
         step()
-    return time.perf_counter() - started, counter.get_total_flops() / size
+    return time.perf_counter() - started
 
 
 def last_line(*command: str) -> dict[str, float]:
