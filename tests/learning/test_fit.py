@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,7 @@ def plant(module: Any, step: int, what: int) -> None:
 
 def child(folder: str, where: str, number: int, what: int) -> None:
     """Train in this process until the moment; write what came of it, if there is anyone left to."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if where == "step":
         plant(fit_module, number, what)
     plain, seen = Path.replace, []
@@ -233,6 +235,14 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(fit_module, "TrainingProgress", Counting)
     return taken
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C interrupts, also where the tests were started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def run_child(folder: Path, where: str, number: int, what: int) -> int:
@@ -328,7 +338,8 @@ def test_labels_that_go_together_are_weighed_where_classes_would_be_drawn(
 
 
 @pytest.mark.parametrize(
-    ("network", "share", "says"), [("baseline_cnn", 0.8, "one size only"), ("small_resnet", 0.4, "at least 17")]
+    ("network", "share", "says"),
+    [("baseline_cnn", 0.8, "one size only"), ("small_resnet", 0.4, "at least 17.*first_size=1")],
 )
 def test_a_network_that_cannot_take_smaller_images_is_said(
     tmp_path: Path, network: str, share: float, says: str
@@ -370,6 +381,7 @@ def test_a_stopped_run_may_be_moved_before_it_goes_on(tmp_path: Path) -> None:
     check_same(tmp_path / "there", tmp_path / "whole", fitted, undisturbed)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_keeps_the_best_so_far_and_the_training_goes_on(whole: tuple[Path, Fitted], tmp_path: Path) -> None:
     assert run_child(tmp_path, "step", STEPS + 3, signal.SIGINT.value) == 0
     says = json.loads((tmp_path / "says.json").read_text())
@@ -381,6 +393,7 @@ def test_ctrl_c_keeps_the_best_so_far_and_the_training_goes_on(whole: tuple[Path
     check_same(tmp_path, whole[0], train_in(tmp_path), whole[1])
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_before_the_first_epoch_is_over_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit_module, "TrainingProgress", TrainingProgress)
     plant(fit_module, 2, signal.SIGINT.value)
@@ -486,6 +499,7 @@ def test_a_network_with_weights_of_its_own_starts_from_them_unless_told_otherwis
         train={
             "network": "efficientnet_lite0",
             "initial_weights": initial,
+            "first_size": 1.0,
             "epochs": 1,
             "learning_rate": 1e-12,
             "weight_decay": 0.0,

@@ -21,7 +21,7 @@ from torch import Tensor
 from radlens.config import RunSettings, TrainSettings
 from radlens.cores import available_cores
 from radlens.decision import Task
-from radlens.errors import RadlensError
+from radlens.errors import RadlensError, UsageError
 from radlens.files import write_error
 from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.callbacks import (
@@ -121,7 +121,13 @@ def _check_sizes(settings: RunSettings) -> None:
     channels, height, width = settings.preprocessing.shape
     share = settings.train.first_size
     smallest = (channels, round(height * share), round(width * share))
-    if not check_network(settings.train.network, smallest).any_size:
+    try:
+        network = check_network(settings.train.network, smallest)
+    except UsageError as error:
+        raise RadlensError(
+            f"{error} Or set train.first_size=1: the first epochs would see the smaller images."
+        ) from error
+    if not network.any_size:
         raise RadlensError(
             f"The network {settings.train.network} takes images of one size only. Set train.first_size=1, or choose "
             "another network."
