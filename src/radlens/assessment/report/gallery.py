@@ -123,26 +123,38 @@ def file_name(path: str) -> str:
     return path.rpartition("::")[2] if "::" in path else path.rpartition("/")[2]
 
 
+# Parameters of which another value than 0 changes nothing.
+_UNCHANGED = {"zoom": 1.0, "contrast": 1.0, "gamma": 1.0, "resolution": 1.0, "jpeg": 100.0}
+_WORDS = {
+    "angle": "rotated {:+.0f}°",
+    "flip_x": "mirrored",
+    "flip_y": "upside down",
+    "zoom": "zoom × {:.2f}",
+    "contrast": "contrast × {:.2f}",
+    "gamma": "gamma {:.2f}",
+    "blur": "blurred by {:.1f} pixels",
+    "resolution": "{:.0%} of the resolution",
+    "jpeg": "JPEG quality {:.0f}",
+    "noise": "noise {:.1%}",
+}
+
+
 def _changes(parameters: Mapping[str, float]) -> list[str]:
     """The parameters of an augmentation in words; what changed nothing is left out.
 
     >>> _changes({"angle": -4.2, "zoom": 1.0, "flip_x": 1.0, "brightness": 0.1, "contrast": 1.25})
     ['rotated −4°', 'mirrored', 'brightness +10%', 'contrast × 1.25']
+    >>> _changes({"gamma": 0.8, "blur": 0.0, "resolution": 0.5, "jpeg": 100.0, "noise": 0.03, "noise_seed": 5.0})
+    ['gamma 0.80', '50% of the resolution', 'noise 3.0%']
     """
     lines = []
     for name, value in parameters.items():
-        if value == (1.0 if name in ("zoom", "contrast") else 0.0):
+        if name == "noise_seed" or value == _UNCHANGED.get(name, 0.0):
             continue
-        if name == "angle":
-            text = f"rotated {value:+.0f}°"
-        elif name in ("flip_x", "flip_y"):
-            text = "mirrored" if name == "flip_x" else "upside down"
-        elif name in ("shift_x", "shift_y"):
+        if name in ("shift_x", "shift_y"):
             ahead, back = ("right", "left") if name == "shift_x" else ("down", "up")
             text = f"{abs(value):.0%} {ahead if value > 0 else back}"
-        elif name in ("zoom", "contrast"):
-            text = f"{name} × {value:.2f}"
         else:
-            text = f"{name.replace('_', ' ')} {value:+.0%}"
+            text = _WORDS.get(name, name.replace("_", " ") + " {:+.0%}").format(value)
         lines.append(text.replace("-", "−"))
     return lines or ["unchanged"]
