@@ -32,47 +32,26 @@ from torch import Tensor
 
 from radlens.assessment.calibration import fit_calibration, log_loss
 from radlens.assessment.metrics import expected_calibration_error
-from radlens.assessment.operating_point import balanced_accuracy
+from radlens.assessment.operating_point import balanced_accuracy, balanced_threshold
 from radlens.config import RunSettings
 from radlens.dataset.sources import read_source
 from radlens.decision import recalibrate
 from radlens.imaging.cache import PixelCache
-from radlens.learning.corruptions import KINDS, STRENGTHS, corrupt, corrupt_each
+from radlens.learning.corruptions import SUITE, corrupt, corrupt_each
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.fit import fit
 from radlens.learning.trained_model import TrainedModel
+from radlens.presets import presets
 
 CLASSES = ("normal", "pneumonia")
 RESULTS = HERE / "results"
 PAGE = HERE.parent / "docs" / "explanation" / "recipe.md"
+# The preset fast, shorter and with whole images from the start. Rows measured with other values are not comparable.
+_FAST = presets()["fast"]
 RECIPE: dict[str, Any] = {
-    "preprocessing": {"height": 128, "width": 128, "fit": "squash", "channels": 1, "low": -1.0, "high": 1.0},
-    "augment": {
-        "rotation": 15.0,
-        "zoom": (1.0, 1.0),
-        "crop": (0.35, 1.1),
-        "flip_horizontal": 0.5,
-        "brightness": 0.2,
-        "contrast": 0.4,
-        "gamma": (0.67, 1.5),
-        "degrade": 0.3,
-        "blur": 1.2,
-        "resolution": 0.4,
-        "jpeg": 30,
-        "noise": 0.08,
-    },
-    "train": {
-        "network": "efficientnet_lite0",
-        "epochs": 5,
-        "batch_size": 32,
-        "learning_rate": 1.5e-3,
-        "optimizer": "adamw",
-        "weight_decay": 0.02,
-        "schedule": "one_cycle",
-        "label_smoothing": 0.05,
-        "balance": "sampling",
-        "ema": 0.99,
-    },
+    "preprocessing": _FAST["preprocessing"],
+    "augment": _FAST["augment"],
+    "train": {**_FAST["train"], "epochs": 5, "first_size": 1.0},
 }
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "recipe": {},
@@ -172,19 +151,13 @@ def measure(images: Radiographs, variant: str, shift: str, seed: int, keep: Path
     rng = np.random.default_rng(5)
     scores["corrupted"] = np.stack([model.probabilities(corrupt_each(pixels, rng))[:, 1] for _ in range(4)])
     if variant == "recipe" and seed == 0:
-        for kind in KINDS:
-            for strength in STRENGTHS[: 1 if kind == "inversion" else 3]:
-                changed = corrupt(pixels, kind, strength, rng)
-                scores[f"{kind} {strength}"] = model.probabilities(changed)[:, 1]
-    truth = {name: images.targets[parts[name]] for name in ("val", "shifted")}
-    np.savez(keep, **scores, truth_val=truth["val"], truth_shifted=truth["shifted"])
-    return {
-        "variant": variant,
-        "shift": shift,
-        "seed": seed,
-        **figures(scores, truth),
-        "cpu_seconds": round(seconds, 1),
-    }
+        for kind, strength in SUITE:
+            changed = corrupt(pixels, kind, strength, rng)
+            scores[f"{kind} {strength}"] = model.probabilities(changed)[:, 1]
+    scores |= {f"truth_{name}": images.targets[parts[name]] for name in ("val", "shifted")}
+    np.savez(keep, **scores)
+    key = {"variant": variant, "shift": shift, "seed": seed}
+    return {**key, **judged(scores), "cpu_seconds": round(seconds, 1)}
 
 
 def answering(settings: RunSettings, network: Mapping[str, Tensor]) -> TrainedModel:
@@ -193,27 +166,34 @@ def answering(settings: RunSettings, network: Mapping[str, Tensor]) -> TrainedMo
     return TrainedModel("binary", CLASSES, settings.train.network, settings.preprocessing, 0.5, tensors)
 
 
+def judged(scores: Mapping[str, Any]) -> dict[str, float]:
+    """All that a row says of a model's answers, with four decimals."""
+    truth = {name: scores[f"truth_{name}"] for name in ("val", "shifted")}
+    return {name: round(float(value), 4) for name, value in (figures(scores, truth) | choices(scores, truth)).items()}
+
+
 def figures(scores: Mapping[str, Any], truth: Mapping[str, Any]) -> dict[str, float]:
     """AUROC on each kind of image, and the answers at the threshold that validation images choose."""
     validation, shifted = scores["val"], scores["shifted"]
-    threshold = best_threshold(validation, truth["val"])
+    threshold = threshold_of(validation, truth["val"])
     answers = shifted >= threshold
     sensitivity = answers[truth["shifted"] == 1].mean()
     specificity = 1 - answers[truth["shifted"] == 0].mean()
     mean = (shifted + scores["shifted_mirrored"]) / 2
-    return {
-        "auroc": round(float(roc_auc_score(truth["val"], validation)), 4),
-        "auroc_shifted": round(float(roc_auc_score(truth["shifted"], shifted)), 4),
-        "auroc_shifted_mirrored": round(float(roc_auc_score(truth["shifted"], mean)), 4),
-        "auroc_shifted_last": round(float(roc_auc_score(truth["shifted"], scores["shifted_last"])), 4)
-        if "shifted_last" in scores
-        else float("nan"),
-        "auroc_corrupted": round(float(np.mean([roc_auc_score(truth["val"], row) for row in scores["corrupted"]])), 4),
-        "threshold": round(float(threshold), 4),
-        "sensitivity_shifted": round(float(sensitivity), 4),
-        "specificity_shifted": round(float(specificity), 4),
-        "balanced_shifted": round(float((sensitivity + specificity) / 2), 4),
+    found = {
+        "auroc": roc_auc_score(truth["val"], validation),
+        "auroc_shifted": roc_auc_score(truth["shifted"], shifted),
+        "auroc_shifted_mirrored": roc_auc_score(truth["shifted"], mean),
+        "auroc_corrupted": np.mean([roc_auc_score(truth["val"], row) for row in scores["corrupted"]]),
+        "threshold": threshold,
+        "sensitivity_shifted": sensitivity,
+        "specificity_shifted": specificity,
+        "balanced_shifted": (sensitivity + specificity) / 2,
     }
+    # The first answers were kept without those of the last epoch.
+    if "shifted_last" in scores:
+        found["auroc_shifted_last"] = roc_auc_score(truth["shifted"], scores["shifted_last"])
+    return found
 
 
 def choices(scores: Mapping[str, Any], truth: Mapping[str, Any]) -> dict[str, float]:
@@ -226,19 +206,19 @@ def choices(scores: Mapping[str, Any], truth: Mapping[str, Any]) -> dict[str, fl
         ways[f"line{name}"] = fit_calibration(probabilities, targets, "binary")
         # As for a multiclass task: the slope alone.
         ways[f"temperature{name}"] = fit_calibration(probabilities, targets, "multiclass")
-    found = {}
+    found: dict[str, float] = {}
     for name, line in ways.items():
         moved = recalibrate(shifted, "binary", *line)
         found[f"ece {name}"] = expected_calibration_error(moved[:, 1], truth["shifted"])
         found[f"log loss {name}"] = log_loss(moved, truth["shifted"], "binary")
     thresholds = {
         "half": 0.5,
-        "validation": best_threshold(validation[:, 1], truth["val"]),
-        "stressed": best_threshold(stressed[:, 1], stressed_truth),
+        "validation": threshold_of(validation[:, 1], truth["val"]),
+        "stressed": threshold_of(stressed[:, 1], stressed_truth),
     }
     for name, threshold in thresholds.items():
-        found[f"balanced {name}"] = float(balanced_accuracy(np.array([threshold]), truth["shifted"], shifted[:, 1])[0])
-    return {name: round(value, 4) for name, value in found.items()}
+        found[f"balanced {name}"] = balanced_accuracy(np.array([threshold]), truth["shifted"], shifted[:, 1])[0]
+    return found
 
 
 def both(positive: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -246,13 +226,9 @@ def both(positive: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.stack([1 - positive, positive], axis=1)
 
 
-def best_threshold(positive: npt.NDArray[np.float64], truth: npt.NDArray[np.int64]) -> float:
-    """The highest balanced accuracy; of several the nearest to a half."""
-    scores = np.unique(positive)
-    levels = np.append((scores[1:] + scores[:-1]) / 2, 0.5)
-    quality = balanced_accuracy(levels, truth, positive)
-    best = levels[quality >= quality.max() - 1e-12]
-    return float(best[np.abs(best - 0.5).argmin()])
+def threshold_of(positive: npt.NDArray[np.float64], truth: npt.NDArray[np.int64]) -> float:
+    """The one that training would choose."""
+    return balanced_threshold(truth[:, None], positive[:, None])
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -271,7 +247,6 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
                     "figure": figure,
                     "runs": len(own),
                     "mean": own[figure].mean(),
-                    "sd": own[figure].groupby("shift").std().mean(),
                     "difference": difference[figure].mean(),
                     "lowest": difference[figure].min(),
                     "highest": difference[figure].max(),
@@ -333,9 +308,7 @@ def again(folder: Path) -> None:
     for row in data.to_dict("records"):
         path = scores_file(folder, row["variant"], row["shift"], row["seed"])
         if path.exists():
-            scores = np.load(path)
-            truth = {name: scores[f"truth_{name}"] for name in ("val", "shifted")}
-            row |= figures(scores, truth) | choices(scores, truth)
+            row |= judged(np.load(path))
         rows.append(row)
     pd.DataFrame(rows).to_csv(RESULTS / "ablation.csv", index=False)
 

@@ -23,8 +23,9 @@ from sklearn.metrics import roc_auc_score
 
 import radlens
 from radlens.dataset.manifest import Manifest
+from radlens.delivery.model_folder import read_model_folder
 from radlens.imaging.cache import PixelCache
-from radlens.learning.corruptions import KINDS, STRENGTHS, corrupt
+from radlens.learning.corruptions import KINDS, SUITE, corrupt
 
 TARGET = HERE.parent / "src" / "radlens" / "models" / "pneumonia-cxr"
 CARD = HERE / "boxed_model_card.md"
@@ -72,7 +73,7 @@ def robustness(out: Path) -> str:
     lines = ["| changed by | weak | medium | strong |", "|---|---|---|---|"]
     for kind in KINDS:
         cells = []
-        for strength in STRENGTHS[: 1 if kind == "inversion" else None]:
+        for strength in [strength for other, strength in SUITE if other == kind]:
             scores = model.probabilities(corrupt(pixels, kind, strength, rng))[:, 1]
             called = scores >= model.threshold
             sensitivity, specificity = called[truth == 1].mean(), 1 - called[truth == 0].mean()
@@ -84,6 +85,7 @@ def robustness(out: Path) -> str:
 def write_card(out: Path) -> None:
     """Put the figures of the run into the card."""
     config = json.loads((out / "model" / "config.json").read_text(encoding="utf-8"))
+    _, tensors = read_model_folder(out)
     settings = yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))
     manifest, history = pd.read_csv(out / "manifest.csv"), pd.read_csv(out / "history.csv")
     counts = manifest["split"].value_counts()
@@ -92,7 +94,7 @@ def write_card(out: Path) -> None:
         **{name: int(counts[name]) for name in ("train", "val", "test")},
         prevalence=float((manifest["label"] == "PNEUMONIA").mean()),
         network={"efficientnet_lite0": "EfficientNet-Lite0"}.get(config["network"], config["network"]),
-        parameters="3.4",
+        parameters=f"{sum(value.size for value in tensors.values()) / 1e6:.1f}",
         height=config["preprocessing"]["height"],
         width=config["preprocessing"]["width"],
         epochs=len(history),

@@ -29,8 +29,11 @@ class Brightness:
         self.classes = classes
         self.asked: list[npt.NDArray[np.uint8]] = []
 
-    def probabilities(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    def probabilities(
+        self, pixels: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.float64]:
         """The brighter, the more of the last class."""
+        pixels = pixels if rows is None else pixels[rows]
         self.asked.append(pixels.copy())
         last = 1 / (1 + np.exp(-(pixels.mean(axis=(1, 2, 3)) - 110) / 8))
         others = np.repeat((1 - last)[:, None] / (self.classes - 1), self.classes - 1, axis=1)

@@ -14,7 +14,7 @@ from radlens.assessment.operating_point import SENSITIVITIES, choose_threshold, 
 from radlens.assessment.predictions import predictions_table, with_threshold
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import Manifest
-from radlens.decision import recalibrate
+from radlens.decision import Task, recalibrate
 from radlens.learning.corruptions import corrupt_each
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.trained_model import TrainedModel
@@ -54,13 +54,12 @@ def choose(
         settings: what to choose, and by how many copies of each image.
         seed: what the corruptions follow from.
     """
-    info, pixels = manifest.info, images.pixels[images.rows]
-    raw = model.probabilities(pixels)
+    info = manifest.info
+    raw = model.probabilities(images.pixels, images.rows)
     calibration = (1.0, 0.0)
     if settings.calibration == "line":
-        calibration = _calibration(model, raw, pixels, manifest, settings.stress, seed)
-    scores = recalibrate(raw, info.task, *calibration) if calibration != (1.0, 0.0) else raw
-    predictions = predictions_table(manifest, scores)
+        calibration = _calibration(model, raw, images, info.task, settings.stress, seed)
+    predictions = predictions_table(manifest, recalibrate(raw, info.task, *calibration))
     threshold = choose_threshold(settings.threshold, predictions, info)
     points = {}
     if info.task == "binary":
@@ -77,15 +76,15 @@ def choose(
 def _calibration(
     model: TrainedModel,
     raw: npt.NDArray[np.float64],
-    pixels: npt.NDArray[np.uint8],
-    manifest: Manifest,
+    images: LabelledPixels,
+    task: Task,
     copies: int,
     seed: int,
 ) -> tuple[float, float]:
     """Slope and offset from the images' own probabilities and from those of corrupted copies."""
     together = [raw]
     for copy in range(copies):
-        changed = corrupt_each(pixels, np.random.default_rng((seed, 11, copy)))
+        changed = corrupt_each(images.pixels[images.rows], np.random.default_rng((seed, 11, copy)))
         together.append(model.probabilities(changed))
-    targets = np.concatenate([manifest.targets()] * len(together))
-    return fit_calibration(np.concatenate(together), targets, manifest.info.task)
+    targets = np.concatenate([images.targets] * len(together))
+    return fit_calibration(np.concatenate(together), targets, task)

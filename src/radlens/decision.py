@@ -44,7 +44,8 @@ def recalibrate(
     Args:
         probabilities: shape (images, classes), values in [0, 1].
         task: ``binary`` moves the positive class, ``multilabel`` each column by itself; ``multiclass`` knows no offset.
-        slope: above 0; below 1 the answers become less sure. It is one over the temperature.
+        slope: above 0; below 1 the answers become less sure. It is one over the temperature. With 1 and no offset the
+            probabilities are given back as they are.
         offset: added to the logits; above 0 raises the probabilities.
 
     Returns:
@@ -59,6 +60,8 @@ def recalibrate(
     """
     if not slope > 0 or (task == "multiclass" and offset):
         raise ValueError(f"slope must be above 0, and offset 0 for multiclass, got {slope} and {offset}")
+    if slope == 1 and offset == 0:
+        return np.asarray(probabilities, dtype=np.float64)
     inside = np.clip(np.asarray(probabilities, dtype=np.float64), 1e-15, 1 - 1e-15)
     if task == "multiclass":
         powers = np.exp((np.log(inside) - np.log(inside).max(axis=1, keepdims=True)) * slope)

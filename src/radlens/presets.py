@@ -20,7 +20,7 @@ _BASELINE: dict[str, Any] = {
     },
 }
 
-# What the ablation (benchmarks/ablation.py) found to help on images unlike those of training; see docs/explanation.
+# Changes as other equipment and other hands make them; docs/explanation/recipe.md says what they were found to give.
 _ROBUST: dict[str, Any] = {
     "rotation": 15.0,
     "zoom": (1.0, 1.0),

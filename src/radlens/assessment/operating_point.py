@@ -47,6 +47,19 @@ def choose_threshold(setting: float | Literal["balanced"], predictions: pd.DataF
                 f"The threshold cannot be chosen: the validation images are all with or all without {name}. "
                 "Give a fixed one (evaluate.threshold=0.5) or a larger validation split."
             )
+    return balanced_threshold(truth, scores)
+
+
+def balanced_threshold(truth: npt.NDArray[np.int64], scores: Floats) -> float:
+    """The common threshold with the highest mean balanced accuracy; of several the nearest to 0.5.
+
+    Args:
+        truth: 0 or 1, shape (images, labels); each label has images of both kinds.
+        scores: in [0, 1], shape (images, labels).
+
+    Raises:
+        DataError: all scores are equal.
+    """
     candidates = _midpoints(scores)
     if not len(candidates):
         raise DataError(

@@ -35,6 +35,8 @@ _NOISE = (5.0, 12.0, 25.0)
 _BORDER = (0.04, 0.08, 0.15)
 KINDS = (*_WARPED, "noise", "border", "inversion")
 STRENGTHS = (1, 2, 3)
+# Every change there is: inversion has one strength.
+SUITE = tuple((kind, strength) for kind in KINDS for strength in (STRENGTHS if kind != "inversion" else (1,)))
 
 _GREY_LEVELS = Preprocessing(low=0.0, high=255.0)
 
@@ -81,8 +83,7 @@ def corrupt_each(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     Returns:
         uint8, of the same shape.
     """
-    kinds = [name for name in KINDS if name != "inversion"]
-    pairs = [(name, strength) for name in kinds for strength in STRENGTHS]
+    pairs = [(kind, strength) for kind, strength in SUITE if kind != "inversion"]
     chosen = rng.integers(len(pairs), size=len(pixels))
     changed = np.empty(pixels.shape, dtype=np.uint8)
     for number, (kind, strength) in enumerate(pairs):

@@ -94,8 +94,7 @@ class TrainedModel:
         logits = self._network(images).double()
         if self.mirror:
             logits = (logits + self._network(images.flip(-1)).double()) / 2
-        probabilities = np.asarray(to_probabilities(logits, self.task).cpu().numpy())
-        return probabilities if self.calibration == (1, 0) else recalibrate(probabilities, self.task, *self.calibration)
+        return recalibrate(to_probabilities(logits, self.task).cpu().numpy(), self.task, *self.calibration)
 
     def predict(self, images: str | Path | Sequence[str | Path]) -> pd.DataFrame:
         """Answers for image files.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
 
 from torch import nn
 
@@ -16,20 +17,21 @@ from radlens.learning.networks.network import Network
 @functools.cache
 def registry() -> Mapping[str, Network]:
     """All networks by name."""
-    found = {}
-    for module in pkgutil.iter_modules(__path__):
-        for network in getattr(importlib.import_module(f"{__name__}.{module.name}"), "NETWORKS", ()):
-            found[network.name] = network
-    return found
+    return {network.name: network for module in _modules() for network in getattr(module, "NETWORKS", ())}
 
 
 @functools.cache
 def families() -> Mapping[str, Callable[[str], Network]]:
     """Makers of networks by the prefix of their names, such as ``monai`` of ``monai:densenet121``."""
     found: dict[str, Callable[[str], Network]] = {}
-    for module in pkgutil.iter_modules(__path__):
-        found |= getattr(importlib.import_module(f"{__name__}.{module.name}"), "FAMILIES", {})
+    for module in _modules():
+        found |= getattr(module, "FAMILIES", {})
     return found
+
+
+def _modules() -> Iterator[ModuleType]:
+    for module in pkgutil.iter_modules(__path__):
+        yield importlib.import_module(f"{__name__}.{module.name}")
 
 
 def find_network(name: str) -> Network:
