@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from radlens.assessment.calibration import fit_calibration
+from radlens.assessment.conformal import farthest_distance, least_probabilities
 from radlens.assessment.operating_point import choose_threshold
 from radlens.assessment.predictions import predictions_table
 from radlens.calibrate import choose
@@ -38,6 +39,10 @@ class Brightness:
         last = 1 / (1 + np.exp(-(pixels.mean(axis=(1, 2, 3)) - 110) / 8))
         others = np.repeat((1 - last)[:, None] / (self.classes - 1), self.classes - 1, axis=1)
         return np.concatenate([others, last[:, None]], axis=1)
+
+    def distances(self, pixels: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """How far from a middling grey."""
+        return np.abs(pixels[rows].mean(axis=(1, 2, 3)) - 100)
 
 
 def case(task: Task = "binary") -> tuple[Manifest, LabelledPixels, Brightness]:
@@ -71,7 +76,9 @@ def test_without_copies_it_is_the_validation_images_that_choose() -> None:
     assert found.calibration == fit_calibration(raw, manifest.targets(), "binary") != (1, 0)
     moved = predictions_table(manifest, recalibrate(raw, "binary", *found.calibration))
     assert found.threshold == choose_threshold("balanced", moved, manifest.info)
-    pd.testing.assert_frame_equal(found.validation.drop(columns="predicted"), moved.drop(columns="predicted"))
+    pd.testing.assert_frame_equal(
+        found.validation.drop(columns=["predicted", "answer"]), moved.drop(columns="predicted")
+    )
     positive = found.validation["probability_spot"] >= found.threshold
     assert (found.validation["predicted"] == np.where(positive, "spot", "clear")).all()
 
@@ -104,3 +111,22 @@ def test_asked_for_nothing_it_leaves_everything_as_it_is(task: Task) -> None:
     assert (found.calibration, found.threshold) == ((1.0, 0.0), 0.5)
     shown = found.validation[[name for name in found.validation if name.startswith("probability_")]]
     np.testing.assert_array_equal(shown, model.probabilities(model.asked[0]))
+
+
+def test_the_limits_of_abstaining_are_those_of_the_validation_images_at_every_rate() -> None:
+    found, manifest, _ = chosen(error_rate=0.2, refuse=0.03)
+    assert list(found.abstention.least_probabilities) == ["0.01", "0.02", "0.05", "0.1", "0.2"]
+    assert found.abstention.least == least_probabilities(found.validation, manifest.info, 0.2)
+    assert list(found.abstention.farthest) == ["0.002", "0.005", "0.01", "0.03"]
+    distances = Brightness(2).distances(case()[1].pixels, np.arange(IMAGES))
+    assert found.abstention.distance == farthest_distance(distances, 0.03)
+    expected = distances / found.abstention.distance
+    np.testing.assert_array_equal(found.validation["unfamiliarity"], expected)
+    assert ((found.validation["answer"] == "refuse") == (expected > 1)).all()
+
+
+def test_several_labels_have_no_conformal_limits_and_without_a_rate_no_distance() -> None:
+    found, _, _ = chosen("multiclass")
+    assert found.abstention.distance is None
+    assert len(found.abstention.least or ()) == 3
+    assert "unfamiliarity" not in found.validation

@@ -10,11 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from radlens.assessment.calibration import fit_calibration
+from radlens.assessment.conformal import ERROR_RATES, REFUSE_RATES, farthest_distance, least_probabilities
 from radlens.assessment.operating_point import SENSITIVITIES, choose_threshold, threshold_for_sensitivity
-from radlens.assessment.predictions import predictions_table, with_threshold
+from radlens.assessment.predictions import predictions_table, with_answers, with_threshold
 from radlens.config import EvaluateSettings
-from radlens.dataset.manifest import Manifest
+from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.decision import Task, recalibrate
+from radlens.delivery.model_folder import Abstention
 from radlens.learning.corruptions import corrupt_each
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.trained_model import TrainedModel
@@ -30,12 +32,14 @@ class Chosen:
         calibration: slope and offset that the logits are moved by.
         threshold: the default operating point.
         operating_points: thresholds by what they are for, such as ``sensitivity 0.95``; binary tasks alone.
+        abstention: limits for stated rates of error and of refusal.
         validation: predictions on the validation images, calibrated and at this threshold.
     """
 
     calibration: tuple[float, float]
     threshold: float
     operating_points: dict[str, float]
+    abstention: Abstention
     validation: pd.DataFrame
 
 
@@ -48,7 +52,7 @@ def choose(
     positions stand in for the others.
 
     Args:
-        model: the trained network, not calibrated.
+        model: the trained network, not calibrated; with what tells unfamiliar images, where the settings ask for it.
         manifest: the validation images.
         images: their pixels, in the same order.
         settings: what to choose, and by how many copies of each image.
@@ -70,7 +74,34 @@ def choose(
         "Chosen on %d validation images: threshold %.3f; logits times %.2f plus %.2f",
         *(len(manifest), threshold, *calibration),
     )
-    return Chosen(calibration, threshold, points, with_threshold(predictions, info, threshold))
+    predictions = with_threshold(predictions, info, threshold)
+    distances = model.distances(images.pixels, images.rows) if settings.refuse else None
+    abstention = _abstention(predictions, info, distances, settings)
+    unfamiliarity = None if distances is None or abstention.distance is None else distances / abstention.distance
+    predictions = with_answers(predictions, info, abstention.least, unfamiliarity)
+    return Chosen(calibration, threshold, points, abstention, predictions)
+
+
+def _abstention(
+    predictions: pd.DataFrame,
+    info: DatasetInfo,
+    distances: npt.NDArray[np.float64] | None,
+    settings: EvaluateSettings,
+) -> Abstention:
+    """Limits for the rates that are asked for, and for others to choose among later."""
+    least, farthest = {}, {}
+    if info.task != "multilabel":
+        for rate in sorted({*ERROR_RATES, settings.error_rate}):
+            least[f"{rate:g}"] = least_probabilities(predictions, info, rate)
+    if distances is not None:
+        for rate in sorted({*REFUSE_RATES, settings.refuse}):
+            farthest[f"{rate:g}"] = farthest_distance(distances, rate)
+    return Abstention(
+        error_rate=settings.error_rate,
+        least_probabilities=least,
+        refuse_rate=settings.refuse,
+        farthest=farthest,
+    )
 
 
 def _calibration(

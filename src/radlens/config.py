@@ -250,6 +250,20 @@ class EvaluateSettings(Settings):
     mirror: bool = Field(
         default=False, description="Answer for the mean of the logits of an image and of its mirror image."
     )
+    error_rate: float = Field(
+        default=0.05,
+        gt=0,
+        lt=0.5,
+        description="Stated rate of error of the answers that the model stands by: it refers an image where a class "
+        "that it is not sure of cannot be ruled out at this rate (conformal prediction, each class by itself).",
+    )
+    refuse: float = Field(
+        default=0.0,
+        ge=0,
+        lt=0.5,
+        description="Share of images like those of validation that is refused as unlike the training images; 0: the "
+        "model does not tell.",
+    )
     resamples: int = Field(default=1000, ge=100, le=100_000, description="Bootstrap resamples for the intervals.")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
 

@@ -75,9 +75,7 @@ def recalibrate(
     return np.asarray(moved)
 
 
-def prediction_sets(
-    probabilities: npt.NDArray[np.floating], least: Sequence[float]
-) -> npt.NDArray[np.bool_]:
+def prediction_sets(probabilities: npt.NDArray[np.floating], least: Sequence[float]) -> npt.NDArray[np.bool_]:
     """The classes that a conformal prediction leaves possible; see :mod:`radlens.assessment.conformal`.
 
     Args:
@@ -113,7 +111,8 @@ def commit(
         For each image its class; ``refer`` where the set is not that class alone: a person should look; ``refuse``
         where the image is unlike those that the model was trained on: its answer would mean nothing.
 
-    >>> commit(["ill", "ill", "well"], ["well", "ill"], np.array([[0, 1], [1, 1], [1, 0]], bool), np.array([0.5, 0.6, 2]))
+    >>> sets, unfamiliarity = np.array([[0, 1], [1, 1], [1, 0]], bool), np.array([0.5, 0.6, 2])
+    >>> commit(["ill", "ill", "well"], ["well", "ill"], sets, unfamiliarity)
     ['ill', 'refer', 'refuse']
     """
     found = list(predicted)

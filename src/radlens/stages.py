@@ -14,7 +14,7 @@ import pandas as pd
 from radlens.assessment.evaluate import evaluate as evaluate_predictions
 from radlens.assessment.evaluate import write_metrics
 from radlens.assessment.label_suspects import find_label_suspects
-from radlens.assessment.predictions import predictions_table, write_predictions
+from radlens.assessment.predictions import predictions_table, with_answers, write_predictions
 from radlens.assessment.report.audit_page import write_audit_page
 from radlens.assessment.report.render import write_report
 from radlens.calibrate import choose
@@ -25,7 +25,7 @@ from radlens.dataset.audit.duplicates import Duplicates, find_duplicates
 from radlens.dataset.copies import join_patients, restore_patients
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.split import assign_splits
-from radlens.delivery.model_folder import ModelConfig, write_model_folder
+from radlens.delivery.model_folder import FAMILIARITY_PREFIX, ModelConfig, write_model_folder
 from radlens.delivery.training_images import write_training_images
 from radlens.environment import describe_environment
 from radlens.errors import DataError, RadlensError
@@ -34,6 +34,7 @@ from radlens.imaging.cache import PixelCache
 from radlens.imaging.limits import DecodeLimits
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.data_module import LabelledPixels
+from radlens.learning.familiarity import Familiarity
 from radlens.learning.fit import Fitted, fit
 from radlens.learning.trained_model import TrainedModel
 from radlens.report_content import collect, picture_reader
@@ -163,10 +164,21 @@ def _write_rejected(folder: Path, rejected: list[tuple[str, str]]) -> None:
 def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tuple[Fitted, pd.DataFrame]:
     """Train, choose the operating point on validation and keep the model; with what it says of validation."""
     info = prepared.manifest.info
+    # First, so that what it lacks is said before the hours of training.
+    familiarity = _familiarity(settings, prepared.split("train"))
     fitted = fit(settings, info.task, info.classes, prepared.split("train"), prepared.split("val"), folder)
     tensors = {name: value.numpy() for name, value in fitted.network.items()}
     network, mirror = settings.train.network, settings.evaluate.mirror
-    trained = TrainedModel(info.task, info.classes, network, settings.preprocessing, 0.5, tensors, mirror=mirror)
+    trained = TrainedModel(
+        info.task,
+        info.classes,
+        network,
+        settings.preprocessing,
+        0.5,
+        tensors,
+        familiarity=familiarity,
+        mirror=mirror,
+    )
     validation = prepared.manifest.only((prepared.manifest.table["split"] == "val").to_numpy())
     chosen = choose(trained, validation, prepared.split("val"), settings.evaluate, settings.seed)
     model_config = ModelConfig(
@@ -180,6 +192,7 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
         calibration_offset=chosen.calibration[1],
         mirror=mirror,
         operating_points=chosen.operating_points,
+        abstention=chosen.abstention,
         trained_on=" ".join(part for part in (info.name, info.source, info.licence, info.citation) if part),
         simulated=info.simulated,
         seed=settings.seed,
@@ -187,6 +200,8 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
     )
     used = prepared.manifest.table["split"].isin(("train", "val"))
     write_training_images(folder / "model", np.asarray(prepared.cache.digests)[used.to_numpy()])
+    if familiarity is not None:
+        tensors |= {FAMILIARITY_PREFIX + name: value for name, value in familiarity.statistics().items()}
     write_model_folder(folder / "model", model_config, tensors)
     if fitted.interrupted:
         raise TrainingInterruptedError(
@@ -197,11 +212,23 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
     return fitted, chosen.validation
 
 
-def predict_split(model: TrainedModel, prepared: Prepared, split: str, threshold: float) -> pd.DataFrame:
-    """Score the images of one split; a predictions table."""
+def _familiarity(settings: RunSettings, train: LabelledPixels) -> Familiarity | None:
+    """What tells unfamiliar images from those of training, where the settings ask for it."""
+    if not settings.evaluate.refuse:
+        return None
+    return Familiarity.fit(settings.preprocessing.shape, train.pixels, train.rows, settings.seed)
+
+
+def predict_split(model: TrainedModel, config: ModelConfig, prepared: Prepared, split: str) -> pd.DataFrame:
+    """Score the images of one split; a predictions table, with the answers that the model stands by."""
     chosen = (prepared.manifest.table["split"] == split).to_numpy()
-    probabilities = model.probabilities(prepared.cache.pixels, prepared.cache.rows[chosen])
-    return predictions_table(prepared.manifest.only(chosen), probabilities, threshold)
+    pixels, rows = prepared.cache.pixels, prepared.cache.rows[chosen]
+    table = predictions_table(prepared.manifest.only(chosen), model.probabilities(pixels, rows), config.threshold)
+    if config.abstention is None:
+        return table
+    farthest = config.abstention.distance
+    unfamiliarity = None if farthest is None else model.distances(pixels, rows) / farthest
+    return with_answers(table, prepared.manifest.info, config.abstention.least, unfamiliarity)
 
 
 def write_evidence(

@@ -12,11 +12,12 @@ from radlens.dataset.audit import CHECKS, Audit
 from radlens.dataset.audit import audit as audit_manifest
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import NAMED_SOURCES, read_source
-from radlens.delivery.model_folder import ModelConfig, find_model, read_model_folder
+from radlens.delivery.model_folder import FAMILIARITY_PREFIX, ModelConfig, find_model, read_model_folder
 from radlens.delivery.training_images import read_training_images
 from radlens.errors import DataError, UsageError, did_you_mean
 from radlens.files import check_output, claim_output
 from radlens.imaging.cache import PixelCache
+from radlens.learning.familiarity import Familiarity
 from radlens.learning.networks import check_network
 from radlens.learning.trained_model import TrainedModel
 from radlens.result import Result
@@ -81,10 +82,10 @@ def run(
     else:
         chosen, prepared = _begin(folder, _resolve(source, preset, model, seed, config, settings, allow), overwrite)
     fitted, validation = train_model(chosen, prepared, folder)
-    trained = load(folder)
-    test = predict_split(trained, prepared, "test", trained.threshold)
+    model_config, _ = read_model_folder(folder)
+    test = predict_split(load(folder), model_config, prepared, "test")
     predictions = pd.concat([validation, test], ignore_index=True)
-    return write_evidence(chosen, prepared, predictions, trained.threshold, folder, fitted)
+    return write_evidence(chosen, prepared, predictions, model_config.threshold, folder, fitted)
 
 
 def train(
@@ -204,8 +205,8 @@ def evaluate(
     prepared = prepare(manifest, cache, chosen.data, chosen.seed, read_training_images(model))
     claim_output(folder, overwrite=overwrite)
     write_start(folder, chosen, manifest, prepared)
-    predictions = predict_split(trained, prepared, name, trained.threshold)
-    return write_evidence(chosen, prepared, predictions, trained.threshold, folder, fitted=None)
+    predictions = predict_split(trained, model_config, prepared, name)
+    return write_evidence(chosen, prepared, predictions, model_config.threshold, folder, fitted=None)
 
 
 def demo(out: str | Path, *, seed: int = 0, overwrite: bool = False) -> Result:
@@ -220,13 +221,17 @@ def load(model: str | Path) -> TrainedModel:
         DataError: there is no model, or it is damaged.
     """
     config, tensors = read_model_folder(find_model(model))
+    own = {name: value for name, value in tensors.items() if not name.startswith(FAMILIARITY_PREFIX)}
+    statistics = {name.removeprefix(FAMILIARITY_PREFIX): tensors[name] for name in tensors if name not in own}
+    shape = config.preprocessing.shape
     return TrainedModel(
         config.task,
         config.classes,
         config.network,
         config.preprocessing,
         config.threshold,
-        tensors,
+        own,
+        familiarity=Familiarity.from_statistics(shape, statistics) if statistics else None,
         calibration=(config.calibration_slope, config.calibration_offset),
         mirror=config.mirror,
     )

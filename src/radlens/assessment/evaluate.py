@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from radlens.assessment.abstention import abstention
 from radlens.assessment.interval_methods import described
 from radlens.assessment.metrics import DEFINITIONS, Answers, confusion
-from radlens.assessment.predictions import check_predictions, probabilities_of, targets_of, with_threshold
+from radlens.assessment.predictions import ANSWER, check_predictions, probabilities_of, targets_of, with_threshold
 from radlens.assessment.summary import Summary
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import SPLITS, DatasetInfo
@@ -41,7 +42,8 @@ def evaluate(
     Returns:
         The content of ``metrics.json``: for each split found, in the order train, val, test, ``n``, ``threshold``,
         ``confusion_matrix`` and the metrics, each ``{"value", "low", "high", "method"}``. What is not defined is None
-        and has a ``reason``. Multiclass adds ``per_class`` and multilabel ``per_label`` and ``exact_match``.
+        and has a ``reason``. ``abstention`` is there where the model may abstain. Multiclass adds ``per_class`` and
+        multilabel ``per_label`` and ``exact_match``.
 
     Raises:
         DataError: the table is invalid, or was decided with another threshold.
@@ -106,6 +108,8 @@ def _evaluate_split(
         block["per_class"] = summary.each(counts)
     elif info.task == "multilabel":
         block["per_label"] = summary.each(counts)
+    if ANSWER in part.columns:
+        block["abstention"] = abstention(part, info, settings.confidence)
     block["definitions"] = dict(DEFINITIONS[info.task])
     block["interval"] = {
         "method": METHOD,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
@@ -20,7 +20,51 @@ from radlens.imaging.preprocess import Preprocessing
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+# Names of the tensors that are not the network's: what tells unfamiliar images.
+FAMILIARITY_PREFIX = "familiarity."
 Tensors = Mapping[str, npt.NDArray[Any]]
+
+
+class Abstention(BaseModel):
+    """When the model does not commit itself. A rate is the key that it has as text, such as ``0.05``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    error_rate: float = Field(gt=0, lt=1, description="The stated rate of error, unless another is asked for.")
+    least_probabilities: dict[str, tuple[float, ...]] = Field(
+        default_factory=dict,
+        description="By rate of error: for each class the least probability with which it stays possible.",
+    )
+    refuse_rate: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="The share of images like those of validation "
+        "that is refused as unfamiliar, unless another is asked for; 0: the model cannot tell.",
+    )
+    farthest: dict[str, float] = Field(
+        default_factory=dict,
+        description="By that share: the distance from the training images beyond which an image is refused.",
+    )
+
+    @model_validator(mode="after")
+    def _stated_rates_are_there(self) -> Self:
+        for rate, limits in ((self.error_rate, self.least_probabilities), (self.refuse_rate, self.farthest)):
+            if limits and f"{rate:g}" not in limits:
+                raise ValueError(f"there is no limit for the rate {rate:g}, only for {', '.join(limits)}")
+        if bool(self.refuse_rate) != bool(self.farthest):
+            raise ValueError("a share that is refused needs distances, and distances such a share")
+        return self
+
+    @property
+    def least(self) -> tuple[float, ...] | None:
+        """The least probabilities at the stated rate of error; None: there are none."""
+        return self.least_probabilities.get(f"{self.error_rate:g}")
+
+    @property
+    def distance(self) -> float | None:
+        """The distance beyond which an image is refused; None: the model cannot tell."""
+        return self.farthest.get(f"{self.refuse_rate:g}")
 
 
 class ModelConfig(BaseModel):
@@ -41,6 +85,7 @@ class ModelConfig(BaseModel):
     operating_points: dict[str, float] = Field(
         default_factory=dict, description="Thresholds for stated targets, such as sensitivity 0.95 on validation."
     )
+    abstention: Abstention | None = Field(default=None, description="When the model does not commit itself.")
     trained_on: str = Field(default="", description="The data set, its source, licence and what to cite.")
     simulated: bool = Field(default=False, description="True when the training images were simulated.")
     seed: int = Field(default=0, description="The seed of the training run.")
@@ -103,8 +148,16 @@ def read_model_folder(path: Path) -> tuple[ModelConfig, Tensors]:
             raise DataError(f"{folder / CONFIG_FILE} has format version {version!r}; this radlens reads version 1.")
         config = ModelConfig.model_validate(values)
         tensors = load_file(folder / WEIGHTS_FILE)
+        if config.abstention and config.abstention.farthest and not any(map(_is_familiarity, tensors)):
+            raise DataError(
+                f"{folder / WEIGHTS_FILE} lacks the statistics of familiar images that {CONFIG_FILE} needs."
+            )
     except FileNotFoundError:
         raise DataError(f"{folder} lacks {WEIGHTS_FILE}; the model folder is incomplete.") from None
     except (OSError, ValueError, ValidationError, SafetensorError) as error:
         raise DataError(f"The model folder {folder} cannot be read: {error}") from error
     return config, tensors
+
+
+def _is_familiarity(name: str) -> bool:
+    return name.startswith(FAMILIARITY_PREFIX)

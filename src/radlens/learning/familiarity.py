@@ -44,6 +44,8 @@ class Familiarity(nn.Module):
         DataError: the statistics have another shape, or are no numbers.
     """
 
+    rows: Tensor
+    columns: Tensor
     centre: Tensor
     whitening: Tensor
 
@@ -116,9 +118,7 @@ class Familiarity(nn.Module):
         return {"centre": self.centre.cpu().numpy(), "whitening": self.whitening.cpu().numpy()}
 
     @classmethod
-    def from_statistics(
-        cls, shape: tuple[int, int, int], values: Mapping[str, npt.NDArray[Any]]
-    ) -> Familiarity:
+    def from_statistics(cls, shape: tuple[int, int, int], values: Mapping[str, npt.NDArray[Any]]) -> Familiarity:
         """Build from what :meth:`statistics` gave."""
         if set(values) != {"centre", "whitening"}:
             raise DataError(f"Of the statistics of familiar images there are only: {', '.join(values) or 'none'}.")

@@ -18,6 +18,7 @@ from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.augment import to_network_range
 from radlens.learning.classifier import outputs_of, to_probabilities
+from radlens.learning.familiarity import Familiarity
 from radlens.learning.networks import build_network
 from radlens.progress import track
 
@@ -33,6 +34,7 @@ class TrainedModel:
         threshold: the operating point.
         tensors: the network's weights by name.
         calibration: slope and offset that the logits are moved by; see :func:`radlens.decision.recalibrate`.
+        familiarity: tells how far an image is from the training images; None: the model cannot tell.
         mirror: answer for the mean of the logits of an image and of its mirror image, in twice the time.
 
     Raises:
@@ -50,6 +52,7 @@ class TrainedModel:
         tensors: Mapping[str, npt.NDArray[Any]],
         *,
         calibration: tuple[float, float] = (1.0, 0.0),
+        familiarity: Familiarity | None = None,
         mirror: bool = False,
     ) -> None:
         # Answering too allocates and frees large buffers: without this, half of the time goes to the kernel.
@@ -63,6 +66,7 @@ class TrainedModel:
         except RuntimeError as error:
             raise DataError(f"The weights do not fit the network {network}: {error}") from error
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._familiarity = None if familiarity is None else familiarity.to(self._device)
         self._network = module.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def probabilities(
@@ -85,6 +89,24 @@ class TrainedModel:
         for start in track(range(0, len(rows), batch_size), "Scoring (batches)", -(-len(rows) // batch_size)):
             chosen = rows[start : start + batch_size]
             results[start : start + len(chosen)] = self._batch(pixels[chosen])
+        return results
+
+    def distances(
+        self, pixels: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], batch_size: int = 32
+    ) -> npt.NDArray[np.float64]:
+        """Distances of preprocessed images from the training images, shape (images,); see :class:`Familiarity`.
+
+        Raises:
+            ValueError: the model cannot tell.
+        """
+        if self._familiarity is None:
+            raise ValueError("the model was made without what tells unfamiliar images")
+        results = np.empty(len(rows))
+        for start in track(range(0, len(rows), batch_size), "Looking for the unfamiliar", -(-len(rows) // batch_size)):
+            chosen = rows[start : start + batch_size]
+            with torch.inference_mode():
+                found = self._familiarity(torch.from_numpy(pixels[chosen]).to(self._device))
+            results[start : start + len(chosen)] = found.cpu().numpy()
         return results
 
     @torch.inference_mode()

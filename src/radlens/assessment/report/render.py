@@ -11,6 +11,7 @@ import pandas as pd
 from radlens.assessment.figures_data import balance
 from radlens.assessment.figures_style import SPLIT_NAMES
 from radlens.assessment.report import wording
+from radlens.assessment.report.abstention_section import abstention_views
 from radlens.assessment.report.audit_gallery import REPORT_LIMITS
 from radlens.assessment.report.audit_section import audit_view
 from radlens.assessment.report.charts import data_charts, performance_charts, training_chart
@@ -64,6 +65,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
             "augmented": augmented_groups(content),
         },
         "training": _training(content),
+        "abstention": abstention_views(content),
         "errors": error_groups(content, main),
         "environment": _flat(content.environment),
     }
