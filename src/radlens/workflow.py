@@ -227,7 +227,7 @@ def load(model: str | Path) -> TrainedModel:
         config.preprocessing,
         config.threshold,
         tensors,
-        calibration=(config.calibration_slope, config.calibration_offset),
+        calibration=config.calibration,
         mirror=config.mirror,
     )
 
