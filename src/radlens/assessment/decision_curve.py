@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def decision_curve(
     return {**lists, "method": methods.PERCENTILE}
 
 
-def better_range(curve: Block) -> tuple[float, float] | None:
+def better_range(curve: Mapping[str, Any]) -> tuple[float, float] | None:
     """The longest run of thresholds at which the model is better than both, beyond doubt; None where there is none.
 
     >>> better_range({"threshold": [0.1, 0.2, 0.3, 0.4], "gain_low": [0.0, 0.01, 0.02, -0.1]})
