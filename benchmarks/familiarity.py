@@ -156,9 +156,11 @@ def strange_images(contract: Preprocessing, familiar: Pixels) -> dict[str, Pixel
     return found | turned | {"on its side": np.rot90(familiar, 1, (2, 3)).copy()}
 
 
-def _files(folder: Path) -> list[Image.Image]:
-    suffixes = {".png", ".jpg", ".tif", ".gif"}
-    return [Image.open(path).convert("RGB") for path in sorted(folder.iterdir()) if path.suffix in suffixes]
+def _files(folder: Path) -> Iterator[Image.Image]:
+    for path in sorted(folder.iterdir()):
+        # One of them is a TIFF in planes of colour, which Pillow does not read.
+        if path.suffix in {".png", ".jpg", ".tif", ".gif"} and path.name != "multipage_rgb.tif":
+            yield Image.open(path).convert("RGB")
 
 
 def _dicom(folder: Path) -> Iterator[Image.Image]:

@@ -16,7 +16,7 @@ from radlens.assessment.predictions import predictions_table
 from radlens.calibrate import choose
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
-from radlens.decision import Task, recalibrate
+from radlens.decision import Calibration, Task, recalibrate
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.trained_model import TrainedModel
 
@@ -73,8 +73,9 @@ def test_without_copies_it_is_the_validation_images_that_choose() -> None:
     found, manifest, model = chosen(threshold="balanced", calibration="line")
     assert len(model.asked) == 1
     raw = model.probabilities(model.asked[0])
-    assert found.calibration == fit_calibration(raw, manifest.targets(), "binary") != (1, 0)
-    moved = predictions_table(manifest, recalibrate(raw, "binary", *found.calibration))
+    assert found.calibration == Calibration("line", fit_calibration(raw, manifest.targets(), "binary"))
+    assert (found.calibration.slope, found.calibration.offset) != (1, 0)
+    moved = predictions_table(manifest, recalibrate(raw, "binary", *found.calibration.numbers))
     assert found.threshold == choose_threshold("balanced", moved, manifest.info)
     pd.testing.assert_frame_equal(
         found.validation.drop(columns=["predicted", "answer"]), moved.drop(columns="predicted")
@@ -92,7 +93,7 @@ def test_corrupted_copies_calibrate_with_them_and_are_not_reported() -> None:
     again, _, _ = chosen(threshold="balanced", calibration="line", stress=3)
     assert (again.calibration, again.threshold) == (found.calibration, found.threshold)
     plain, _, _ = chosen(threshold="balanced", calibration="line")
-    assert found.calibration[0] < plain.calibration[0], "copies that are harder to tell make it less sure"
+    assert found.calibration.slope < plain.calibration.slope, "copies that are harder to tell make it less sure"
     assert (found.validation["predicted"] == plain.validation["predicted"]).all(), "the answers are the images' own"
 
 
@@ -108,7 +109,7 @@ def test_thresholds_for_sensitivities_are_those_of_binary_tasks() -> None:
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_asked_for_nothing_it_leaves_everything_as_it_is(task: Task) -> None:
     found, _, model = chosen(task)
-    assert (found.calibration, found.threshold) == ((1.0, 0.0), 0.5)
+    assert (found.calibration, found.threshold) == (Calibration(), 0.5)
     shown = found.validation[[name for name in found.validation if name.startswith("probability_")]]
     np.testing.assert_array_equal(shown, model.probabilities(model.asked[0]))
 
@@ -130,3 +131,31 @@ def test_several_labels_have_no_conformal_limits_and_without_a_rate_no_distance(
     assert found.abstention.distance is None
     assert len(found.abstention.least or ()) == 3
     assert "unfamiliarity" not in found.validation
+
+
+def test_auto_takes_the_kind_with_the_least_loss_on_patients_left_out() -> None:
+    found, _, model = chosen(threshold="balanced", calibration="auto", stress=2)
+    assert set(found.losses) == {"none", "temperature", "line", "beta", "isotonic"}
+    assert found.losses[found.calibration.kind] == min(found.losses.values())
+    raw = model.probabilities(model.asked[0])
+    moved = found.calibration.apply(raw, "binary")[:, 1]
+    np.testing.assert_allclose(found.validation["probability_spot"], moved)
+    losses = chosen("multiclass", calibration="auto")[0].losses
+    assert set(losses) == {"none", "temperature"}
+
+
+@pytest.mark.parametrize("kind", ["temperature", "beta", "isotonic"])
+def test_a_kind_that_is_asked_for_is_taken(kind: str) -> None:
+    found, _, _ = chosen(calibration=kind)
+    assert found.calibration.kind == kind
+    assert found.losses == {}
+
+
+def test_the_operating_point_carries_its_uncertainty() -> None:
+    found, _, _ = chosen(threshold="sensitivity:0.9")
+    point = found.operating_point
+    assert point.rule == "sensitivity:0.9"
+    assert point.sensitivity >= 0.9 > point.sensitivity_low
+    assert point.specificity > point.specificity_low
+    assert (point.positive_patients, point.negative_patients) == (30, 30)
+    assert chosen("multiclass")[0].operating_point is None

@@ -232,7 +232,7 @@ def load(model: str | Path) -> TrainedModel:
         config.threshold,
         own,
         familiarity=Familiarity.from_statistics(shape, statistics) if statistics else None,
-        calibration=(config.calibration_slope, config.calibration_offset),
+        calibration=config.calibration,
         mirror=config.mirror,
     )
 

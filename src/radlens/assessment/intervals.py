@@ -79,7 +79,7 @@ def logit_limits(
 
     >>> low, high = logit_limits(0.9, 0.0004, 0.95)
     >>> round(low, 4), round(high, 4)
-    (0.8536, 0.9328)
+    (0.8534, 0.9329)
     """
     share = value / top
     if share <= 0 or share >= 1 or not variance > 0:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from radlens.decision import Task
+from radlens.decision import Calibration, CalibrationKind, OperatingPoint, Task
 from radlens.errors import DataError
 from radlens.files import replacing, write_text
 from radlens.imaging.preprocess import Preprocessing
@@ -81,7 +81,16 @@ class ModelConfig(BaseModel):
     threshold: float = Field(gt=0, lt=1, description="The operating point, chosen without test images.")
     calibration_slope: float = Field(default=1.0, gt=0, description="What the logits are multiplied by.")
     calibration_offset: float = Field(default=0.0, description="What is added to the logits after that.")
+    calibration_map: Calibration | None = Field(
+        default=None, description="A calibration that is no line of the logits, in place of slope and offset."
+    )
+    calibration_losses: dict[CalibrationKind, float] = Field(
+        default_factory=dict, description="Log loss of each kind on validation patients left out in turn."
+    )
     mirror: bool = Field(default=False, description="Whether the logits of an image and its mirror image are averaged.")
+    operating_point: OperatingPoint | None = Field(
+        default=None, description="How the threshold was chosen, and what it does at least, on validation."
+    )
     operating_points: dict[str, float] = Field(
         default_factory=dict, description="Thresholds for stated targets, such as sensitivity 0.95 on validation."
     )
@@ -90,6 +99,21 @@ class ModelConfig(BaseModel):
     simulated: bool = Field(default=False, description="True when the training images were simulated.")
     seed: int = Field(default=0, description="The seed of the training run.")
     best_epoch: int = Field(default=0, ge=0, description="The epoch whose weights these are.")
+
+    @model_validator(mode="after")
+    def _one_calibration(self) -> Self:
+        if self.calibration_map is not None and (self.calibration_slope, self.calibration_offset) != (1, 0):
+            raise ValueError("a model has a calibration_map or a slope and offset, not both")
+        return self
+
+    @property
+    def calibration(self) -> Calibration:
+        """What the network's probabilities are moved by."""
+        if self.calibration_map is not None:
+            return self.calibration_map
+        if self.task == "multiclass":
+            return Calibration("temperature", (self.calibration_slope,))
+        return Calibration("line", (self.calibration_slope, self.calibration_offset))
 
 
 def boxed_models() -> dict[str, Path]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from radlens.decision import Task, decide, name_answers, recalibrate
+from radlens.decision import Calibration, Task, decide, name_answers
 from radlens.errors import DataError
 from radlens.imaging.pixels import read_pixels
 from radlens.imaging.preprocess import Preprocessing
@@ -33,7 +33,7 @@ class TrainedModel:
         preprocessing: the contract of the network's input.
         threshold: the operating point.
         tensors: the network's weights by name.
-        calibration: slope and offset that the logits are moved by; see :func:`radlens.decision.recalibrate`.
+        calibration: what the network's probabilities are moved by; None: nothing.
         familiarity: tells how far an image is from the training images; None: the model cannot tell.
         mirror: answer for the mean of the logits of an image and of its mirror image, in twice the time.
 
@@ -51,13 +51,13 @@ class TrainedModel:
         threshold: float,
         tensors: Mapping[str, npt.NDArray[Any]],
         *,
-        calibration: tuple[float, float] = (1.0, 0.0),
         familiarity: Familiarity | None = None,
+        calibration: Calibration | None = None,
         mirror: bool = False,
     ) -> None:
         # Answering too allocates and frees large buffers: without this, half of the time goes to the kernel.
         keep_freed_memory()
-        self.calibration, self.mirror = calibration, mirror
+        self.calibration, self.mirror = calibration or Calibration(), mirror
         self.task, self.classes, self.threshold = task, tuple(classes), threshold
         self.preprocessing = preprocessing
         module = build_network(network, preprocessing.shape, outputs_of(task, len(self.classes)))
@@ -116,7 +116,7 @@ class TrainedModel:
         logits = self._network(images).double()
         if self.mirror:
             logits = (logits + self._network(images.flip(-1)).double()) / 2
-        return recalibrate(to_probabilities(logits, self.task).cpu().numpy(), self.task, *self.calibration)
+        return self.calibration.apply(to_probabilities(logits, self.task).cpu().numpy(), self.task)
 
     def predict(self, images: str | Path | Sequence[str | Path]) -> pd.DataFrame:
         """Answers for image files.
