@@ -25,8 +25,9 @@ _HUB_METRICS = {
 }
 _HUB_LICENCES = ("apache-2.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc0-1.0", "mit")
 _LIMITS = (
-    "Other hospitals, equipment, age groups and countries than those of the training images: expect it to do worse there, "
-    "and to seem as sure. Evaluate it on labelled images of your own first: `radlens evaluate MODEL SOURCE --out DIR`.",
+    "Other hospitals, equipment, age groups and countries than those of the training images: expect it to do worse "
+    "there, and to seem as sure. Evaluate it on labelled images of your own first: `radlens evaluate MODEL SOURCE "
+    "--out DIR`.",
     "A network may lean on what goes with the label by chance, such as position, exposure or markers. The audit of the "
     "training run looks for such shortcuts, and does not find all.",
     "Predictive values follow from how frequent the disease is, which differs from place to place.",

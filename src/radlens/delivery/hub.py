@@ -44,6 +44,7 @@ def fetch(name: str) -> Path:
     if match is None:
         raise UsageError(f"{name!r} is no model of the hub: owner/name or owner/name@revision was expected.")
     hub = _hub()
+    errors = hub.errors
     wanted: dict[str, Any] = {
         "repo_id": match["id"],
         "revision": match["revision"],
@@ -55,11 +56,7 @@ def fetch(name: str) -> Path:
             for file in hub.snapshot_download(**wanted, dry_run=True):
                 check_size(Path(name) / file.filename, file.file_size or 0)
             return Path(hub.snapshot_download(**wanted))
-        except (
-            hub.errors.RepositoryNotFoundError,
-            hub.errors.RevisionNotFoundError,
-            hub.errors.GatedRepoError,
-        ) as error:
+        except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.GatedRepoError) as error:
             raise DataError(
                 f"The hub has no model {name!r} for you: {_first_line(error)} Check the name; for a private model, log "
                 "in with: hf auth login"

@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from radlens.dataset.manifest import Manifest
 from radlens.delivery.card import MARK, model_card
 from radlens.delivery.model_files import CARD_FILE
