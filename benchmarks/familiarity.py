@@ -152,7 +152,7 @@ def strange_images(contract: Preprocessing, familiar: Pixels) -> dict[str, Pixel
         "blank": [np.full(shape, grey, np.uint8) for grey in (0, 60, 128, 200, 255)],
     }
     found = {name: np.stack(images) for name, images in kinds.items()}
-    turned = {"inverted": 255 - familiar, "upside down": familiar[:, :, ::-1]}
+    turned = {"inverted": 255 - familiar, "upside down": familiar[:, :, ::-1].copy()}
     return found | turned | {"on its side": np.rot90(familiar, 1, (2, 3)).copy()}
 
 

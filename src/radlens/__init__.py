@@ -1,6 +1,7 @@
 """radlens: a folder of labelled medical images in; a disease classifier you can trust and explain out.
 
-The verbs are functions: :func:`run`, :func:`index`, :func:`audit`, :func:`train`, :func:`evaluate`, :func:`load`.
+The verbs are functions: :func:`run`, :func:`index`, :func:`audit`, :func:`train`, :func:`evaluate`, :func:`export`,
+:func:`load`, :func:`push`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING
 from radlens.version import __version__
 
 if TYPE_CHECKING:
-    from radlens.workflow import audit, evaluate, index, load, run, train
+    from radlens.workflow import audit, evaluate, export, index, load, push, run, train
 
-__all__ = ["__version__", "audit", "evaluate", "index", "load", "run", "train"]
+__all__ = ["__version__", "audit", "evaluate", "export", "index", "load", "push", "run", "train"]
 
 
 def __getattr__(name: str) -> object:

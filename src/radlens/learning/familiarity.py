@@ -131,6 +131,10 @@ def _early_layers(channels: int) -> nn.Sequential:
     load_imagenet(network, 0)
     blocks = sum(stage.repeats for stage in STAGES[:DEPTH])
     layers = nn.Sequential(network.stem, *list(network.blocks)[:blocks])
+    # As half precision holds them, so that a graph that stores them so gives the same distances.
+    for layer in layers.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.weight.data = layer.weight.data.half().float()
     return layers.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 

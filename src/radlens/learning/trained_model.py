@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from torch import nn
 
 from radlens.decision import Calibration, Task, decide, name_answers
 from radlens.errors import DataError
@@ -21,6 +22,23 @@ from radlens.learning.classifier import outputs_of, to_probabilities
 from radlens.learning.familiarity import Familiarity
 from radlens.learning.networks import build_network
 from radlens.progress import track
+
+
+def load_network(
+    network: str, task: Task, classes: int, preprocessing: Preprocessing, tensors: Mapping[str, npt.NDArray[Any]]
+) -> nn.Module:
+    """A network of the registry with these weights, on the CPU.
+
+    Raises:
+        UsageError: the network is unknown.
+        DataError: the weights do not fit the network.
+    """
+    module = build_network(network, preprocessing.shape, outputs_of(task, classes))
+    try:
+        module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
+    except (RuntimeError, TypeError) as error:
+        raise DataError(f"The weights do not fit the network {network}: {error}") from error
+    return module
 
 
 class TrainedModel:
@@ -36,6 +54,7 @@ class TrainedModel:
         calibration: what the network's probabilities are moved by; None: nothing.
         familiarity: tells how far an image is from the training images; None: the model cannot tell.
         mirror: answer for the mean of the logits of an image and of its mirror image, in twice the time.
+        device: where to compute, as torch calls it; None: on a GPU if there is one.
 
     Raises:
         UsageError: the network is unknown.
@@ -54,18 +73,15 @@ class TrainedModel:
         familiarity: Familiarity | None = None,
         calibration: Calibration | None = None,
         mirror: bool = False,
+        device: str | None = None,
     ) -> None:
         # Answering too allocates and frees large buffers: without this, half of the time goes to the kernel.
         keep_freed_memory()
         self.calibration, self.mirror = calibration or Calibration(), mirror
         self.task, self.classes, self.threshold = task, tuple(classes), threshold
         self.preprocessing = preprocessing
-        module = build_network(network, preprocessing.shape, outputs_of(task, len(self.classes)))
-        try:
-            module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
-        except RuntimeError as error:
-            raise DataError(f"The weights do not fit the network {network}: {error}") from error
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        module = load_network(network, task, len(self.classes), preprocessing, tensors)
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._familiarity = None if familiarity is None else familiarity.to(self._device)
         self._network = module.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
