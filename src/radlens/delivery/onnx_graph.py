@@ -20,6 +20,7 @@ from radlens.errors import RadlensError
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.augment import to_network_range
 from radlens.learning.familiarity import SIDE, Familiarity
+from radlens.learning.saliency import find_layers, probe
 
 # As in radlens.decision.recalibrate: the logit of a probability within 1e-15 of 1, and the logarithm of one that low.
 _LARGEST_LOGIT = math.log((1 - 1e-15) / 1e-15)
@@ -97,7 +98,9 @@ class OnnxGraph(nn.Module):
             self.familiarity.add_module("layers", light)
         self.network = lighten(network.eval(), contract.shape, keep_weights=keep_weights)
         self.contract, self.scores, self.mirror = contract, scores, mirror
-        head, features = _find_layers(self.network, contract.shape)
+        head, features = find_layers(self.network, contract.shape)
+        if head is None:
+            raise RadlensError("its logits do not come out of a linear layer, whose input would be the embedding")
         self.has_cam = features is not None
         self._head: list[nn.Linear] = [head]
         self._seen: dict[str, Tensor] = {}
@@ -173,7 +176,7 @@ def lighten(network: nn.Module, shape: tuple[int, int, int], *, keep_weights: bo
             that half precision holds exactly stay such.
     """
     light = copy.deepcopy(network).eval().requires_grad_(False)
-    images = _probe(shape)
+    images = probe(shape)
     for convolution, name, norm in _convolutions_before_norms(light, images):
         parent, _, leaf = name.rpartition(".")
         setattr(light.get_submodule(parent), leaf, nn.Identity())
@@ -218,40 +221,3 @@ def _convolutions_before_norms(network: nn.Module, images: Tensor) -> list[tuple
     pairs = [(conv, name, norm) for conv, out in made for name, norm, values in given if values is out]
     runs = Counter([*(id(conv) for conv, _ in made), *(id(norm) for _, norm, _ in given)])
     return [(conv, name, norm) for conv, name, norm in pairs if runs[id(conv)] == runs[id(norm)] == 1]
-
-
-def _probe(shape: tuple[int, int, int]) -> Tensor:
-    """Two images of noise, from -1 to 1."""
-    return torch.rand((2, *shape), generator=torch.Generator().manual_seed(0)) * 2 - 1
-
-
-@torch.no_grad()
-def _find_layers(network: nn.Module, shape: tuple[int, int, int]) -> tuple[nn.Linear, nn.Module | None]:
-    """The linear layer that gives the logits, and what gives the features whose mean goes into it, if anything does.
-
-    Both are told by their values for one batch, so that they are right for networks of any make.
-    """
-    heads: list[tuple[nn.Linear, Tensor, Tensor]] = []
-    maps: list[tuple[nn.Module, Tensor]] = []
-
-    def watch(module: nn.Module, given: tuple[Any, ...], made: Any) -> None:
-        if isinstance(module, nn.Linear):
-            heads.append((module, given[0], made))
-        elif isinstance(made, Tensor) and made.ndim == 4 and made.shape[2] * made.shape[3] > 1:
-            maps.append((module, made))
-
-    hooks = [module.register_forward_hook(watch) for module in network.modules()]
-    try:
-        logits = network(_probe(shape))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    head = next(((layer, given) for layer, given, made in reversed(heads) if made is logits and given.ndim == 2), None)
-    if head is None:
-        raise RadlensError("its logits do not come out of a linear layer, whose input would be the embedding")
-    layer, embedding = head
-    for module, made in reversed(maps):
-        mean = made.mean(dim=(2, 3))
-        if mean.shape == embedding.shape and torch.allclose(mean, embedding, rtol=1e-5, atol=1e-6):
-            return layer, module
-    return layer, None

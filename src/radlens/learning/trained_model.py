@@ -21,6 +21,7 @@ from radlens.learning.augment import to_network_range
 from radlens.learning.classifier import outputs_of, to_probabilities
 from radlens.learning.familiarity import Familiarity
 from radlens.learning.networks import build_network
+from radlens.learning.saliency import activation_maps
 from radlens.progress import track
 
 
@@ -124,6 +125,25 @@ class TrainedModel:
                 found = self._familiarity(torch.from_numpy(pixels[chosen]).to(self._device))
             results[start : start + len(chosen)] = found.cpu().numpy()
         return results
+
+    def maps(
+        self, pixels: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], batch_size: int = 32
+    ) -> npt.NDArray[np.float32]:
+        """Where the network sees what it answers; see :func:`radlens.learning.saliency.activation_maps`.
+
+        Returns:
+            Shape (images, outputs, rows, columns), before calibration; the mean of those of an image and of its mirror
+            image, turned back, where the model looks at both.
+        """
+        parts = []
+        for start in range(0, len(rows), batch_size):
+            images = to_network_range(torch.from_numpy(pixels[rows[start : start + batch_size]]), self.preprocessing)
+            images = images.to(self._device).contiguous(memory_format=torch.channels_last)
+            found = activation_maps(self._network, images)
+            if self.mirror:
+                found = (found + activation_maps(self._network, images.flip(-1)).flip(-1)) / 2
+            parts.append(found.cpu().numpy())
+        return np.concatenate(parts)
 
     @torch.inference_mode()
     def _batch(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
