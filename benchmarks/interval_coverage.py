@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,6 @@ from radlens.assessment.predictive_values import predictive_values
 from radlens.assessment.summary import Summary
 from radlens.config import EvaluateSettings
 
-Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Key = tuple[str, str]
 Limits = tuple[float, float]
@@ -84,17 +84,15 @@ SCENARIOS = {
 }
 
 
-def headline(
-    answers: Answers, owner: Ints, settings: EvaluateSettings, rng: np.random.Generator
-) -> Iterator[tuple[str, dict]]:
+def headline(summary: Summary, rng: np.random.Generator, resamples: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every figure with its interval as ``metrics.json`` has it."""
-    summary = Summary.of(answers, "binary", owner, settings, rng)
+    answers, owner, confidence = summary.answers, summary.patients, summary.confidence
     yield from summary.overall().items()
     evidence = calibration_evidence(summary)
     yield from ((name, evidence[name]) for name in ("ece_corrected", "mce", "slope", "intercept"))
-    (values,) = predictive_values(answers, owner, (PREVALENCE,), settings.confidence)
+    (values,) = predictive_values(answers, owner, (PREVALENCE,), confidence)
     yield from (("PPV at 10 %", values["ppv"]), ("NPV at 10 %", values["npv"]))
-    curve = decision_curve(answers, owner, settings.resamples, settings.confidence, rng)
+    curve = decision_curve(answers, owner, resamples, confidence, rng)
     at = int(np.flatnonzero(np.isclose(STEPS, ACTING))[0])
     benefit = {"value": curve["net_benefit"][at], "low": curve["low"][at], "high": curve["high"][at]}
     yield "net benefit from 20 %", {**benefit, "method": curve["method"]}
@@ -106,14 +104,14 @@ def all_intervals(
     """Limits by metric and method, and whether the method is the one that the headline has."""
     found: dict[Key, tuple[bool, Limits]] = {}
     for label, patients in (("", owner), (IMAGES, np.arange(len(owner)))):
-        for name, block in headline(answers, patients, settings, rng):
+        summary = Summary.of(answers, "binary", patients, settings, rng)
+        for name, block in headline(summary, rng, settings.resamples):
             if block["low"] is not None and block["low"] < block["high"]:
                 method = block["method"] + ", clustered" * (block["method"] in ("Wilson", "DeLong"))
                 found[name, (method + label).replace(f", clustered{IMAGES}", IMAGES)] = (
                     not label,
                     (block["low"], block["high"]),
                 )
-        summary = Summary.of(answers, "binary", patients, settings, rng)
         for name in (*PROPORTIONS, "f1", "auroc", "average_precision", "brier", "ece"):
             replicates, value = summary.replicates[name], float(summary.observed[name][0])
             found.setdefault((name, f"bootstrap, percentile{label}"), (False, percentile_limits(replicates, 0.95)))
@@ -127,10 +125,10 @@ def all_intervals(
 def true_values(scenario: Scenario, rng: np.random.Generator) -> dict[str, float]:
     """Of so many patients that chance plays no part."""
     answers, owner = scenario.draw(rng, patients=400_000)
-    settings = EvaluateSettings(resamples=100)
-    # A handful of resamples: the intervals are not looked at.
-    settings = settings.model_copy(update={"resamples": 2})
-    truth = {name: float(block["value"]) for name, block in headline(answers, owner, settings, rng)}
+    # Next to no resamples: the intervals are not looked at.
+    settings = EvaluateSettings().model_copy(update={"resamples": 2})
+    summary = Summary.of(answers, "binary", owner, settings, rng)
+    truth = {name: float(block["value"]) for name, block in headline(summary, rng, resamples=2)}
     return truth | {"ece_corrected": truth["ece"]}
 
 
