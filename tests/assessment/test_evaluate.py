@@ -114,7 +114,13 @@ def test_a_perfect_model_keeps_its_uncertainty():
     reach = 20 / (20 + stats.t.ppf(0.975, 19) ** 2)
     assert block["accuracy"] == {"value": 1.0, "low": pytest.approx(reach), "high": 1.0, "method": "Wilson, clustered"}
     assert block["auroc"]["value"] == 1
-    assert "no spread" in block["auroc"]["reason"]
+    assert block["auroc"] == {
+        "value": 1.0,
+        "low": pytest.approx(20 / 23.841459),
+        "high": 1.0,
+        "method": "Wilson, pairs",
+    }
+    assert "no spread" in block["average_precision"]["reason"]
 
 
 def test_what_is_undefined_is_null_with_a_reason():
