@@ -98,15 +98,15 @@ def test_too_few_patients_are_said_with_how_many_more(content_for, page_of):
     block = content.metrics["test"]
     (said,) = shortfalls(block)
     sizes = block["sample_size"]["PNEUMONIA"]
-    assert f"Sensitivity reaches ±{sizes['sensitivity']['half_width']:.1%}" in said
-    assert f"{sizes['sensitivity']['more_positive']:,} more with PNEUMONIA images" in said
-    assert f"{sizes['specificity']['more_negative']:,} more with NORMAL images" in said
+    assert f"Sensitivity reaches ±{100 * sizes['sensitivity']['half_width']:.1f} points" in said
+    assert f"{sizes['sensitivity']['more_positive']:,} more patients with PNEUMONIA images" in said
+    assert f"{sizes['specificity']['more_negative']:,} more patients with NORMAL images" in said
     assert said in page_of(render_report(content)).text
     enough = content_for(settings=SETTINGS.model_copy(update={"margin": 0.4})).metrics["test"]
     assert shortfalls(enough) == []
     labels = content_for("multilabel").metrics["test"]
     (said,) = shortfalls(labels)
-    assert re.search(r"mass needs [\d,]+ more with it", said)
+    assert re.search(r"mass needs [\d,]+ more patients with it", said)
 
 
 def test_limits_below_0_are_told_with_a_word(content_for):
