@@ -78,7 +78,8 @@ def brier_parts(score: Floats, outcome: Ints) -> Block:
         ``reliability`` (0 best: the squared gaps), ``resolution`` (the more the better: how far the bins' shares lie
         from the overall one), ``uncertainty`` (of the data alone), ``within``; and ``reliability_corrected`` and
         ``resolution_corrected``, from which is taken what chance adds to both when images are few (Ferro and Fricker
-        2012, doi:10.1002/qj.1924; for independent images).
+        2012, doi:10.1002/qj.1924; for independent images). The corrected reliability is the debiased squared error of
+        Kumar et al. 2019, arXiv:1909.10155.
     """
     _, bins = np.unique(equal_mass_bins(score), return_inverse=True)
     size = np.bincount(bins).astype(np.float64)
@@ -102,7 +103,8 @@ def brier_parts(score: Floats, outcome: Ints) -> Block:
 
 
 def _largest_gap(summary: Summary) -> Block:
-    """The largest gap between mean probability and share of a bin (Naeini et al. 2015); of all labels' bins."""
+    """The largest gap between mean probability and share of a bin (Naeini et al. 2015,
+    doi:10.1609/aaai.v29i1.9602); of all labels' bins."""
     filled = summary.observed["masses"][0] > 0
     gaps = summary.observed["gaps"][0][filled] / summary.observed["masses"][0][filled]
     masses = summary.replicates["masses"][:, filled]

@@ -131,7 +131,7 @@ def _exact_match_statistic(answers: Answers) -> Statistic:
 
 
 def _gap_columns(score: Floats, outcome: Ints) -> tuple[Floats, Floats]:
-    """Score minus outcome, and 1, in the column of the score's bin, shape (images, bins); bins are those of all images."""
+    """Score minus outcome, and 1, in the column of the score's bin, shape (images, bins); the bins of all images."""
     ones = np.eye(ECE_BINS)[equal_mass_bins(score)]
     return ones * (score - outcome)[:, None], ones
 
