@@ -104,7 +104,8 @@ def brier_parts(score: Floats, outcome: Ints) -> Block:
 
 def _largest_gap(summary: Summary) -> Block:
     """The largest gap between mean probability and share of a bin (Naeini et al. 2015,
-    doi:10.1609/aaai.v29i1.9602); of all labels' bins."""
+    doi:10.1609/aaai.v29i1.9602); of all labels' bins.
+    """
     filled = summary.observed["masses"][0] > 0
     gaps = summary.observed["gaps"][0][filled] / summary.observed["masses"][0][filled]
     masses = summary.replicates["masses"][:, filled]
