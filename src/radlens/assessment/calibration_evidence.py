@@ -10,7 +10,7 @@ import numpy.typing as npt
 from radlens.assessment import interval_methods as methods
 from radlens.assessment.calibration_line import calibration_line
 from radlens.assessment.intervals import inverted_limits
-from radlens.assessment.metrics import ECE_BINS, Answers, Floats, Ints, equal_mass_bins
+from radlens.assessment.metrics import Answers, Floats, Ints, equal_mass_bins
 from radlens.assessment.summary import Summary, limited, share_block
 from radlens.decision import Task
 
@@ -33,7 +33,7 @@ def calibration_evidence(summary: Summary) -> Block:
     gaps, replicates = summary.observed["gaps"][0], summary.replicates["gaps"]
     low, middle, high = inverted_limits(gaps, replicates, summary.confidence)
     block["ece_corrected"] = {"value": middle, "low": low, "high": high, "method": methods.INVERTED}
-    block["mce"] = _largest_gap(answers, task, gaps, replicates, summary.confidence)
+    block["mce"] = _largest_gap(summary)
     if task == "binary":
         block["brier_parts"] = brier_parts(score, outcome)
         block |= calibration_line(score, outcome, owners, summary.confidence)
@@ -78,7 +78,8 @@ def brier_parts(score: Floats, outcome: Ints) -> Block:
         ``reliability`` (0 best: the squared gaps), ``resolution`` (the more the better: how far the bins' shares lie
         from the overall one), ``uncertainty`` (of the data alone), ``within``; and ``reliability_corrected`` and
         ``resolution_corrected``, from which is taken what chance adds to both when images are few (Ferro and Fricker
-        2012, doi:10.1002/qj.1924; for independent images).
+        2012, doi:10.1002/qj.1924; for independent images). The corrected reliability is the debiased squared error of
+        Kumar et al. 2019, arXiv:1909.10155.
     """
     _, bins = np.unique(equal_mass_bins(score), return_inverse=True)
     size = np.bincount(bins).astype(np.float64)
@@ -101,16 +102,14 @@ def brier_parts(score: Floats, outcome: Ints) -> Block:
     }
 
 
-def _largest_gap(answers: Answers, task: Task, gaps: Floats, replicates: Floats, confidence: float) -> Block:
-    """The largest gap between mean probability and share of a bin (Naeini et al. 2015); of all labels' bins."""
-    score, _ = outcomes(answers, task)
-    columns = answers.probabilities.T if task == "multilabel" else score[None]
-    counts = [np.bincount(equal_mass_bins(column), minlength=ECE_BINS) for column in columns]
-    shares = np.concatenate(counts) / (len(columns) * columns.shape[1])
-    filled = shares > 0
-
-    def largest(values: Floats) -> Floats:
-        return np.asarray(np.abs(values[..., filled] / shares[filled]).max(axis=-1))
-
-    low, _, high = inverted_limits(gaps, replicates, confidence, largest)
-    return limited(float(largest(gaps)), min(low, 1.0), min(high, 1.0), methods.INVERTED)
+def _largest_gap(summary: Summary) -> Block:
+    """The largest gap between mean probability and share of a bin (Naeini et al. 2015,
+    doi:10.1609/aaai.v29i1.9602); of all labels' bins.
+    """
+    filled = summary.observed["masses"][0] > 0
+    gaps = summary.observed["gaps"][0][filled] / summary.observed["masses"][0][filled]
+    masses = summary.replicates["masses"][:, filled]
+    # A bin that a resample has no image of tells nothing: it counts as seen.
+    drawn = np.where(masses > 0, summary.replicates["gaps"][:, filled] / np.where(masses > 0, masses, 1), gaps)
+    low, _, high = inverted_limits(gaps, drawn, summary.confidence, lambda values: np.abs(values).max(axis=-1))
+    return limited(float(np.abs(gaps).max()), min(low, 1.0), min(high, 1.0), methods.INVERTED)

@@ -15,9 +15,6 @@ from radlens.assessment.summary import limited, undefined
 
 Block = dict[str, Any]
 
-# A slope beyond this means that the classes are told apart without an error: there is no line to find.
-_STEEPEST = 50.0
-
 
 def calibration_line(score: Floats, truth: Ints, patients: npt.ArrayLike, confidence: float) -> dict[str, Block]:
     """Slope and intercept of the truth's logistic regression on the logits (Cox 1958; Van Calster et al. 2019,
@@ -45,6 +42,10 @@ def calibration_line(score: Floats, truth: Ints, patients: npt.ArrayLike, confid
 
 
 def _slope(logits: Floats, truth: Ints, owners: Ints, patients: int, confidence: float) -> Block:
+    positive, negative = logits[truth == 1], logits[truth == 0]
+    if negative.max() <= positive.min() or positive.max() <= negative.min():
+        # The steeper the line, the better it fits, without an end (Albert and Anderson 1984).
+        return undefined("the scores tell the classes apart without an error, or not at all: no line fits best")
     design = np.stack([logits, np.ones(len(logits))], axis=1)
     values = np.array([1.0, 0.0])
     # Newton's steps, halved while they make the likelihood smaller.
@@ -52,18 +53,13 @@ def _slope(logits: Floats, truth: Ints, owners: Ints, patients: int, confidence:
         expected = _logistic(design @ values)
         gradient = design.T @ (truth - expected)
         information = (design * (expected * (1 - expected))[:, None]).T @ design
-        try:
-            step = np.linalg.solve(information, gradient)
-        except np.linalg.LinAlgError:
-            break
+        step = np.linalg.solve(information, gradient)
         before, length = _likelihood(design @ values, truth), 1.0
         while length > 1e-6 and _likelihood(design @ (values + length * step), truth) < before:
             length /= 2
         values = values + length * step
-        if np.abs(length * step).max() < 1e-9 or abs(values[0]) > _STEEPEST:
+        if np.abs(length * step).max() < 1e-9:
             break
-    if not np.isfinite(values).all() or abs(values[0]) > _STEEPEST or np.ptp(logits) == 0:
-        return undefined("the scores tell the classes apart without an error, or not at all: no line fits best")
     return _limits(design, values, np.zeros(len(logits)), truth, owners, patients, confidence)
 
 

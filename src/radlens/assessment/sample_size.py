@@ -54,13 +54,12 @@ def sample_size(answers: Answers, patients: npt.ArrayLike, margin: float, confid
         area = clustered_auroc(answers.truth, answers.probabilities[:, 1], owners)
     except ValueError:
         return block
-    if area.variance > 0:
-        times = times_for_area(area, margin, confidence)
-        block["auroc"] = {
-            "half_width": half(area_limits(area, confidence)),
-            "more_positive": max(0, math.ceil(times * area.positives) - area.positives),
-            "more_negative": max(0, math.ceil(times * area.negatives) - area.negatives),
-        }
+    times = times_for_area(area, margin, confidence)
+    block["auroc"] = {
+        "half_width": half(area_limits(area, confidence)),
+        "more_positive": max(0, math.ceil(times * area.positives) - area.positives),
+        "more_negative": max(0, math.ceil(times * area.negatives) - area.negatives),
+    }
     return block
 
 

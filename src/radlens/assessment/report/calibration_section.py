@@ -34,7 +34,7 @@ def calibration_view(block: Block) -> dict[str, Any]:
         {
             "name": name,
             "meaning": meaning,
-            "value": "not defined" if found[key]["value"] is None else number(found[key]["value"]),
+            "value": "not defined" if found[key]["value"] is None else _minus(number(found[key]["value"])),
             "interval": "–" if found[key]["value"] is None else _signed(found[key]),
             "method": found[key]["method"] or found[key].get("reason", ""),
         }
@@ -48,7 +48,11 @@ def _signed(metric: Block) -> str:
     """The interval; with a word between the limits where a dash would be taken for a sign."""
     if metric["low"] is None or metric["low"] >= 0:
         return limits(metric)
-    return f"{number(metric['low'])} to {number(metric['high'])}".replace("-", "−")
+    return _minus(f"{number(metric['low'])} to {number(metric['high'])}")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
 
 
 def _parts(parts: Block | None) -> list[dict[str, str]]:
@@ -58,7 +62,7 @@ def _parts(parts: Block | None) -> list[dict[str, str]]:
         {
             "name": name.capitalize() if name != "within" else "Within bins",
             "meaning": meaning,
-            "value": f"{parts[name]:.4f}",
+            "value": _minus(f"{parts[name]:.4f}"),
             "corrected": f"{parts[f'{name}_corrected']:.4f}" if f"{name}_corrected" in parts else "",
         }
         for name, meaning in _PARTS.items()

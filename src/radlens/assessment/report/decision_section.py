@@ -66,8 +66,8 @@ def shortfalls(block: Block) -> list[str]:
         return []
     margin = next(iter(block["sample_size"].values()))["margin"]
     return [
-        f"Too few patients to claim figures to within ±{margin:.0%}, as far as these ones tell: {'; '.join(needs)}. "
-        "The numbers hold if the figures stay as they are."
+        f"Too few patients to claim figures to within ±{100 * margin:.3g} points, as far as these ones tell: "
+        f"{'; '.join(needs)}. The numbers hold if the figures stay as they are."
     ]
 
 
@@ -81,7 +81,7 @@ def _shortfall(block: Block, name: str, sizes: Block) -> str:
         return f"{name} needs {_more(positive, negative, 'with it', 'without')}"
     kinds = [f"{kind}" for kind in reversed(block["classes"])]
     return "; ".join(
-        f"{METRIC_NAMES[key].removesuffix(' (recall)')} reaches ±{size['half_width']:.1%} and needs "
+        f"{METRIC_NAMES[key].removesuffix(' (recall)')} reaches ±{100 * size['half_width']:.1f} points and needs "
         f"{_more(size['more_positive'], size['more_negative'], *(f'with {kind} images' for kind in kinds))}"
         for key, size in short.items()
     )
@@ -92,7 +92,11 @@ def _is_short(size: Block | None) -> bool:
 
 
 def _more(positive: int, negative: int, with_it: str, without: str) -> str:
-    parts = [f"{count:,} more {words}" for count, words in ((positive, with_it), (negative, without)) if count]
+    parts = [
+        f"{count:,} more patient{'' if count == 1 else 's'} {words}"
+        for count, words in ((positive, with_it), (negative, without))
+        if count
+    ]
     return " and ".join(parts)
 
 
