@@ -178,16 +178,21 @@ def audit(
 
 @app.command()
 def evaluate(
-    model: TrainedModelName,
-    source: Source,
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A run or model folder, a model in the box, or a CSV of predictions."),
+    ],
     out: Out,
+    source: Annotated[
+        str | None, typer.Argument(help=f"{_SOURCE_HELP} Not needed with a CSV that holds the labels.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="train, val, test or all; default: test, else all.")] = None,
     config: Config = None,
     settings: Set = None,
     allow: Allow = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Score a trained model on labelled images it has never seen."""
+    """Score a trained model, or what any other program predicted, on labelled images it has never seen."""
     from radlens.workflow import evaluate as evaluate_model
 
     _show(

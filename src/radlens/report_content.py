@@ -32,7 +32,7 @@ _SHOWN_SIZE = (320, 320)
 def collect(
     settings: RunSettings,
     manifest: Manifest,
-    cache: PixelCache,
+    cache: PixelCache | None,
     audit: Audit,
     predictions: pd.DataFrame,
     metrics: dict[str, dict[str, Any]],
@@ -40,22 +40,24 @@ def collect(
     fitted: Fitted | None,
     suspects: pd.DataFrame | None = None,
 ) -> ReportContent:
-    """Gather the content of a report; an evaluation without training has no history and no augmentation."""
+    """Gather the content of a report; an evaluation without training has no history and no augmentation, one without
+    pixels no pictures.
+    """
     return ReportContent(
         title=f"{manifest.info.name}: {'training run' if fitted else 'evaluation'}",
         info=manifest.info,
         manifest=manifest.table,
         predictions=predictions,
         metrics=metrics,
-        facts=_facts(manifest, cache),
+        facts=_facts(manifest, cache) if cache else None,
         audit=audit,
-        rejected=[(_within(manifest, location), reason) for location, reason in cache.rejected],
+        rejected=[(_within(manifest, location), reason) for location, reason in (cache.rejected if cache else ())],
         suspects=suspects,
-        samples=_samples(manifest, settings.seed),
-        augmented=_augmented(settings, manifest, cache) if fitted and settings.augment.enabled else (),
+        samples=_samples(manifest, settings.seed) if cache else {},
+        augmented=_augmented(settings, manifest, cache) if cache and fitted and settings.augment.enabled else (),
         history=pd.read_csv(folder / "history.csv") if fitted else None,
         best_epoch=fitted.best_epoch if fitted else None,
-        read_pixels=picture_reader(manifest, settings.data.limits),
+        read_pixels=picture_reader(manifest, settings.data.limits) if cache else None,
         settings_yaml=to_yaml(settings),
         environment=json.loads((folder / "environment.json").read_text(encoding="utf-8")),
         notes=manifest.info.notes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +63,26 @@ class Prepared:
         return LabelledPixels(self.cache.pixels, self.cache.rows[chosen], self.manifest.targets()[chosen])
 
 
+@dataclass(frozen=True)
+class Listed:
+    """Images of which no more is known than a table says: none was opened."""
+
+    manifest: Manifest
+    audit: Audit
+    cache: None = None
+
+
+def list_only(manifest: Manifest, allow: Sequence[str]) -> Listed:
+    """Audit a table of images, without the images.
+
+    Raises:
+        DataError: the audit found what makes results wrong and it was not allowed.
+    """
+    found = audit_manifest(manifest, allowed=allow)
+    _heed(found)
+    return Listed(manifest, found)
+
+
 def read_images(manifest: Manifest, data: DataSettings, contract: Preprocessing) -> PixelCache:
     """Decode and preprocess every image.
 
@@ -118,6 +138,13 @@ def prepare(
         DataError: the audit found what makes results wrong and it was not allowed.
     """
     found = audit_manifest(manifest, named(manifest, cache), cache, seed, data.allow, trained_on, duplicates)
+    _heed(found)
+    readable = cache.rows >= 0
+    return Prepared(manifest.only(readable), cache.only(readable), found)
+
+
+def _heed(found: Audit) -> None:
+    """Say what an audit found, and stop where it blocks."""
     for finding in found.findings:
         logger.log(logging.INFO if finding.severity == "note" else logging.WARNING, "Audit: %s", finding.message)
     if found.blocks:
@@ -126,8 +153,6 @@ def prepare(
         raise DataError(
             f"The audit stops this run.\n{messages}\nTo go on in spite of it, which is written down: {names}"
         )
-    readable = cache.rows >= 0
-    return Prepared(manifest.only(readable), cache.only(readable), found)
 
 
 def named(manifest: Manifest, cache: PixelCache) -> list[tuple[str, str]]:
@@ -136,12 +161,12 @@ def named(manifest: Manifest, cache: PixelCache) -> list[tuple[str, str]]:
     return [(path_of[location], reason) for location, reason in cache.rejected if location in path_of]
 
 
-def write_start(folder: Path, settings: RunSettings, manifest: Manifest, prepared: Prepared) -> None:
+def write_start(folder: Path, settings: RunSettings, manifest: Manifest, prepared: Prepared | Listed) -> None:
     """Write what a run starts from: settings, manifest, audit, rejected files, environment."""
     write_text(folder / "config.yaml", to_yaml(settings))
     manifest.write(folder)
     prepared.audit.write(folder)
-    _write_rejected(folder, named(manifest, prepared.cache))
+    _write_rejected(folder, named(manifest, prepared.cache) if prepared.cache else [])
     write_text(folder / "environment.json", json.dumps(describe_environment(settings.seed), indent=2) + "\n")
 
 
@@ -206,7 +231,7 @@ def predict_split(model: TrainedModel, prepared: Prepared, split: str, threshold
 
 def write_evidence(
     settings: RunSettings,
-    prepared: Prepared,
+    prepared: Prepared | Listed,
     predictions: pd.DataFrame,
     threshold: float,
     folder: Path,
