@@ -59,6 +59,8 @@ def test_the_figures_are_those_of_scikit_learn(table: pd.DataFrame, tmp_path: Pa
     page = result.report.read_text(encoding="utf-8")
     assert "another program" in page
     assert "as stated in the settings" in page
+    assert "no image was opened" in page
+    assert "all readable" not in page
     assert result.predictions["probability_PNEUMONIA"].tolist() == score.tolist()
 
 
