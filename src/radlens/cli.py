@@ -14,6 +14,7 @@ from radlens.errors import RadlensError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from radlens.assessment.comparison import Comparisons
     from radlens.dataset.audit import Audit
     from radlens.result import Result
 
@@ -210,6 +211,26 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs or evaluations, two or more.")],
+    out: OptionalOut = None,
+    split: Annotated[str | None, typer.Option(help="train, val or test; default: test where all have it.")] = None,
+    margin: Annotated[float, typer.Option(help="The largest loss that would not matter, decided beforehand.")] = 0.02,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap's draws.")] = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Compare models on the same images, each with the first: differences, tests, and one verdict."""
+    from radlens.assessment.comparison_verdict import verdict
+    from radlens.comparing import compare as compare_runs
+
+    found = compare_runs(runs, out, split=split, margin=margin, seed=seed, overwrite=overwrite)
+    _show_comparison(found)
+    typer.echo(verdict(found))
+    if out is not None:
+        typer.echo(f"Page: {out / 'comparison.html'}")
+
+
+@app.command()
 def predict(
     model: TrainedModelName,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files, DICOM among them.")],
@@ -292,6 +313,23 @@ def _show(result: Result) -> None:
     console = Console()
     console.print(table)
     console.print(f"Report: {result.report}", soft_wrap=True, highlight=False)
+
+
+def _show_comparison(found: Comparisons) -> None:
+    """The figures of each pair, with the interval of the difference."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from radlens.assessment.report.comparison_page import summary
+
+    for rows in summary(found):
+        table = Table()
+        for name in ("metric", rows.first, rows.second, "difference", f"{found.confidence:.0%} CI", "p"):
+            table.add_column(escape(name), justify="left" if name == "metric" else "right")
+        for row in rows.cells:
+            table.add_row(*map(escape, row))
+        Console().print(table)
 
 
 def _show_answers(answers: pd.DataFrame) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,13 @@ from radlens.config import RunSettings, to_yaml
 from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import Manifest, split_labels
 from radlens.imaging.cache import PixelCache
-from radlens.imaging.decode import decode
-from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
 from radlens.learning import augment
 from radlens.learning.fit import Fitted
+from radlens.pictures import picture_reader
 
 SAMPLES_PER_CLASS = 6
 AUGMENTED_IMAGES = 3
 VARIANTS = 5
-_SHOWN_SIZE = (320, 320)
 
 
 def collect(
@@ -62,23 +59,6 @@ def collect(
         environment=json.loads((folder / "environment.json").read_text(encoding="utf-8")),
         notes=manifest.info.notes,
     )
-
-
-def picture_reader(manifest: Manifest, limits: DecodeLimits = DEFAULT_LIMITS) -> Callable[[str], npt.NDArray[np.uint8]]:
-    """What gives a page the picture of a manifest path; see :func:`shown`."""
-    location_of = dict(zip(manifest.table["path"], manifest.locations, strict=True))
-
-    def read_pixels(path: str) -> npt.NDArray[np.uint8]:
-        return shown(location_of[path], limits)
-
-    return read_pixels
-
-
-def shown(location: str, limits: DecodeLimits = DEFAULT_LIMITS) -> npt.NDArray[np.uint8]:
-    """The image itself, small enough for a page: uint8, shape (height, width) or (height, width, 3)."""
-    image = decode(location, target=_SHOWN_SIZE, limits=limits).image
-    image.thumbnail(_SHOWN_SIZE)
-    return np.asarray(image)
 
 
 def _within(manifest: Manifest, location: str) -> str:

@@ -36,7 +36,8 @@ from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.fit import Fitted, fit
 from radlens.learning.trained_model import TrainedModel
-from radlens.report_content import collect, picture_reader
+from radlens.pictures import picture_reader
+from radlens.report_content import collect
 from radlens.result import Result
 from radlens.version import __version__
 
