@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 Task = Literal["binary", "multiclass", "multilabel"]
 
+# What stands in place of a class where the model does not commit itself.
+REFER, REFUSE = "refer", "refuse"
+
 
 def decide(probabilities: npt.NDArray[np.floating], task: Task, threshold: float = 0.5) -> npt.NDArray[np.int64]:
     """Turn class probabilities into predicted classes.
@@ -70,6 +73,59 @@ def recalibrate(
     if task == "binary":
         moved[:, 0] = 1 - moved[:, 1]
     return np.asarray(moved)
+
+
+def prediction_sets(
+    probabilities: npt.NDArray[np.floating], least: Sequence[float]
+) -> npt.NDArray[np.bool_]:
+    """The classes that a conformal prediction leaves possible; see :mod:`radlens.assessment.conformal`.
+
+    Args:
+        probabilities: shape (images, classes), values in [0, 1].
+        least: for each class the least probability with which it stays in the set.
+
+    Returns:
+        Shape (images, classes). A set may hold one class, several or none.
+
+    >>> prediction_sets(np.array([[0.9, 0.1], [0.4, 0.6]]), [0.3, 0.5]).tolist()
+    [[True, False], [True, True]]
+    """
+    if probabilities.ndim != 2 or probabilities.shape[1] != len(least):
+        raise ValueError(f"{len(least)} limits do not fit probabilities of shape {probabilities.shape}")
+    return np.asarray(probabilities >= np.asarray(least))
+
+
+def commit(
+    predicted: Sequence[str],
+    classes: Sequence[str],
+    sets: npt.NDArray[np.bool_] | None = None,
+    unfamiliarity: npt.NDArray[np.floating] | None = None,
+) -> list[str]:
+    """The answers that the model stands by.
+
+    Args:
+        predicted: the class of each image at the operating point.
+        classes: the names of the classes, in the order of the columns of ``sets``.
+        sets: what :func:`prediction_sets` gave; None: the model carries no limits.
+        unfamiliarity: of each image; above 1 it is unlike the training images. None: the model cannot tell.
+
+    Returns:
+        For each image its class; ``refer`` where the set is not that class alone: a person should look; ``refuse``
+        where the image is unlike those that the model was trained on: its answer would mean nothing.
+
+    >>> commit(["ill", "ill", "well"], ["well", "ill"], np.array([[0, 1], [1, 1], [1, 0]], bool), np.array([0.5, 0.6, 2]))
+    ['ill', 'refer', 'refuse']
+    """
+    found = list(predicted)
+    if sets is not None:
+        alone = sets.sum(axis=1) == 1
+        found = [
+            name if one and classes[chosen] == name else REFER
+            for name, one, chosen in zip(found, alone, sets.argmax(axis=1), strict=True)
+        ]
+    if unfamiliarity is not None:
+        found = [REFUSE if far > 1 else name for name, far in zip(found, unfamiliarity, strict=True)]
+    return found
 
 
 def name_answers(answers: npt.NDArray[np.int64], task: Task, classes: Sequence[str]) -> list[str]:

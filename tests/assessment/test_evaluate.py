@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from radlens.assessment.evaluate import evaluate, write_metrics
 from radlens.assessment.metrics import METRICS, ONE_VS_REST
@@ -53,6 +54,7 @@ def test_metrics_have_the_documented_form(task, predictions_of):
         for name in METRICS:
             metric = block[name]
             assert metric["low"] <= metric["value"] <= metric["high"], name
+            assert metric["method"] in block["interval"]["methods"], name
         json.dumps(block, allow_nan=False)
 
 
@@ -91,7 +93,7 @@ def test_same_seed_same_metrics_in_any_row_order(task, predictions_of):
     for split, block in once.items():
         for name in METRICS:
             assert shuffled[split][name] == pytest.approx(block[name], abs=1e-12)
-    assert evaluate(table, info, 0.5, SETTINGS, seed=5)["test"]["auroc"] != once["test"]["auroc"]
+    assert evaluate(table, info, 0.5, SETTINGS, seed=5)["test"]["brier"] != once["test"]["brier"]
 
 
 def test_the_intervals_of_a_split_do_not_depend_on_the_other_splits(predictions_of):
@@ -104,10 +106,13 @@ def test_the_intervals_of_a_split_do_not_depend_on_the_other_splits(predictions_
 def test_a_perfect_model_keeps_its_uncertainty():
     table, info = binary_table([0, 1] * 20, [0.1, 0.9] * 20, patients=[f"p{i // 2}" for i in range(40)])
     block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
-    # Twenty patients, each with one healthy and one ill image.
-    reach = 0.025 ** (1 / 20)
-    for name in ("accuracy", "sensitivity", "specificity", "precision"):
-        assert block[name] == {"value": 1.0, "low": pytest.approx(reach), "high": 1.0}
+    # Twenty patients, each with one healthy and one ill image: Wilson's limit is n / (n + z^2).
+    reach = 20 / (20 + stats.norm.ppf(0.975) ** 2)
+    for name in ("sensitivity", "specificity", "precision"):
+        assert block[name] == {"value": 1.0, "low": pytest.approx(reach), "high": 1.0, "method": "Wilson"}
+    # Forty images of twenty patients, without a difference to tell how much the two of a patient share.
+    reach = 20 / (20 + stats.t.ppf(0.975, 19) ** 2)
+    assert block["accuracy"] == {"value": 1.0, "low": pytest.approx(reach), "high": 1.0, "method": "Wilson, clustered"}
     assert block["auroc"]["value"] == 1
     assert "no spread" in block["auroc"]["reason"]
 
@@ -127,8 +132,10 @@ def test_an_interval_is_withheld_when_many_resamples_lack_a_class():
     block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
     assert block["auroc"]["value"] == 1
     assert block["auroc"]["low"] is None
+    assert "two patients or more" in block["auroc"]["reason"]
     # (1 - 1/31)^31 = 36 % of the resamples leave the only ill patient out.
-    assert "of the resamples" in block["auroc"]["reason"]
+    assert block["average_precision"]["low"] is None
+    assert "of the resamples" in block["average_precision"]["reason"]
 
 
 def test_predictions_made_with_another_threshold_are_refused(predictions_of):

@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from radlens.assessment import intervals
 from radlens.assessment.intervals import (
     bootstrap,
+    bootstrap_logit_limits,
     count_patients,
-    exact_limits,
+    inverted_limits,
+    logit_limits,
     patient_weights,
     percentile_limits,
-    reflected_limits,
 )
 from radlens.assessment.metrics import Answers
 from radlens.assessment.weighted import binary_statistic, ranking_statistic
@@ -110,46 +112,76 @@ def test_interval_of_auroc_covers_the_truth_about_as_often_as_it_says():
     assert naive / 200 < covered / 200
 
 
-def test_reflected_limits_take_off_the_bias_of_the_calibration_error():
+def planted_gaps(rng, images=150):
+    """A model that says 0.5 +- 0.3 where 0.5 +- 0.15 is true: the gap is 0.15, but for the middle one of 15 bins."""
+    score = rng.choice([0.2, 0.8], images) + rng.uniform(-0.05, 0.05, images)
+    truth = (rng.random(images) < 0.5 + (score - 0.5) / 2).astype(np.int64)
+    answers = Answers(truth, np.stack([1 - score, score], axis=1), (score >= 0.5).astype(np.int64), ("n", "p"))
+    return binary_statistic(answers)
+
+
+def test_inverted_limits_take_off_the_bias_of_the_calibration_error():
     rng = np.random.default_rng(11)
-    percentile = reflected = 0
-    # The model says 0.5 +- 0.3 where 0.5 +- 0.15 is true: the true gap is 0.15 everywhere.
-    for _ in range(100):
-        score = rng.choice([0.2, 0.8], 150) + rng.uniform(-0.05, 0.05, 150)
-        truth = (rng.random(150) < 0.5 + (score - 0.5) / 2).astype(np.int64)
-        answers = Answers(truth, np.stack([1 - score, score], axis=1), (score >= 0.5).astype(np.int64), ("n", "p"))
-        measure = binary_statistic(answers)
-        value = float(measure(np.ones((1, 150)))["ece"][0])
-        replicates = bootstrap(measure, np.arange(150), 200, rng)["ece"]
-        low, high = percentile_limits(replicates, 0.95)
-        percentile += low <= 0.15 <= high
-        low, high = reflected_limits(replicates, value, 0.95)
-        reflected += low <= 0.15 <= high
-    assert reflected >= 85
-    assert percentile < reflected
+    percentile = inverted = 0
+    middles, plain = [], []
+    for _ in range(200):
+        measure = planted_gaps(rng)
+        seen = measure(np.ones((1, 150)))
+        replicates = bootstrap(measure, np.arange(150), 200, rng)
+        low, high = percentile_limits(replicates["ece"], 0.95)
+        percentile += low <= 0.14 <= high
+        low, middle, high = inverted_limits(seen["gaps"][0], replicates["gaps"], 0.95)
+        inverted += low <= 0.14 <= high
+        middles.append(middle)
+        plain.append(seen["ece"][0])
+    # Of 200 intervals that cover in 93 to 97 % of the cases, fewer or more are seen once in ten thousand times.
+    assert stats.binom.ppf(1e-4, 200, 0.93) <= inverted <= stats.binom.ppf(1 - 1e-4, 200, 0.97)
+    assert percentile < inverted
+    assert abs(np.median(middles) - 0.14) < 0.01 < 0.02 < np.median(plain) - 0.14
 
 
-def test_reflected_limits_are_the_mirror_image_and_never_negative():
-    replicates = np.linspace(0.1, 0.3, 101)
-    assert reflected_limits(replicates, 0.15, 0.5) == pytest.approx((0.05, 0.15))
-    assert reflected_limits(replicates, 0.05, 0.5) == (0.0, 0.0)
+def test_a_calibrated_model_may_have_no_calibration_error():
+    rng = np.random.default_rng(2)
+    score = rng.random(400)
+    gaps = np.zeros((400, 10))
+    gaps[np.arange(400), np.floor(10 * score).astype(int)] = score - (rng.random(400) < score)
+    weights = rng.multinomial(400, np.full(400, 1 / 400), size=500)
+    low, middle, high = inverted_limits(gaps.mean(axis=0), weights @ gaps / 400, 0.95)
+    assert low == 0 <= middle < high < np.abs(gaps.mean(axis=0)).sum() + 0.02
 
 
-@pytest.mark.parametrize(("successes", "trials"), [(0, 10), (10, 10), (50, 50), (0, 1)])
-def test_exact_limits_leave_a_tail_of_the_stated_size(successes, trials):
-    low, high = exact_limits(successes, trials, 0.95)
-    if successes == 0:
-        assert low == 0
-        assert (1 - high) ** trials == pytest.approx(0.025)
-    else:
-        assert high == 1
-        assert low**trials == pytest.approx(0.025)
+def test_inverted_limits_of_a_large_gap_are_those_of_the_normal_distribution():
+    rng = np.random.default_rng(0)
+    deviations = rng.normal(0, 0.01, (20_000, 1))
+    low, middle, high = inverted_limits(np.array([-0.3]), -0.3 + deviations, 0.95)
+    assert (low, middle, high) == pytest.approx((0.3 - 0.0196, 0.3, 0.3 + 0.0196), abs=5e-4)
+    assert inverted_limits(np.zeros(3), np.zeros((5, 3)), 0.95) == (0, 0, 0)
 
 
-@pytest.mark.parametrize(("successes", "trials"), [(3, 10), (0, 0)])
-def test_exact_limits_are_for_none_or_all(successes, trials):
-    with pytest.raises(ValueError, match="none or all"):
-        exact_limits(successes, trials, 0.95)
+def test_logit_limits_mirror_keep_inside_and_widen_for_few_patients():
+    low, high = logit_limits(0.9, 0.003, 0.95)
+    assert (1 - high, 1 - low) == pytest.approx(logit_limits(0.1, 0.003, 0.95))
+    assert 0 < low < 0.9 < high < 1
+    assert logit_limits(0.5, 1e-8, 0.95) == pytest.approx((0.5 - 1.96e-4, 0.5 + 1.96e-4), abs=1e-8)
+    few = logit_limits(0.9, 0.003, 0.95, patients=4)
+    assert few[0] < low
+    assert few[1] > high
+    doubled = logit_limits(1.8, 4 * 0.003, 0.95, top=2.0)
+    assert doubled == pytest.approx((2 * low, 2 * high))
+
+
+@pytest.mark.parametrize(("value", "variance"), [(1.0, 0.1), (0.0, 0.1), (0.5, 0.0), (0.5, float("nan"))])
+def test_logit_limits_without_spread_are_the_estimate(value, variance):
+    assert logit_limits(value, variance, 0.95) == (value, value)
+
+
+def test_bootstrap_logit_limits_know_the_spread_of_a_mean():
+    rng = np.random.default_rng(5)
+    right = (rng.random(500) < 0.7).astype(float)
+    replicates = bootstrap(correct_share(right), np.arange(500), 4000, rng)["accuracy"]
+    value = right.mean()
+    low, high = bootstrap_logit_limits(replicates, value, 0.95, 500)
+    assert high - low == pytest.approx(2 * 1.965 * math.sqrt(value * (1 - value) / 500), rel=0.05)
 
 
 def test_count_patients():

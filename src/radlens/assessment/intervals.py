@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from radlens.assessment.metrics import Floats
 from radlens.assessment.weighted import Statistic, Statistics
-
-METHOD = (
-    "Percentile bootstrap over patients: patients are drawn with replacement and bring all their images along. "
-    "ECE has the basic (reflected) bootstrap, because resampling by itself makes ECE larger. A proportion of exactly "
-    "0 or 1, among whose resamples there is no spread, has the Clopper-Pearson limits on the number of patients. "
-    "Limits are widened where they would leave the estimate out."
-)
 
 # The share of resamples in which a metric may be undefined before its interval is withheld.
 MAX_UNDEFINED = 0.05
@@ -45,7 +39,7 @@ def patient_weights(patients: npt.ArrayLike, resamples: int, rng: np.random.Gene
 
 
 def bootstrap(statistic: Statistic, patients: npt.ArrayLike, resamples: int, rng: np.random.Generator) -> Statistics:
-    """The metrics of every resample, each of shape (resamples,), NaN where undefined."""
+    """The metrics of every resample, each of shape (resamples, ...), NaN where undefined."""
     parts = [statistic(weights) for weights in patient_weights(patients, resamples, rng)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -61,27 +55,98 @@ def percentile_limits(replicates: Floats, confidence: float) -> tuple[float, flo
     return float(low), float(high)
 
 
-def reflected_limits(replicates: Floats, value: float, confidence: float) -> tuple[float, float]:
-    """The percentile limits mirrored at the estimate, for a metric that is 0 or more and grows by resampling.
+def quantile(confidence: float, patients: float = np.inf) -> float:
+    """How many standard errors a limit is away: Student's, for a variance that so many patients tell of.
 
-    The mirror image takes off the bias that the percentile limits would carry twice (basic bootstrap, Davison and
-    Hinkley 1997, section 5.2, doi:10.1017/CBO9780511802843).
+    >>> round(quantile(0.95), 3), round(quantile(0.95, patients=11), 3)
+    (1.96, 2.228)
     """
-    low, high = percentile_limits(replicates, confidence)
-    return max(0.0, 2 * value - high), max(0.0, 2 * value - low)
+    tail = (1 + confidence) / 2
+    return float(stats.norm.ppf(tail) if np.isinf(patients) else stats.t.ppf(tail, max(patients - 1, 1)))
 
 
-def exact_limits(successes: int, trials: int, confidence: float) -> tuple[float, float]:
-    """Clopper-Pearson limits of a proportion that is 0 or 1 (1934, doi:10.1093/biomet/26.4.404).
+def logit_limits(
+    value: float, variance: float, confidence: float, patients: float = np.inf, top: float = 1.0
+) -> tuple[float, float]:
+    """Limits from a normal distribution of the logit, which stay within 0 and ``top`` (Pepe 2003, section 5.2).
 
-    >>> low, high = exact_limits(50, 50, 0.95)
-    >>> round(low, 4), high
-    (0.9289, 1.0)
+    Args:
+        value: the estimate, between 0 and ``top``; at either end there is no spread, and both limits are the estimate.
+        variance: of the estimate.
+        confidence: such as 0.95.
+        patients: how many patients the variance tells of.
+        top: the largest value that there is.
+
+    >>> low, high = logit_limits(0.9, 0.0004, 0.95)
+    >>> round(low, 4), round(high, 4)
+    (0.8536, 0.9328)
     """
-    if trials < 1 or successes not in (0, trials):
-        raise ValueError(f"expected none or all of one or more trials to succeed, got {successes} of {trials}")
-    reach = ((1 - confidence) / 2) ** (1 / trials)
-    return (0.0, 1 - reach) if successes == 0 else (reach, 1.0)
+    share = value / top
+    if share <= 0 or share >= 1 or not variance > 0:
+        return value, value
+    reach = quantile(confidence, patients) * np.sqrt(variance) / top / (share * (1 - share))
+    centre = np.log(share) - np.log1p(-share)
+    return top / (1 + float(np.exp(reach - centre))), top / (1 + float(np.exp(-reach - centre)))
+
+
+def bootstrap_logit_limits(
+    replicates: Floats, value: float, confidence: float, patients: int, top: float = 1.0
+) -> tuple[float, float]:
+    """:func:`logit_limits` with the variance of the defined replicates, enlarged for few patients.
+
+    Near 0 and 1 these cover the truth more often than the quantiles of the replicates, which are not wide enough
+    there; ``benchmarks/interval_coverage.py`` compares them.
+    """
+    variance = float(np.nanvar(replicates, ddof=1)) * patients / max(patients - 1, 1)
+    return logit_limits(value, variance, confidence, patients, top)
+
+
+def inverted_limits(
+    gaps: Floats, replicates: Floats, confidence: float, norm: Callable[[Floats], Floats] | None = None
+) -> tuple[float, float, float]:
+    """Limits, and in the middle an estimate without most of its bias, of a sum of absolute gaps or another norm.
+
+    An absolute gap is above 0 by chance alone, and resampling adds to that. Here the gaps seen are made larger or
+    smaller by a common factor, the resampled deviations are added, and the factors are kept with which a norm as
+    large as the one seen is no rare draw (test inversion, Davison and Hinkley 1997, section 5.5,
+    doi:10.1017/CBO9780511802843). With the middle one, half of the draws are larger and half smaller.
+
+    Args:
+        gaps: of each bin, shape (bins,).
+        replicates: the same of the resamples, shape (resamples, bins).
+        confidence: such as 0.95.
+        norm: of the last axis; None: the sum of the absolute values.
+
+    Returns:
+        Low, middle, high.
+    """
+    norm = norm or (lambda values: np.abs(values).sum(axis=-1))
+    seen = float(norm(gaps))
+    if seen == 0:
+        return 0.0, 0.0, 0.0
+    deviations = replicates[np.isfinite(replicates).all(axis=1)] - gaps
+
+    def smaller(factor: float) -> float:
+        drawn = norm(factor * gaps + deviations)
+        return float((drawn < seen).mean() + (drawn == seen).mean() / 2)
+
+    tail = (1 - confidence) / 2
+    low, middle, high = (seen * _factor(smaller, level) for level in (1 - tail, 0.5, tail))
+    return low, middle, high
+
+
+def _factor(smaller: Callable[[float], float], level: float) -> float:
+    """Where a falling function of a factor reaches the level, by halving; 0 where it begins below."""
+    if smaller(0.0) <= level:
+        return 0.0
+    upper = 1.0
+    while smaller(upper) > level and upper < 1e3:
+        upper *= 2
+    lower = 0.0
+    for _ in range(20):
+        middle = (lower + upper) / 2
+        lower, upper = (middle, upper) if smaller(middle) > level else (lower, middle)
+    return (lower + upper) / 2
 
 
 def count_patients(patients: npt.ArrayLike, mask: npt.NDArray[np.bool_]) -> int:

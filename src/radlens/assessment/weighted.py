@@ -29,7 +29,8 @@ Statistic = Callable[[Floats], Statistics]
 def statistic(answers: Answers, task: Task) -> Statistic:
     """A function from weights, shape (resamples, images), to each metric, shape (resamples,); NaN where undefined.
 
-    Metrics of one class are named ``class/metric``, with the class's index.
+    Metrics of one class are named ``class/metric``, with the class's index. ``gaps``, shape (resamples, bins), are the
+    signed parts whose absolute values add up to the calibration error.
     """
     if task == "binary":
         return binary_statistic(answers)
@@ -42,6 +43,9 @@ def statistic(answers: Answers, task: Task) -> Statistic:
         found = {name: np.mean([block[name] for block in each], axis=0) for name in averaged}
         for index, block in enumerate(each):
             found.update({f"{index}/{name}": block[name] for name in averaged})
+            if task == "multilabel":
+                found[f"{index}/gaps"] = block["gaps"]
+        found["gaps"] = np.concatenate([block["gaps"] / len(each) for block in each], axis=1)
         return found | whole(weights)
 
     return evaluate
@@ -58,6 +62,7 @@ def binary_statistic(answers: Answers) -> Statistic:
         total = weights.sum(axis=1)
         tp, fp, fn, squared = (weights @ terms).T
         tn = total - tp - fp - fn
+        parts = (weights @ gaps) / total[:, None]
         auroc, average_precision = ranks(weights)
         return {
             "accuracy": _divide(tp + tn, total),
@@ -68,7 +73,8 @@ def binary_statistic(answers: Answers) -> Statistic:
             "auroc": auroc,
             "average_precision": average_precision,
             "brier": _divide(squared, total),
-            "ece": _divide(np.abs(weights @ gaps).sum(axis=1), total),
+            "ece": np.abs(parts).sum(axis=1),
+            "gaps": parts,
         }
 
     return evaluate
@@ -105,10 +111,12 @@ def _multiclass_statistic(answers: Answers) -> Statistic:
     def evaluate(weights: Floats) -> Statistics:
         total = weights.sum(axis=1)
         hits, squared = (weights @ terms).T
+        parts = (weights @ gaps) / total[:, None]
         return {
             "accuracy": _divide(hits, total),
             "brier": _divide(squared, total),
-            "ece": _divide(np.abs(weights @ gaps).sum(axis=1), total),
+            "ece": np.abs(parts).sum(axis=1),
+            "gaps": parts,
         }
 
     return evaluate

@@ -1,0 +1,46 @@
+"""Conformal prediction: from validation images, how probable a class must be to stay possible."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from radlens.assessment.predictions import probabilities_of, targets_of
+from radlens.dataset.manifest import DatasetInfo
+
+# Rates of error to choose among when the model is used.
+ERROR_RATES = (0.01, 0.02, 0.05, 0.1)
+
+
+def least_probabilities(predictions: pd.DataFrame, info: DatasetInfo, error_rate: float) -> tuple[float, ...]:
+    """For each class the least probability with which it stays in the set of possible answers.
+
+    Split conformal prediction, each class by itself (Vovk 2012, doi:10.1007/s10994-013-5355-6; Angelopoulos and Bates
+    2023, doi:10.1561/2200000101). Of new images of a class that are drawn as the validation images of it were, at most
+    the share ``error_rate`` has a set without it: over all draws of both, whatever the model. This says nothing of
+    images that are drawn otherwise, such as those of another hospital.
+
+    Args:
+        predictions: rows of the validation split alone, none of which the model was trained on.
+        info: the task and the classes; several labels at once have no such set.
+        error_rate: in (0, 1).
+
+    Returns:
+        One number a class, in [0, 1]; 0 where there are too few validation images of the class to rule it out at all.
+
+    Raises:
+        ValueError: a row is not of the validation split, the task is multilabel, or the rate is no share.
+    """
+    other = sorted(set(predictions["split"]) - {"val"})
+    if other:
+        raise ValueError(f"conformal limits are chosen on validation images only, got rows of {', '.join(other)}")
+    if info.task == "multilabel" or not 0 < error_rate < 1:
+        raise ValueError(f"one class an image and a rate in (0, 1) were expected, got {info.task} and {error_rate}")
+    truth, scores = targets_of(predictions, info), probabilities_of(predictions, info)
+    limits = []
+    for index in range(len(info.classes)):
+        own = np.sort(scores[truth == index, index])
+        # So many of the n + 1 places that a new image can take among them may lie below the limit.
+        below = int(np.floor(error_rate * (len(own) + 1) + 1e-9))
+        limits.append(float(own[below - 1]) if below else 0.0)
+    return tuple(limits)

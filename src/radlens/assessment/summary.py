@@ -1,0 +1,208 @@
+"""Estimates joined with their intervals: which method for which metric, as the simulation of coverage decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from radlens.assessment import interval_methods as methods
+from radlens.assessment.delong import area_limits, clustered_auroc
+from radlens.assessment.intervals import (
+    MAX_UNDEFINED,
+    bootstrap,
+    bootstrap_logit_limits,
+    count_patients,
+    inverted_limits,
+)
+from radlens.assessment.metrics import (
+    Answers,
+    Estimate,
+    binary_metrics,
+    confusion,
+    multiclass_metrics,
+    multilabel_metrics,
+    per_class_metrics,
+)
+from radlens.assessment.weighted import Statistics, statistic
+from radlens.assessment.wilson import clustered_proportion, proportion_limits
+from radlens.config import EvaluateSettings
+from radlens.decision import Task
+
+Block = dict[str, Any]
+Shares = dict[str, tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The metrics of one split with their intervals.
+
+    Attributes:
+        answers: what the images were answered.
+        task: binary, multiclass or multilabel.
+        patients: the patient of each image.
+        observed: what :func:`radlens.assessment.weighted.statistic` says of the images as they are.
+        replicates: what it says of each resample.
+        confidence: of the intervals.
+    """
+
+    answers: Answers
+    task: Task
+    patients: npt.NDArray[np.str_]
+    observed: Statistics
+    replicates: Statistics
+    confidence: float
+
+    @classmethod
+    def of(
+        cls,
+        answers: Answers,
+        task: Task,
+        patients: npt.NDArray[np.str_],
+        settings: EvaluateSettings,
+        rng: np.random.Generator,
+    ) -> Summary:
+        """Measure and resample."""
+        measure = statistic(answers, task)
+        observed = measure(np.ones((1, len(patients))))
+        replicates = bootstrap(measure, patients, settings.resamples, rng)
+        return cls(answers, task, patients, observed, replicates, settings.confidence)
+
+    def overall(self) -> dict[str, Block]:
+        """The metrics of the split as a whole."""
+        estimators: dict[Task, Callable[[Answers], dict[str, Estimate]]] = {
+            "binary": binary_metrics,
+            "multiclass": multiclass_metrics,
+            "multilabel": multilabel_metrics,
+        }
+        found = estimators[self.task](self.answers)
+        if self.task == "binary":
+            return self._question(self.answers, found, "")
+        shares = _whole(self.answers)
+        return {name: self._interval(name, estimate, "", shares.get(name)) for name, estimate in found.items()}
+
+    def each(self, counts: list[int]) -> dict[str, Block]:
+        """The metrics of every class or label."""
+        blocks: dict[str, Block] = {}
+        one_vs_rest = per_class_metrics(self.answers)
+        for index, name in enumerate(self.answers.classes):
+            answers = self.answers.one_vs_rest(index)
+            block: Block = {"n": len(self.patients), "n_positive": counts[index]}
+            if self.task == "multilabel":
+                block["confusion_matrix"] = confusion(answers)
+            found = binary_metrics(answers) if self.task == "multilabel" else one_vs_rest[name]
+            blocks[name] = block | self._question(answers, found, f"{index}/")
+        return blocks
+
+    def _question(self, answers: Answers, found: dict[str, Estimate], prefix: str) -> dict[str, Block]:
+        """The metrics of one question with two answers."""
+        shares = _shares(answers)
+        blocks = {}
+        for name, estimate in found.items():
+            if name == "auroc":
+                blocks[name] = self._auroc(answers, estimate)
+            else:
+                blocks[name] = self._interval(name, estimate, prefix, shares.get(name))
+        return blocks
+
+    def _auroc(self, answers: Answers, estimate: Estimate) -> Block:
+        if estimate.value is None:
+            return undefined(estimate.reason)
+        try:
+            area = clustered_auroc(answers.truth, answers.probabilities[:, 1], self.patients)
+        except ValueError as error:
+            return unlimited(estimate.value, f"no interval: {error}")
+        low, high = area_limits(area, self.confidence)
+        alone = len(self.patients) == count_patients(self.patients, np.ones(len(self.patients), dtype=bool))
+        return limited(estimate.value, low, high, methods.DELONG if alone else methods.CLUSTERED_DELONG)
+
+    def _interval(
+        self,
+        name: str,
+        estimate: Estimate,
+        prefix: str,
+        share: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None,
+    ) -> Block:
+        """``share`` marks the successes and the images they are a share of; None for what is no proportion."""
+        value = estimate.value
+        if value is None:
+            return undefined(estimate.reason)
+        if share is not None:
+            success, base = share
+            return share_block(success[base], self.patients[base], self.confidence)
+        missing = float(np.isnan(self.replicates[prefix + name]).mean())
+        if missing > MAX_UNDEFINED:
+            return unlimited(
+                value,
+                f"no interval: undefined in {missing:.0%} of the resamples, because too few patients count for it",
+            )
+        if name == "ece":
+            gaps = self.observed[prefix + "gaps"][0]
+            low, _, high = inverted_limits(gaps, self.replicates[prefix + "gaps"], self.confidence)
+            return limited(value, low, high, methods.INVERTED)
+        top = 2.0 if name == "brier" and self.task == "multiclass" else 1.0
+        patients = self._scarcest(prefix)
+        low, high = bootstrap_logit_limits(self.replicates[prefix + name], value, self.confidence, patients, top)
+        return limited(value, low, high, methods.LOGIT)
+
+    def _scarcest(self, prefix: str) -> int:
+        """Patients with the class that the fewest have, which the spread is told by."""
+        answers = self.answers.one_vs_rest(int(prefix[:-1])) if prefix else self.answers
+        truth = answers.truth
+        flags = truth.T if truth.ndim == 2 else [truth == value for value in range(len(answers.classes))]
+        owners = [count_patients(self.patients, np.asarray(flag, dtype=bool)) for flag in flags]
+        return max(2, min((count for count in owners if count), default=2))
+
+
+def share_block(success: npt.ArrayLike, patients: npt.ArrayLike, confidence: float) -> Block:
+    """A proportion with its interval.
+
+    Args:
+        success: 0 or 1 for each image that counts; at least one.
+        patients: the patient of each.
+        confidence: of the interval.
+    """
+    found = clustered_proportion(success, patients)
+    low, high = proportion_limits(found, confidence)
+    method = methods.WILSON if found.images == found.patients else methods.CLUSTERED_WILSON
+    return limited(found.value, low, high, method)
+
+
+def limited(value: float, low: float, high: float, method: str) -> Block:
+    """A figure with its limits, widened where they would leave it out."""
+    block: Block = {"value": value, "low": min(low, value), "high": max(high, value), "method": method}
+    if low == high:
+        block["reason"] = "no spread among the patients: the interval says nothing of the uncertainty"
+    return block
+
+
+def unlimited(value: float, reason: str) -> Block:
+    """A figure without an interval."""
+    return {"value": value, "low": None, "high": None, "method": None, "reason": reason}
+
+
+def undefined(reason: str) -> Block:
+    """No figure."""
+    return {"value": None, "low": None, "high": None, "method": None, "reason": reason}
+
+
+def _shares(answers: Answers) -> Shares:
+    """Successes, and the images that they are a share of, for each proportion of a question with two answers."""
+    truth, called = answers.truth == 1, answers.predicted == 1
+    return {
+        "accuracy": (truth == called, np.ones(len(truth), dtype=bool)),
+        "sensitivity": (called, truth),
+        "specificity": (~called, ~truth),
+        "precision": (truth, called),
+    }
+
+
+def _whole(answers: Answers) -> Shares:
+    """The proportions of all images that the other tasks have."""
+    right = answers.predicted == answers.truth
+    everyone = np.ones(len(right), dtype=bool)
+    # The accuracy of a multilabel task is a mean over its labels, and no proportion.
+    return {"exact_match": (right.all(axis=1), everyone)} if right.ndim == 2 else {"accuracy": (right, everyone)}
