@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from radlens.assessment.operating_point import choose_threshold
 from radlens.assessment.outside_manifest import agree_on_labels, own_manifest, stated_threshold
 from radlens.assessment.outside_predictions import OutsidePredictions, match_images, read_outside
 from radlens.assessment.predictions import predictions_table, with_threshold
-from radlens.config import RunSettings
+from radlens.config import EvaluateSettings, RunSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.dataset.sources import read_source
 from radlens.dataset.sources.csv_table import splits_of
@@ -65,7 +64,7 @@ def evaluate_outside(
     manifest, kept, judged = _select(outside, manifest, rows, split)
     table = outside.probabilities(manifest.info).loc[kept]
     predictions = predictions_table(manifest, table.to_numpy())
-    threshold, how = _operating_point(outside, predictions, manifest.info, chosen.evaluate.threshold, threshold_asked)
+    threshold, how = _operating_point(outside, predictions, manifest.info, chosen.evaluate, threshold_asked)
     logger.info("%s", how)
     manifest = manifest.with_notes(
         f"The probabilities were made by another program and read from {outside.file.name} (SHA-256 "
@@ -153,14 +152,14 @@ def _operating_point(
     outside: OutsidePredictions,
     predictions: pd.DataFrame,
     info: DatasetInfo,
-    setting: float | Literal["balanced"],
+    settings: EvaluateSettings,
     asked: bool,
 ) -> tuple[float, str]:
     """The threshold, and a sentence on where it is from; it is never chosen on the images that it is judged on."""
-    validation = predictions[predictions["split"] == "val"]
+    setting, validation = settings.threshold, predictions[predictions["split"] == "val"]
     if info.task == "multiclass":
         return 0.5, "The most probable class is the answer; there is no operating point."
-    if asked and setting != "balanced":
+    if asked and isinstance(setting, float):
         return float(setting), f"Operating point {setting:.3g}: as stated in the settings."
     if not asked:
         stated = stated_threshold(outside, outside.probabilities(info), info)
@@ -168,14 +167,14 @@ def _operating_point(
             column = "threshold" if outside.column("threshold") is not None else "predicted"
             return stated, f"Operating point {stated:.3g}: as the column {column} of the file has it."
     if not validation.empty:
-        threshold = choose_threshold("balanced", validation, info)
+        threshold = choose_threshold(setting if asked else "balanced", validation, info)
         return threshold, (
-            f"Operating point {threshold:.3g}: the highest balanced accuracy on the {len(validation):,} validation "
-            "rows of the file."
+            f"Operating point {threshold:.3g}: chosen ({setting if asked else 'balanced'}) on the "
+            f"{len(validation):,} validation rows of the file."
         )
     if asked:
         raise UsageError(
-            "evaluate.threshold=balanced: an operating point is not chosen on the images that it is judged on, and "
+            f"evaluate.threshold={setting}: an operating point is not chosen on the images that it is judged on, and "
             f"{outside.file.name} has no rows of the split val. State a number (--set evaluate.threshold=0.5), or add "
             "validation rows with val in a split column."
         )

@@ -13,7 +13,7 @@ from radlens.assessment.mcnemar import McNemar, mcnemar
 from radlens.assessment.metrics import Answers, Floats, squared_errors
 from radlens.assessment.paired_delong import paired_delong
 from radlens.assessment.paired_difference import Difference, holm, mean_difference
-from radlens.assessment.weighted import statistic
+from radlens.assessment.weighted import Statistics, statistic
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import Task
 
@@ -140,12 +140,16 @@ def _resampled(
     """Each model's metrics, and those of every resample; the same patients are drawn for all models."""
     statistics = [statistic(one, info.task) for one in answers]
     once = np.ones((1, len(patients)))
-    values = [{name: float(found[0]) for name, found in one(once).items()} for one in statistics]
+    values = [{name: float(found[0]) for name, found in _kept(one(once)).items()} for one in statistics]
     parts: list[list[dict[str, Floats]]] = [[] for _ in answers]
     for weights in patient_weights(patients, resamples, np.random.default_rng([seed, 7])):
         for number, one in enumerate(statistics):
-            parts[number].append(one(weights))
+            parts[number].append(_kept(one(weights)))
     return values, [{name: np.concatenate([part[name] for part in found]) for name in found[0]} for found in parts]
+
+
+def _kept(found: Statistics) -> dict[str, Floats]:
+    return {name: found[name] for name in COMPARED if name in found}
 
 
 def _differences(
