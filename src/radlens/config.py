@@ -250,6 +250,11 @@ class EvaluateSettings(Settings):
     mirror: bool = Field(
         default=False, description="Answer for the mean of the logits of an image and of its mirror image."
     )
+    subgroups: tuple[str, ...] = Field(
+        default=(),
+        description="Manifest columns whose groups are measured apart, or name_family for families of file names; none "
+        "named: every column of 2 to 12 values, ages in bands, else name_family.",
+    )
     resamples: int = Field(default=1000, ge=100, le=100_000, description="Bootstrap resamples for the intervals.")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from radlens.assessment.evaluate import evaluate as evaluate_predictions
 from radlens.assessment.evaluate import write_metrics
+from radlens.assessment.failure_reasons import FAILURE_COLUMNS
 from radlens.assessment.label_suspects import find_label_suspects
 from radlens.assessment.predictions import predictions_table, write_predictions
 from radlens.assessment.report.audit_page import write_audit_page
+from radlens.assessment.report.content import main_split
+from radlens.assessment.report.gallery import content_failures
 from radlens.assessment.report.render import write_report
+from radlens.assessment.subgroups import find_subgroups
 from radlens.calibrate import choose
 from radlens.config import DataSettings, RunSettings, to_yaml
 from radlens.dataset.audit import Audit
@@ -230,6 +235,21 @@ def predict_split(model: TrainedModel, prepared: Prepared, split: str, threshold
     return predictions_table(prepared.manifest.only(chosen), probabilities, threshold)
 
 
+def write_subgroups(
+    settings: RunSettings, manifest: Manifest, predictions: pd.DataFrame, metrics: dict[str, Any], folder: Path
+) -> pd.DataFrame:
+    """Measure the model in groups of the images of the main split; ``subgroups.csv`` where there are any."""
+    split = main_split(metrics)
+    chosen = settings.evaluate
+    threshold = metrics[split]["threshold"] or 0.5
+    found = find_subgroups(
+        predictions, manifest.table, manifest.info, threshold, chosen, settings.seed, split, chosen.subgroups
+    )
+    if not found.empty:
+        write_text(folder / "subgroups.csv", found.to_csv(index=False))
+    return found
+
+
 def write_evidence(
     settings: RunSettings,
     prepared: Prepared | Listed,
@@ -242,11 +262,16 @@ def write_evidence(
     write_predictions(predictions, folder / "predictions.csv")
     metrics = evaluate_predictions(predictions, prepared.manifest.info, threshold, settings.evaluate, settings.seed)
     write_metrics(metrics, folder / "metrics.json")
+    subgroups = write_subgroups(settings, prepared.manifest, predictions, metrics, folder)
     suspects = find_label_suspects(predictions, prepared.manifest.info)
     if not suspects.empty:
         write_text(folder / "label_suspects.csv", suspects.to_csv(index=False))
     content = collect(
         settings, prepared.manifest, prepared.cache, prepared.audit, predictions, metrics, folder, fitted, suspects
     )
+    content = replace(content, subgroups=subgroups)
+    wrong = content_failures(content, content.main_split)
+    if not wrong.empty:
+        write_text(folder / "misclassified.csv", wrong[list(FAILURE_COLUMNS)].to_csv(index=False))
     write_report(content, folder / "report.html")
     return Result(folder)
