@@ -97,7 +97,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         table["file"] = "made-1/" + table["file"]
         table[["file", "finding", "patient_id", "age"]].to_csv(folder / "labels.csv", index=False)
         radlens.run(folder / "my_images", folder / "demo", seed=0)
-    shutil.copytree(folder / "demo", folder / "runs" / "mine")
+    for name in ("mine", "a", "b"):
+        shutil.copytree(folder / "demo", folder / "runs" / name)
     return folder
 
 

@@ -1,7 +1,7 @@
 """radlens: a folder of labelled medical images in; a disease classifier you can trust and explain out.
 
-The verbs are functions: :func:`run`, :func:`index`, :func:`audit`, :func:`train`, :func:`evaluate`, :func:`export`,
-:func:`load`, :func:`push`.
+The verbs are functions: :func:`run`, :func:`index`, :func:`audit`, :func:`train`, :func:`evaluate`, :func:`compare`,
+:func:`export`, :func:`load`, :func:`push`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING
 from radlens.version import __version__
 
 if TYPE_CHECKING:
+    from radlens.comparing import compare
     from radlens.workflow import audit, evaluate, export, index, load, push, run, train
 
-__all__ = ["__version__", "audit", "evaluate", "export", "index", "load", "push", "run", "train"]
+__all__ = ["__version__", "audit", "compare", "evaluate", "export", "index", "load", "push", "run", "train"]
 
 
 def __getattr__(name: str) -> object:
     """Import the workflow, and with it torch, only when one of its verbs is used."""
+    if name == "compare":
+        from radlens.comparing import compare
+
+        return compare
     if name in __all__:
         import radlens.workflow as workflow
 

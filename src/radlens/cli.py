@@ -14,6 +14,7 @@ from radlens.errors import RadlensError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from radlens.assessment.comparison import Comparisons
     from radlens.dataset.audit import Audit
     from radlens.result import Result
 
@@ -178,16 +179,21 @@ def audit(
 
 @app.command()
 def evaluate(
-    model: TrainedModelName,
-    source: Source,
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A run or model folder, a model in the box, or a CSV of predictions."),
+    ],
     out: Out,
+    source: Annotated[
+        str | None, typer.Argument(help=f"{_SOURCE_HELP} Not needed with a CSV that holds the labels.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="train, val, test or all; default: test, else all.")] = None,
     config: Config = None,
     settings: Set = None,
     allow: Allow = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Score a trained model on labelled images it has never seen."""
+    """Score a trained model, or what any other program predicted, on labelled images it has never seen."""
     from radlens.workflow import evaluate as evaluate_model
 
     _show(
@@ -202,6 +208,26 @@ def evaluate(
             overwrite=overwrite,
         )
     )
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs or evaluations, two or more.")],
+    out: OptionalOut = None,
+    split: Annotated[str | None, typer.Option(help="train, val or test; default: test where all have it.")] = None,
+    margin: Annotated[float, typer.Option(help="The largest loss that would not matter, decided beforehand.")] = 0.02,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap's draws.")] = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Compare models on the same images, each with the first: differences, tests, and one verdict."""
+    from radlens.assessment.comparison_verdict import verdict
+    from radlens.comparing import compare as compare_runs
+
+    found = compare_runs(runs, out, split=split, margin=margin, seed=seed, overwrite=overwrite)
+    _show_comparison(found)
+    typer.echo(verdict(found))
+    if out is not None:
+        typer.echo(f"Page: {out / 'comparison.html'}")
 
 
 @app.command()
@@ -318,6 +344,23 @@ def _show(result: Result) -> None:
     console = Console()
     console.print(table)
     console.print(f"Report: {result.report}", soft_wrap=True, highlight=False)
+
+
+def _show_comparison(found: Comparisons) -> None:
+    """The figures of each pair, with the interval of the difference."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from radlens.assessment.report.comparison_page import summary
+
+    for rows in summary(found):
+        table = Table()
+        for name in ("metric", rows.first, rows.second, "difference", f"{found.confidence:.0%} CI", "p"):
+            table.add_column(escape(name), justify="left" if name == "metric" else "right")
+        for row in rows.cells:
+            table.add_row(*map(escape, row))
+        Console().print(table)
 
 
 def _show_answers(answers: pd.DataFrame) -> None:

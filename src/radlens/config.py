@@ -291,6 +291,11 @@ class EvaluateSettings(Settings):
         description="Share of images like those of validation that is refused as unlike the training images; 0: the "
         "model does not tell.",
     )
+    subgroups: tuple[str, ...] = Field(
+        default=(),
+        description="Manifest columns whose groups are measured apart, or name_family for families of file names; none "
+        "named: every column of 2 to 12 values, ages in bands, else name_family.",
+    )
     resamples: int = Field(default=1000, ge=100, le=100_000, description="Bootstrap resamples for the intervals.")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
     margin: float = Field(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,21 +17,19 @@ from radlens.config import RunSettings, to_yaml
 from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import Manifest, split_labels
 from radlens.imaging.cache import PixelCache
-from radlens.imaging.decode import decode
-from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
 from radlens.learning import augment
 from radlens.learning.fit import Fitted
+from radlens.pictures import picture_reader
 
 SAMPLES_PER_CLASS = 6
 AUGMENTED_IMAGES = 3
 VARIANTS = 5
-_SHOWN_SIZE = (320, 320)
 
 
 def collect(
     settings: RunSettings,
     manifest: Manifest,
-    cache: PixelCache,
+    cache: PixelCache | None,
     audit: Audit,
     predictions: pd.DataFrame,
     metrics: dict[str, dict[str, Any]],
@@ -40,43 +37,28 @@ def collect(
     fitted: Fitted | None,
     suspects: pd.DataFrame | None = None,
 ) -> ReportContent:
-    """Gather the content of a report; an evaluation without training has no history and no augmentation."""
+    """Gather the content of a report; an evaluation without training has no history and no augmentation, one without
+    pixels no pictures.
+    """
     return ReportContent(
         title=f"{manifest.info.name}: {'training run' if fitted else 'evaluation'}",
         info=manifest.info,
         manifest=manifest.table,
         predictions=predictions,
         metrics=metrics,
-        facts=_facts(manifest, cache),
+        facts=_facts(manifest, cache) if cache else None,
         audit=audit,
-        rejected=[(_within(manifest, location), reason) for location, reason in cache.rejected],
+        rejected=[(_within(manifest, location), reason) for location, reason in (cache.rejected if cache else ())],
         suspects=suspects,
-        samples=_samples(manifest, settings.seed),
-        augmented=_augmented(settings, manifest, cache) if fitted and settings.augment.enabled else (),
+        samples=_samples(manifest, settings.seed) if cache else {},
+        augmented=_augmented(settings, manifest, cache) if cache and fitted and settings.augment.enabled else (),
         history=pd.read_csv(folder / "history.csv") if fitted else None,
         best_epoch=fitted.best_epoch if fitted else None,
-        read_pixels=picture_reader(manifest, settings.data.limits),
+        read_pixels=picture_reader(manifest, settings.data.limits) if cache else None,
         settings_yaml=to_yaml(settings),
         environment=json.loads((folder / "environment.json").read_text(encoding="utf-8")),
         notes=manifest.info.notes,
     )
-
-
-def picture_reader(manifest: Manifest, limits: DecodeLimits = DEFAULT_LIMITS) -> Callable[[str], npt.NDArray[np.uint8]]:
-    """What gives a page the picture of a manifest path; see :func:`shown`."""
-    location_of = dict(zip(manifest.table["path"], manifest.locations, strict=True))
-
-    def read_pixels(path: str) -> npt.NDArray[np.uint8]:
-        return shown(location_of[path], limits)
-
-    return read_pixels
-
-
-def shown(location: str, limits: DecodeLimits = DEFAULT_LIMITS) -> npt.NDArray[np.uint8]:
-    """The image itself, small enough for a page: uint8, shape (height, width) or (height, width, 3)."""
-    image = decode(location, target=_SHOWN_SIZE, limits=limits).image
-    image.thumbnail(_SHOWN_SIZE)
-    return np.asarray(image)
 
 
 def _within(manifest: Manifest, location: str) -> str:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from radlens.assessment.evaluate import evaluate as evaluate_predictions
 from radlens.assessment.evaluate import write_metrics
+from radlens.assessment.failure_reasons import FAILURE_COLUMNS
 from radlens.assessment.label_suspects import find_label_suspects
 from radlens.assessment.predictions import predictions_table, with_answers, write_predictions
 from radlens.assessment.report.audit_page import write_audit_page
+from radlens.assessment.report.content import main_split
+from radlens.assessment.report.gallery import content_failures
 from radlens.assessment.report.render import write_report
+from radlens.assessment.subgroups import find_subgroups
 from radlens.calibrate import choose
 from radlens.config import DataSettings, RunSettings, to_yaml
 from radlens.dataset.audit import Audit
@@ -39,7 +44,8 @@ from radlens.learning.data_module import LabelledPixels
 from radlens.learning.familiarity import Familiarity
 from radlens.learning.fit import Fitted, fit
 from radlens.learning.trained_model import TrainedModel
-from radlens.report_content import collect, picture_reader
+from radlens.pictures import picture_reader
+from radlens.report_content import collect
 from radlens.result import Result
 from radlens.version import __version__
 
@@ -64,6 +70,26 @@ class Prepared:
         """Pixels and targets of one split."""
         chosen = (self.manifest.table["split"] == name).to_numpy()
         return LabelledPixels(self.cache.pixels, self.cache.rows[chosen], self.manifest.targets()[chosen])
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Images of which no more is known than a table says: none was opened."""
+
+    manifest: Manifest
+    audit: Audit
+    cache: None = None
+
+
+def list_only(manifest: Manifest, allow: Sequence[str]) -> Listed:
+    """Audit a table of images, without the images.
+
+    Raises:
+        DataError: the audit found what makes results wrong and it was not allowed.
+    """
+    found = audit_manifest(manifest, allowed=allow)
+    _heed(found)
+    return Listed(manifest, found)
 
 
 def read_images(manifest: Manifest, data: DataSettings, contract: Preprocessing) -> PixelCache:
@@ -121,6 +147,13 @@ def prepare(
         DataError: the audit found what makes results wrong and it was not allowed.
     """
     found = audit_manifest(manifest, named(manifest, cache), cache, seed, data.allow, trained_on, duplicates)
+    _heed(found)
+    readable = cache.rows >= 0
+    return Prepared(manifest.only(readable), cache.only(readable), found)
+
+
+def _heed(found: Audit) -> None:
+    """Say what an audit found, and stop where it blocks."""
     for finding in found.findings:
         logger.log(logging.INFO if finding.severity == "note" else logging.WARNING, "Audit: %s", finding.message)
     if found.blocks:
@@ -129,8 +162,6 @@ def prepare(
         raise DataError(
             f"The audit stops this run.\n{messages}\nTo go on in spite of it, which is written down: {names}"
         )
-    readable = cache.rows >= 0
-    return Prepared(manifest.only(readable), cache.only(readable), found)
 
 
 def named(manifest: Manifest, cache: PixelCache) -> list[tuple[str, str]]:
@@ -139,12 +170,12 @@ def named(manifest: Manifest, cache: PixelCache) -> list[tuple[str, str]]:
     return [(path_of[location], reason) for location, reason in cache.rejected if location in path_of]
 
 
-def write_start(folder: Path, settings: RunSettings, manifest: Manifest, prepared: Prepared) -> None:
+def write_start(folder: Path, settings: RunSettings, manifest: Manifest, prepared: Prepared | Listed) -> None:
     """Write what a run starts from: settings, manifest, audit, rejected files, environment."""
     write_text(folder / "config.yaml", to_yaml(settings))
     manifest.write(folder)
     prepared.audit.write(folder)
-    _write_rejected(folder, named(manifest, prepared.cache))
+    _write_rejected(folder, named(manifest, prepared.cache) if prepared.cache else [])
     write_text(folder / "environment.json", json.dumps(describe_environment(settings.seed), indent=2) + "\n")
 
 
@@ -239,9 +270,24 @@ def predict_split(model: TrainedModel, config: ModelConfig, prepared: Prepared, 
     return with_answers(table, prepared.manifest.info, config.abstention.least, unfamiliarity)
 
 
+def write_subgroups(
+    settings: RunSettings, manifest: Manifest, predictions: pd.DataFrame, metrics: dict[str, Any], folder: Path
+) -> pd.DataFrame:
+    """Measure the model in groups of the images of the main split; ``subgroups.csv`` where there are any."""
+    split = main_split(metrics)
+    chosen = settings.evaluate
+    threshold = metrics[split]["threshold"] or 0.5
+    found = find_subgroups(
+        predictions, manifest.table, manifest.info, threshold, chosen, settings.seed, split, chosen.subgroups
+    )
+    if not found.empty:
+        write_text(folder / "subgroups.csv", found.to_csv(index=False))
+    return found
+
+
 def write_evidence(
     settings: RunSettings,
-    prepared: Prepared,
+    prepared: Prepared | Listed,
     predictions: pd.DataFrame,
     threshold: float,
     folder: Path,
@@ -251,11 +297,16 @@ def write_evidence(
     write_predictions(predictions, folder / "predictions.csv")
     metrics = evaluate_predictions(predictions, prepared.manifest.info, threshold, settings.evaluate, settings.seed)
     write_metrics(metrics, folder / "metrics.json")
+    subgroups = write_subgroups(settings, prepared.manifest, predictions, metrics, folder)
     suspects = find_label_suspects(predictions, prepared.manifest.info)
     if not suspects.empty:
         write_text(folder / "label_suspects.csv", suspects.to_csv(index=False))
     content = collect(
         settings, prepared.manifest, prepared.cache, prepared.audit, predictions, metrics, folder, fitted, suspects
     )
+    content = replace(content, subgroups=subgroups)
+    wrong = content_failures(content, content.main_split)
+    if not wrong.empty:
+        write_text(folder / "misclassified.csv", wrong[list(FAILURE_COLUMNS)].to_csv(index=False))
     write_report(content, folder / "report.html")
     return Result(folder)

@@ -24,6 +24,7 @@ from radlens.files import check_output, claim_output
 from radlens.imaging.cache import PixelCache
 from radlens.learning.networks import check_network
 from radlens.learning.trained_model import TrainedModel
+from radlens.outside import evaluate_outside, is_predictions_file
 from radlens.result import Result
 from radlens.stages import (
     Prepared,
@@ -174,7 +175,7 @@ def audit(
 
 def evaluate(
     model: str | Path,
-    source: str | Path,
+    source: str | Path | None,
     out: str | Path,
     *,
     split: str | None = None,
@@ -185,9 +186,12 @@ def evaluate(
 ) -> Result:
     """Score a trained model on labelled images it has never seen, at the operating point that it carries.
 
+    Or judge what another program predicted: then the operating point is the one stated (``evaluate.threshold``), that
+    of the file (columns ``threshold`` or ``predicted``), one chosen on its validation rows, or 0.5, which is said.
+
     Args:
-        model: a run folder, a model folder or the name of a model that comes with radlens.
-        source: labelled images of the same classes.
+        model: a run folder, a model folder, the name of a model that comes with radlens, or a CSV of predictions.
+        source: labelled images of the same classes; None only for a CSV that holds the labels itself.
         out: the folder to make.
         split: ``train``, ``val``, ``test`` or ``all``; None: test when the source has one, else all.
         config: YAML file of settings.
@@ -201,6 +205,14 @@ def evaluate(
     """
     folder = Path(out)
     chosen = _resolve(source, None, None, None, config, settings, allow)
+    if is_predictions_file(model):
+        _check_folder(folder, overwrite, chosen.data.source, model)
+        asked = any(text.partition("=")[0].strip() == "evaluate.threshold" for text in settings)
+        asked |= config is not None and chosen.evaluate.threshold != "balanced"
+        options = {"with_source": source is not None, "threshold_asked": asked, "overwrite": overwrite}
+        return evaluate_outside(Path(model), chosen, folder, split=split, **options)
+    if source is None:
+        raise UsageError("A model is evaluated on labelled images: give a SOURCE. Only a CSV of predictions has none.")
     model = find_model(model)
     model_config, _ = read_model_folder(model)
     trained = load(model)

@@ -21,7 +21,7 @@ ANSWER, UNFAMILIARITY = "answer", "unfamiliarity"
 PREFIX = "probability_"
 
 # Probabilities of exclusive classes add up to 1; half-precision arithmetic is that far off.
-_SUM_TOLERANCE = 5e-3
+SUM_TOLERANCE = 5e-3
 
 
 def probability_columns(info: DatasetInfo) -> list[str]:
@@ -181,7 +181,7 @@ def _check_probabilities(table: pd.DataFrame, info: DatasetInfo) -> None:
         total = table[columns].sum(axis=1)
         _fail_at(
             table.assign(sum=total),
-            (total - 1).abs() > _SUM_TOLERANCE,
+            (total - 1).abs() > SUM_TOLERANCE,
             "sum",
             "expected probabilities that add up to 1",
         )

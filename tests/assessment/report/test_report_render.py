@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from radlens.assessment.evaluate import evaluate
+from radlens.assessment.failure_reasons import REASONS, failures
 from radlens.assessment.misclassified import misclassified
 from radlens.assessment.predictions import predictions_table
 from radlens.assessment.report import ReportContent, render_report, write_report
@@ -177,16 +178,19 @@ def test_all_metrics_are_in_the_table_with_their_intervals(content_of, html_of, 
 
 def test_errors_are_shown_missed_first_with_score_and_file_name(content_of, html_of, page_of):
     content, html = content_of("binary"), html_of("binary")
-    errors = misclassified(content.predictions, content.info, "test")
+    errors = failures(content.predictions, content.info, "test", 0.5, content.suspects, content.facts)
+    order = list(REASONS)
+    errors = errors.sort_values("reason", key=lambda names: names.map(order.index), kind="stable")
+    errors = errors.sort_values("missed", ascending=False, kind="stable")
     alts = [image["alt"] for image in page_of(html).all("img") if image["alt"].startswith("Wrong answer")]
     assert len(alts) == len(errors)
     for alt, (_, row) in zip(alts, errors.iterrows(), strict=True):
         assert row["path"] in alt
         assert f"{row['score']:.3f}" in alt
-    missed = int(errors["missed"].sum())
     text = page_of(html).text
-    assert f"Missed: PNEUMONIA called NORMAL: {missed}" in text
-    assert f"False alarms: NORMAL called PNEUMONIA: {len(errors) - missed}" in text
+    for (missed, reason), part in errors.groupby(["missed", "reason"]):
+        kind = "Missed: PNEUMONIA called NORMAL" if missed else "False alarms: NORMAL called PNEUMONIA"
+        assert f"{kind}, {REASONS[reason]}: {len(part)}" in text
 
 
 def test_a_flood_of_errors_is_cut_and_counted(manifest_of, page_of):

@@ -80,6 +80,8 @@ def verdict(audit: Audit) -> Verdict:
 def size_text(audit: Audit) -> str:
     """How much was looked at."""
     read = f"{audit.images:,} image{'' if audit.images == 1 else 's'} of {_counted(audit.patients, 'patient')}"
+    if not audit.opened:
+        return f"{read}, as the table lists them: no image was opened, so that only the table was checked."
     if not audit.unreadable:
         return f"{read}, all readable."
     return f"{read}; {audit.unreadable:,} of the images cannot be read."

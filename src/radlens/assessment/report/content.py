@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from radlens.assessment.failure_reasons import Unfamiliar
 from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import DatasetInfo
 
@@ -35,6 +36,8 @@ class ReportContent:
         audit: what the audit found; None when none was made.
         rejected: path and reason of each image that could not be read.
         suspects: labels that may be wrong, the most doubtful first: ``path, given, suggested, self_confidence``.
+        subgroups: what :func:`radlens.assessment.subgroups.find_subgroups` found; None or empty: no groups.
+        unfamiliar: how unlike the training images each image is; None: not measured.
         samples: paths of some images of each class.
         augmented: examples of augmentation.
         history: one row an epoch: ``epoch, train_loss, val_loss, val_auroc, val_accuracy, lr, seconds``.
@@ -58,6 +61,8 @@ class ReportContent:
     audit: Audit | None = None
     rejected: Sequence[tuple[str, str]] = ()
     suspects: pd.DataFrame | None = None
+    subgroups: pd.DataFrame | None = None
+    unfamiliar: Unfamiliar | None = None
     samples: Mapping[str, Sequence[str]] = field(default_factory=dict)
     augmented: Sequence[Augmented] = ()
     history: pd.DataFrame | None = None
@@ -75,4 +80,9 @@ class ReportContent:
     @property
     def main_split(self) -> str:
         """The split that the headline speaks of: test if there is one."""
-        return next(split for split in ("test", "val", "train") if split in self.metrics)
+        return main_split(self.metrics)
+
+
+def main_split(metrics: Mapping[str, Any]) -> str:
+    """The split that matters most of those that were measured: test if there is one."""
+    return next(split for split in ("test", "val", "train") if split in metrics)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from radlens.assessment.failure_reasons import REASONS, Reason, failures
 from radlens.assessment.figures_style import SPLIT_NAMES
-from radlens.assessment.misclassified import label_errors, misclassified
+from radlens.assessment.misclassified import label_errors
 from radlens.assessment.report.content import Pixels, ReportContent
 from radlens.assessment.report.embed import Picture, to_picture
 from radlens.errors import RadlensError
@@ -16,6 +17,12 @@ from radlens.errors import RadlensError
 # Pictures of wrong answers in one report; the others are in predictions.csv.
 MOST_ERRORS = 96
 _MOST_SAMPLES = 8
+_MEANT: Mapping[Reason, str] = {
+    "unfamiliar": "far from all of them",
+    "label": "other images contradict it",
+    "quality": "by its brightness, contrast or size beside all other images",
+    "threshold": "odds within a factor of 1.65 of those that decide",
+}
 
 
 @dataclass(frozen=True)
@@ -65,18 +72,32 @@ def augmented_groups(content: ReportContent) -> list[Group]:
 
 
 def error_groups(content: ReportContent, split: str) -> list[Group]:
-    """The wrong answers: missed findings first, then the others, the most confident first."""
-    info = content.info
-    errors = misclassified(content.predictions, info, split)
+    """The wrong answers: missed findings first, then the others; by likely reason, the most confident first."""
+    errors = content_failures(content, split)
     kept = errors.head(MOST_ERRORS)
     groups = []
     for missed in (True, False):
-        part, whole = kept[kept["missed"] == missed], int((errors["missed"] == missed).sum())
-        if whole:
-            tiles = tuple(_error_tile(row, content) for _, row in part.iterrows())
-            title = f"{_group_title(content, missed, several=bool(errors['missed'].any()))}: {whole:,}"
-            groups.append(Group(title, tiles, "missed" if missed else "alarm", whole - len(part)))
+        for reason, said in REASONS.items():
+            whole = int(((errors["missed"] == missed) & (errors["reason"] == reason)).sum())
+            if whole:
+                part = kept[(kept["missed"] == missed) & (kept["reason"] == reason)]
+                tiles = tuple(_error_tile(row, content) for _, row in part.iterrows())
+                title = f"{_group_title(content, missed, several=bool(errors['missed'].any()))}, {said}: {whole:,}"
+                groups.append(Group(title, tiles, "missed" if missed else "alarm", whole - len(part)))
     return groups
+
+
+def reason_texts(content: ReportContent, split: str) -> list[str]:
+    """What the reasons that occur mean."""
+    found = set(content_failures(content, split)["reason"])
+    return [f"{REASONS[reason]}: {text}" for reason, text in _MEANT.items() if reason in found]
+
+
+def content_failures(content: ReportContent, split: str) -> pd.DataFrame:
+    """The wrong answers of a split with their likely reasons, from all that the content knows."""
+    threshold = content.metrics[split]["threshold"]
+    suspects, facts, unfamiliar = content.suspects, content.facts, content.unfamiliar
+    return failures(content.predictions, content.info, split, threshold, suspects, facts, unfamiliar)
 
 
 def _group_title(content: ReportContent, missed: bool, several: bool) -> str:
@@ -100,6 +121,8 @@ def _error_tile(row: pd.Series, content: ReportContent) -> Tile:
         lines = [f"{row['score']:.3f}"]
     else:
         lines = [f"{row['label']} → {row['predicted']}", f"{row['score']:.3f}"]
+    if row["detail"]:
+        lines.append(str(row["detail"]))
     alt = f"Wrong answer on a {SPLIT_NAMES[row['split']]} image: {row['label'] or 'no finding'} called "
     alt += f"{row['predicted'] or 'no finding'} ({'; '.join(lines)}), {row['path']}"
     return Tile(picture, alt, file_name(str(row["path"])), tuple(lines), missing)

@@ -18,7 +18,8 @@ from radlens.assessment.report.calibration_section import calibration_view
 from radlens.assessment.report.charts import data_charts, performance_charts, training_chart
 from radlens.assessment.report.content import ReportContent
 from radlens.assessment.report.decision_section import decision_view, shortfalls
-from radlens.assessment.report.gallery import augmented_groups, error_groups, sample_groups
+from radlens.assessment.report.gallery import augmented_groups, error_groups, reason_texts, sample_groups
+from radlens.assessment.report.subgroup_section import subgroup_view
 from radlens.assessment.report.template import render
 from radlens.files import write_text
 
@@ -69,6 +70,8 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "training": _training(content),
         "abstention": abstention_views(content),
         "errors": error_groups(content, main),
+        "reasons": reason_texts(content, main),
+        "subgroups": subgroup_view(content),
         "environment": _flat(content.environment),
     }
 

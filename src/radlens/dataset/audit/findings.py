@@ -63,6 +63,7 @@ class Audit(BaseModel):
     images: int = Field(description="Images listed in the manifest.")
     patients: int = Field(description="Patients listed in the manifest.")
     unreadable: int = Field(description="Images that could not be read.")
+    opened: bool = Field(default=True, description="Whether the images were read, and not their table alone.")
     counts: dict[str, dict[str, int]] = Field(
         description="Readable images per split and class; an image with several labels counts in each."
     )

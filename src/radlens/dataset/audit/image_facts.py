@@ -108,11 +108,11 @@ def _header_facts(table: pd.DataFrame) -> dict[str, object]:
         if column is None:
             continue
         cells = table[column].fillna("").astype(str).str.strip()
-        found[fact] = _years(cells) if fact == "age" else cells.tolist()
+        found[fact] = ages_in_years(cells) if fact == "age" else cells.tolist()
     return found
 
 
-def _years(cells: pd.Series) -> npt.NDArray[np.float64]:
+def ages_in_years(cells: pd.Series) -> npt.NDArray[np.float64]:
     """Ages in years, of ``57``, ``057Y`` or ``006M``; NaN for anything else."""
     years = {cell: _to_years(cell) for cell in cells.unique()}
     return cells.map(years).to_numpy(dtype=np.float64)

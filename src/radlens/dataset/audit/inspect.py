@@ -86,6 +86,7 @@ def audit(
         images=len(manifest) + outside,
         patients=manifest.table["patient"].nunique(),
         unreadable=len(bad),
+        opened=cache is not None,
         counts=counts,
         split_images=by_split(kept, splits) if kept else {},
         split_patients=by_split(kept, splits, patients=True) if kept else {},

@@ -1,0 +1,194 @@
+"""Predictions that another program made: a CSV with an image and its probabilities in each row, read with care."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from radlens.assessment.predictions import SUM_TOLERANCE
+from radlens.dataset.manifest import DatasetInfo, Manifest
+from radlens.dataset.sources.csv_table import filled, name_rows, read_cells
+from radlens.errors import DataError, did_you_mean
+
+PATH_NAMES = ("path", "image", "filename", "file_name", "file", "image_path")
+SCORE_NAMES = ("probability", "score")
+
+_PROBABILITY = re.compile(r"prob(?:ability)?[_ ](.+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class OutsidePredictions:
+    """What another program answered; everything is indexed by the row number that a spreadsheet shows.
+
+    Attributes:
+        file: the CSV.
+        cells: all of it, as text.
+        paths: which image each row is of, with forward slashes.
+        columns: the probability column of each class named; empty when there is one unnamed column.
+        score: the one column without a class, the probability of the positive class; empty when there is none.
+    """
+
+    file: Path
+    cells: pd.DataFrame
+    paths: pd.Series
+    columns: dict[str, str]
+    score: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file, in hexadecimal digits."""
+        return hashlib.sha256(self.file.read_bytes()).hexdigest()
+
+    def column(self, name: str) -> pd.Series | None:
+        """The column of this name, in any case; None where there is none."""
+        found = [column for column in self.cells.columns if str(column).casefold() == name.casefold()]
+        return self.cells[found[0]] if found else None
+
+    def probabilities(self, info: DatasetInfo) -> pd.DataFrame:
+        """The probabilities in class order, one column a class.
+
+        Raises:
+            DataError: a class is unknown or has no column, or a row holds no probabilities of this task.
+        """
+        column_of = self._columns_of(info)
+        values = pd.DataFrame({name: self._numbers(column) for name, column in column_of.items()})
+        if info.task == "binary" and len(values.columns) == 1:
+            (given,) = values.columns
+            (other,) = (name for name in info.classes if name != given)
+            values[other] = 1 - values[given]
+        values = values[list(info.classes)]
+        if info.task != "multilabel":
+            total = values.sum(axis=1)
+            off = (total - 1).abs() > SUM_TOLERANCE
+            if off.any():
+                raise DataError(
+                    f"{self.file}: the probabilities of {name_rows(off, values.index)} do not add up to 1 "
+                    f"({int(off.sum())} in all; the first to {total[off].iloc[0]:.4g}). Exclusive classes need "
+                    "probabilities after softmax; several labels an image are joined by | in the label column."
+                )
+        return values
+
+    def _columns_of(self, info: DatasetInfo) -> dict[str, str]:
+        if self.score:
+            if info.task != "binary":
+                raise DataError(
+                    f"{self.file}: the one column {self.score!r} says too little for the {info.task} classes "
+                    f"{', '.join(info.classes)}. Give one column a class: probability_{info.classes[0]}, …"
+                )
+            return {info.classes[1]: self.score}
+        known = {name.casefold(): name for name in info.classes}
+        strange = [name for name in self.columns if name.casefold() not in known]
+        if strange:
+            raise DataError(
+                f"{self.file}: the column {self.columns[strange[0]]!r} is of no class of these data. "
+                f"{did_you_mean(strange[0], info.classes)}"
+            )
+        found = {known[name.casefold()]: column for name, column in self.columns.items()}
+        missing = [name for name in info.classes if name not in found]
+        if missing and not (info.task == "binary" and len(found) == 1):
+            raise DataError(
+                f"{self.file} has no probability column of the class(es) {', '.join(missing)}: "
+                f"probability_{missing[0]} was expected."
+            )
+        return found
+
+    def _numbers(self, column: str) -> pd.Series:
+        values = self.cells[column].map(number_of).astype(np.float64)
+        outside = ~values.between(0, 1)
+        if outside.any():
+            hint = ""
+            if values.max() > 1 or values.min() < 0:
+                hint = " Logits go through a sigmoid or softmax first; per cent are divided by 100."
+            raise DataError(
+                f"{self.file}: {column} is {self.cells[column][outside].iloc[0]!r} in "
+                f"{name_rows(outside, values.index)} ({int(outside.sum())} in all); expected a probability from 0 to 1."
+                f"{hint}"
+            )
+        return values
+
+
+def read_outside(file: Path, path_column: str | None = None) -> OutsidePredictions:
+    """Read a table of predictions.
+
+    Args:
+        file: CSV with a column for the image (``path``, ``image``, ``filename`` or ``file``) and ``probability_CLASS``
+            for each class, or for two classes one of these, ``probability`` or ``score``.
+        path_column: the column for the image, when it is called otherwise.
+
+    Raises:
+        DataError: the file is no such table, or an image has several rows; the message names the rows.
+    """
+    file = Path(file).resolve()
+    cells = read_cells(file)
+    lower = {str(name).casefold(): str(name) for name in cells.columns}
+    wanted = (path_column, *PATH_NAMES) if path_column else PATH_NAMES
+    named = next((lower[name.casefold()] for name in wanted if name.casefold() in lower), None)
+    if named is None:
+        raise DataError(
+            f"{file} has no column that names the image ({', '.join(PATH_NAMES)}); it has: {', '.join(cells.columns)}. "
+            "Name it: --set data.csv.path=COLUMN"
+        )
+    columns = {match[1].strip(): name for name in cells.columns if (match := _PROBABILITY.fullmatch(str(name)))}
+    scores = [lower[name] for name in SCORE_NAMES if name in lower]
+    if not columns and not scores:
+        raise DataError(
+            f"{file} has no column of probabilities: probability_CLASS for each class was expected, or for two "
+            f"classes one column named probability or score. It has: {', '.join(cells.columns)}."
+        )
+    paths = filled(cells[named], "image", file).str.replace("\\", "/", regex=False).str.removeprefix("./")
+    _require_distinct(paths, file, paths)
+    return OutsidePredictions(file, cells, paths, columns, "" if columns else scores[0])
+
+
+def match_images(outside: OutsidePredictions, manifest: Manifest) -> pd.Series:
+    """The position in the manifest of each row's image: by its path, its whole location, or a file name held once.
+
+    Raises:
+        DataError: a row names no image or several, or two rows the same image.
+    """
+    paths, locations = manifest.table["path"].tolist(), manifest.locations
+    position = {location: number for number, location in enumerate(locations)}
+    position.update({path: number for number, path in enumerate(paths)})
+    names = pd.Series([path.rpartition("/")[2] for path in paths])
+    several = set(names[names.duplicated(keep=False)])
+    by_name = {name: number for number, name in enumerate(names) if name not in several}
+
+    def find(path: str) -> float:
+        name = path.rpartition("/")[2]
+        return float(position.get(path, by_name.get(name, -2 if name in several else -1)))
+
+    found = outside.paths.map(find).astype(np.int64)
+    for code, problem in ((-1, "no image of the source"), (-2, "several images of the source by the file name alone")):
+        if (found == code).any():
+            first = outside.paths[found == code].iloc[0]
+            raise DataError(
+                f"{outside.file}: {name_rows(found == code, found.index)} ({int((found == code).sum())} in all) name "
+                f"{problem}, first {first!r}. Give paths as the source has them, such as {paths[0]!r}, and take rows "
+                "of other images out."
+            )
+    _require_distinct(found, outside.file, outside.paths)
+    return found
+
+
+def _require_distinct(values: pd.Series, file: Path, paths: pd.Series) -> None:
+    doubled = values.duplicated(keep=False)
+    if doubled.any():
+        same = values == values[doubled].iloc[0]
+        raise DataError(
+            f"{file}: {values[doubled].nunique()} image(s) were predicted more than once, first "
+            f"{paths[doubled].iloc[0]!r} in {name_rows(same, values.index)}. Keep one row an image."
+        )
+
+
+def number_of(text: str) -> float:
+    """The number that a cell holds; NaN where it holds none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
