@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from radlens.assessment.failure_reasons import REASONS, Unfamiliar, failures
+from radlens.assessment.failure_reasons import REASONS, failures
 from radlens.dataset.manifest import DatasetInfo
 
 INFO = DatasetInfo(name="x", task="binary", classes=("NORMAL", "PNEUMONIA"), root=".")
@@ -44,13 +44,12 @@ FACTS = pd.DataFrame(
 
 def test_the_likely_reasons_are_those_that_were_planted() -> None:
     found = failures(
-        PREDICTIONS,
+        PREDICTIONS.assign(unfamiliarity=np.where(PREDICTIONS["path"] == "photograph", 1.8, 0.7)),
         INFO,
         "test",
         0.5,
         suspects=pd.DataFrame({"path": ["doubted", "photograph", "right"]}),
         facts=FACTS,
-        unfamiliar=Unfamiliar(pd.Series({"photograph": 9.0, "dark": 1.0}), limit=5.0),
     )
     assert dict(zip(found["path"], found["reason"], strict=True)) == {
         "doubted": "label",

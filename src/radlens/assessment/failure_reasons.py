@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from radlens.assessment.misclassified import misclassified
-from radlens.assessment.predictions import probabilities_of, targets_of
+from radlens.assessment.predictions import UNFAMILIARITY, probabilities_of, targets_of
 from radlens.dataset.manifest import DatasetInfo
 
 Reason = Literal["unfamiliar", "label", "quality", "threshold", "unexplained"]
@@ -32,19 +31,6 @@ UNUSUAL = 3.5
 SMALL = 0.5
 
 
-@dataclass(frozen=True)
-class Unfamiliar:
-    """How unlike the training images each image is.
-
-    Attributes:
-        scores: by path; higher is less familiar.
-        limit: above it an image counts as unlike them.
-    """
-
-    scores: pd.Series
-    limit: float
-
-
 def failures(
     predictions: pd.DataFrame,
     info: DatasetInfo,
@@ -52,7 +38,6 @@ def failures(
     threshold: float | None,
     suspects: pd.DataFrame | None = None,
     facts: pd.DataFrame | None = None,
-    unfamiliar: Unfamiliar | None = None,
 ) -> pd.DataFrame:
     """The wrong answers with a likely reason each: a lead for whoever looks at them, not a finding.
 
@@ -63,7 +48,6 @@ def failures(
         threshold: the operating point; None for multiclass.
         suspects: labels that may be wrong, by ``path``; None: not looked for.
         facts: one row an image file: ``path, width, height, mean, std``; None: not known.
-        unfamiliar: None: not measured.
 
     Returns:
         Missed findings first, in each group the surest first, as :func:`misclassified` has them, with two more columns:
@@ -74,8 +58,9 @@ def failures(
         return errors.assign(reason=pd.Series(dtype=str), detail=pd.Series(dtype=str))
     unusual = _unusual(facts)
     detail = errors["path"].map(lambda path: unusual.get(path, ""))
+    nothing = pd.Series(False, index=errors.index)
     checks: dict[Reason, pd.Series] = {
-        "unfamiliar": errors["path"].isin(_beyond(unfamiliar)),
+        "unfamiliar": errors[UNFAMILIARITY] > 1 if UNFAMILIARITY in errors else nothing,
         "label": errors["path"].isin(set() if suspects is None else set(suspects["path"])),
         "quality": detail != "",
         "threshold": _is_near(errors, info, threshold),
@@ -83,12 +68,6 @@ def failures(
     }
     reason = np.select([checks[name].to_numpy() for name in REASONS], list(REASONS), default="unexplained")
     return errors.assign(reason=reason, detail=detail)
-
-
-def _beyond(unfamiliar: Unfamiliar | None) -> set[str]:
-    if unfamiliar is None:
-        return set()
-    return set(unfamiliar.scores.index[unfamiliar.scores > unfamiliar.limit])
 
 
 def _is_near(errors: pd.DataFrame, info: DatasetInfo, threshold: float | None) -> pd.Series:
