@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING
 from radlens.version import __version__
 
 if TYPE_CHECKING:
-    from radlens.workflow import audit, evaluate, index, load, run, train
+    from radlens.loading import load
+    from radlens.workflow import audit, evaluate, index, run, train
 
 __all__ = ["__version__", "audit", "evaluate", "index", "load", "run", "train"]
 
 
 def __getattr__(name: str) -> object:
-    """Import the workflow, and with it torch, only when one of its verbs is used."""
+    """Import a verb when it is used: with the workflow comes torch, with loading a model does not."""
+    if name == "load":
+        from radlens.loading import load
+
+        return load
     if name in __all__:
         import radlens.workflow as workflow
 

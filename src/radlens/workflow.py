@@ -13,12 +13,13 @@ from radlens.dataset.audit import audit as audit_manifest
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import NAMED_SOURCES, read_source
 from radlens.delivery.model_folder import ModelConfig, find_model, read_model_folder
+from radlens.delivery.predictor import Predictor
 from radlens.delivery.training_images import read_training_images
 from radlens.errors import DataError, UsageError, did_you_mean
 from radlens.files import check_output, claim_output
 from radlens.imaging.cache import PixelCache
 from radlens.learning.networks import check_network
-from radlens.learning.trained_model import TrainedModel
+from radlens.loading import load, load_trained
 from radlens.result import Result
 from radlens.stages import (
     Prepared,
@@ -81,7 +82,7 @@ def run(
     else:
         chosen, prepared = _begin(folder, _resolve(source, preset, model, seed, config, settings, allow), overwrite)
     fitted, validation = train_model(chosen, prepared, folder)
-    trained = load(folder)
+    trained = load_trained(folder)
     test = predict_split(trained, prepared, "test", trained.threshold)
     predictions = pd.concat([validation, test], ignore_index=True)
     return write_evidence(chosen, prepared, predictions, trained.threshold, folder, fitted)
@@ -99,7 +100,7 @@ def train(
     allow: tuple[str, ...] | list[str] = (),
     overwrite: bool = False,
     resume: bool = False,
-) -> TrainedModel:
+) -> Predictor:
     """Carry out the workflow up to the trained model, without looking at the test images; see :func:`run`."""
     folder = Path(out)
     if resume:
@@ -196,7 +197,7 @@ def evaluate(
     chosen = _resolve(source, None, None, None, config, settings, allow)
     model = find_model(model)
     model_config, _ = read_model_folder(model)
-    trained = load(model)
+    trained = load_trained(model)
     chosen = chosen.model_copy(update={"preprocessing": model_config.preprocessing})
     _check_folder(folder, overwrite, chosen.data.source, model)
     manifest, name = _select(_for_model(read_source(chosen.data), model_config), split)
@@ -211,25 +212,6 @@ def evaluate(
 def demo(out: str | Path, *, seed: int = 0, overwrite: bool = False) -> Result:
     """The whole workflow on simulated chest radiographs, offline, in about a minute on two CPU cores."""
     return run("phantom", out, preset="fast", seed=seed, settings=DEMO_SETTINGS, overwrite=overwrite)
-
-
-def load(model: str | Path) -> TrainedModel:
-    """Load a trained model from a run folder or a model folder, or one that comes with radlens, by its name.
-
-    Raises:
-        DataError: there is no model, or it is damaged.
-    """
-    config, tensors = read_model_folder(find_model(model))
-    return TrainedModel(
-        config.task,
-        config.classes,
-        config.network,
-        config.preprocessing,
-        config.threshold,
-        tensors,
-        calibration=(config.calibration_slope, config.calibration_offset),
-        mirror=config.mirror,
-    )
 
 
 def _begin(folder: Path, chosen: RunSettings, overwrite: bool) -> tuple[RunSettings, Prepared]:
