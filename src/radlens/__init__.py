@@ -1,6 +1,7 @@
 """radlens: a folder of labelled medical images in; a disease classifier you can trust and explain out.
 
-The verbs are functions: :func:`run`, :func:`index`, :func:`audit`, :func:`train`, :func:`evaluate`, :func:`load`.
+The verbs are functions: :func:`run`, :func:`index`, :func:`audit`, :func:`train`, :func:`evaluate`, :func:`export`,
+:func:`load`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from radlens.version import __version__
 
 if TYPE_CHECKING:
     from radlens.loading import load
-    from radlens.workflow import audit, evaluate, index, run, train
+    from radlens.workflow import audit, evaluate, export, index, run, train
 
-__all__ = ["__version__", "audit", "evaluate", "index", "load", "run", "train"]
+__all__ = ["__version__", "audit", "evaluate", "export", "index", "load", "run", "train"]
 
 
 def __getattr__(name: str) -> object:

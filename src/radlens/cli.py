@@ -256,6 +256,17 @@ def predict(
         raise typer.Exit(1)
 
 
+@app.command()
+def export(
+    model: TrainedModelName,
+    out: Annotated[Path | None, typer.Option(help="New folder for the model; without it, where it lies.")] = None,
+) -> None:
+    """Write a model's folder anew, with an ONNX graph that was found to answer as PyTorch does."""
+    from radlens.workflow import export as export_model
+
+    typer.echo(f"Model: {export_model(model, out)}")
+
+
 def main() -> None:
     """Run the command line; a user's mistake gives one message and the exit code of DESIGN, never a traceback."""
     try:

@@ -25,7 +25,8 @@ from radlens.dataset.audit.duplicates import Duplicates, find_duplicates
 from radlens.dataset.copies import join_patients, restore_patients
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.split import assign_splits
-from radlens.delivery.model_folder import ModelConfig, write_model_folder
+from radlens.delivery.model_folder import ModelConfig
+from radlens.delivery.release import parity_images, release_if_possible
 from radlens.delivery.training_images import write_training_images
 from radlens.environment import describe_environment
 from radlens.errors import DataError, RadlensError
@@ -187,7 +188,10 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
     )
     used = prepared.manifest.table["split"].isin(("train", "val"))
     write_training_images(folder / "model", np.asarray(prepared.cache.digests)[used.to_numpy()])
-    write_model_folder(folder / "model", model_config, tensors)
+    pixels, source = parity_images(
+        settings.preprocessing, prepared.cache, prepared.manifest.table["split"].to_numpy(str)
+    )
+    release_if_possible(folder / "model", model_config, tensors, pixels, source)
     if fitted.interrupted:
         raise TrainingInterruptedError(
             f"Training was interrupted after epoch {fitted.epochs} of {settings.train.epochs}. The best model so far "

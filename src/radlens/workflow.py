@@ -14,6 +14,7 @@ from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import NAMED_SOURCES, read_source
 from radlens.delivery.model_folder import ModelConfig, find_model, read_model_folder
 from radlens.delivery.predictor import Predictor
+from radlens.delivery.release import export as export_model
 from radlens.delivery.training_images import read_training_images
 from radlens.errors import DataError, UsageError, did_you_mean
 from radlens.files import check_output, claim_output
@@ -212,6 +213,20 @@ def evaluate(
 def demo(out: str | Path, *, seed: int = 0, overwrite: bool = False) -> Result:
     """The whole workflow on simulated chest radiographs, offline, in about a minute on two CPU cores."""
     return run("phantom", out, preset="fast", seed=seed, settings=DEMO_SETTINGS, overwrite=overwrite)
+
+
+def export(model: str | Path, out: str | Path | None = None) -> Path:
+    """Write the model folder of a run, or an earlier model folder, anew: weights, ONNX graph and card, all checked.
+
+    Args:
+        model: a run folder, a model folder or the name of a model that comes with radlens.
+        out: a new folder for it; None: where it lies.
+
+    Raises:
+        UsageError: ``out`` exists.
+        DataError: the model is damaged, cannot be written as ONNX, or its graph does not answer as PyTorch does.
+    """
+    return export_model(find_model(model), None if out is None else Path(out))
 
 
 def _begin(folder: Path, chosen: RunSettings, overwrite: bool) -> tuple[RunSettings, Prepared]:

@@ -4,31 +4,55 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from radlens.decision import Task
+from radlens.delivery.model_files import (
+    CONFIG_FILE,
+    KNOWN_FILES,
+    ONNX_FILE,
+    WEIGHTS_FILE,
+    check_files,
+    record_file,
+    safe_file,
+)
+from radlens.delivery.records import FileRecord, OnnxRecord, Parity, Record, SplitMetrics
 from radlens.errors import DataError
 from radlens.files import replacing, write_text
 from radlens.imaging.preprocess import Preprocessing
 
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
+__all__ = [
+    "CONFIG_FILE",
+    "ONNX_FILE",
+    "WEIGHTS_FILE",
+    "ModelConfig",
+    "ModelFolder",
+    "OnnxRecord",
+    "Parity",
+    "Tensors",
+    "boxed_models",
+    "find_model",
+    "open_model_folder",
+    "read_model_folder",
+    "write_model_folder",
+]
+
+FORMAT_VERSION: Literal[2] = 2
 Tensors = Mapping[str, npt.NDArray[Any]]
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(Record):
     """What ``config.json`` says of a model."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format_version: Literal[1] = Field(default=1, description="Version of this file's form.")
+    format_version: Literal[2] = Field(default=2, description="Version of this file's form.")
     radlens_version: str = Field(description="The radlens that wrote the folder.")
     task: Task = Field(description="binary, multiclass or multilabel.")
     classes: tuple[str, ...] = Field(min_length=1, description="Class names in the order of the probabilities.")
@@ -45,6 +69,30 @@ class ModelConfig(BaseModel):
     simulated: bool = Field(default=False, description="True when the training images were simulated.")
     seed: int = Field(default=0, description="The seed of the training run.")
     best_epoch: int = Field(default=0, ge=0, description="The epoch whose weights these are.")
+    metrics: dict[str, SplitMetrics] = Field(
+        default_factory=dict, description="By split (val, test), with intervals; none where they were not computed."
+    )
+    onnx: OnnxRecord | None = Field(default=None, description="What model.onnx gives; null where there is none.")
+    files: dict[str, FileRecord] = Field(
+        default_factory=dict, description="Hash and size of every other file of the folder, by name."
+    )
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model folder whose files were found to be what was written.
+
+    Attributes:
+        path: where it lies.
+        config: what its ``config.json`` says.
+    """
+
+    path: Path
+    config: ModelConfig
+
+    def file(self, name: str) -> Path | None:
+        """Where one of its files lies; None where it has none of that name."""
+        return self.path / name if (self.path / name).is_file() else None
 
 
 def boxed_models() -> dict[str, Path]:
@@ -70,24 +118,43 @@ def find_model(model: str | Path) -> Path:
     return boxed[str(model)]
 
 
-def write_model_folder(folder: Path, config: ModelConfig, tensors: Tensors) -> None:
-    """Write ``model.safetensors``, then ``config.json``: a folder with a config is complete.
+def write_model_folder(folder: Path, config: ModelConfig, tensors: Tensors, onnx: bytes | None = None) -> None:
+    """Write the weights and the graph, then ``config.json`` with the hashes of all files that lie there.
+
+    A folder with a config is complete; whatever fails before that leaves one without.
 
     Raises:
         RadlensError: the folder cannot be written to.
     """
     folder = Path(folder)
-    with replacing(folder / WEIGHTS_FILE) as temporary:
-        # Written by ourselves: the library's own writer makes the file readable by its owner alone.
-        temporary.write_bytes(save({name: np.asarray(value, order="C") for name, value in tensors.items()}))
+    # Written by ourselves: the library's own writer makes the file readable by its owner alone.
+    contents = {WEIGHTS_FILE: save({name: np.asarray(value, order="C") for name, value in tensors.items()})}
+    if onnx is not None:
+        contents[ONNX_FILE] = onnx
+    for name, content in contents.items():
+        with replacing(folder / name) as temporary:
+            temporary.write_bytes(content)
+    write_config(folder, config)
+
+
+def write_config(folder: Path, config: ModelConfig) -> None:
+    """Write ``config.json`` with the hashes of the other files as they lie there now.
+
+    Raises:
+        RadlensError: the folder cannot be written to.
+    """
+    files = {name: record_file(folder / name) for name in KNOWN_FILES[1:] if (folder / name).is_file()}
+    config = config.model_copy(update={"files": files})
     write_text(folder / CONFIG_FILE, config.model_dump_json(indent=2) + "\n")
 
 
-def read_model_folder(path: Path) -> tuple[ModelConfig, Tensors]:
-    """Read a model folder, or the ``model`` folder inside a run folder.
+def open_model_folder(path: Path) -> ModelFolder:
+    """Read the config of a model folder, or of the ``model`` folder inside a run folder, and check its files.
+
+    No file is read but for its hash, and no code of the folder is run. Folders of format version 1 have no hashes.
 
     Raises:
-        DataError: there is none, a file is missing or damaged, or a newer radlens wrote it.
+        DataError: there is none, a file is missing, altered or damaged, or a newer radlens wrote it.
     """
     path = Path(path)
     folder = path / "model" if (path / "model" / CONFIG_FILE).is_file() else path
@@ -96,15 +163,42 @@ def read_model_folder(path: Path) -> tuple[ModelConfig, Tensors]:
             f"{path} is no model: a run folder, or a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, was expected. "
             "Train one with: radlens run SOURCE --out DIR"
         )
+    where = safe_file(folder, CONFIG_FILE)
     try:
-        values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        values = json.loads(where.read_text(encoding="utf-8"))
         version = values.get("format_version") if isinstance(values, dict) else None
-        if version != 1:
-            raise DataError(f"{folder / CONFIG_FILE} has format version {version!r}; this radlens reads version 1.")
-        config = ModelConfig.model_validate(values)
-        tensors = load_file(folder / WEIGHTS_FILE)
-    except FileNotFoundError:
-        raise DataError(f"{folder} lacks {WEIGHTS_FILE}; the model folder is incomplete.") from None
-    except (OSError, ValueError, ValidationError, SafetensorError) as error:
+        if type(version) is not int or version not in (1, FORMAT_VERSION):
+            raise DataError(
+                f"{where} has format version {str(version)[:40]!r}; this radlens reads versions 1 and {FORMAT_VERSION}."
+            )
+        config = ModelConfig.model_validate({**values, "format_version": FORMAT_VERSION})
+    except RecursionError:
+        raise DataError(f"{where} cannot be read: it is nested too deeply.") from None
+    except (OSError, ValueError, ValidationError) as error:
         raise DataError(f"The model folder {folder} cannot be read: {error}") from error
-    return config, tensors
+    if version == 1:
+        safe_file(folder, WEIGHTS_FILE)
+    else:
+        check_files(folder, config.files)
+    return ModelFolder(folder, config)
+
+
+def read_model_folder(path: Path) -> tuple[ModelConfig, Tensors]:
+    """The config and the weights of a model folder, or of the ``model`` folder inside a run folder.
+
+    Raises:
+        DataError: there is none, a file is missing, altered or damaged, a weight is no number, or a newer radlens
+            wrote it.
+    """
+    found = open_model_folder(path)
+    where = safe_file(found.path, WEIGHTS_FILE)
+    try:
+        tensors = load_file(where)
+    except (OSError, ValueError, KeyError, TypeError, MemoryError, SafetensorError) as error:
+        raise DataError(f"The weights {where} cannot be read: {error}") from error
+    for name, value in tensors.items():
+        if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
+            raise DataError(
+                f"The weights {where} hold values that are no numbers, in {name[:100]!r}: they are damaged."
+            )
+    return found.config, tensors

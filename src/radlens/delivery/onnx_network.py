@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime
 
 from radlens.delivery.answers import Outputs
 from radlens.errors import DataError, RadlensError

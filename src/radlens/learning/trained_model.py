@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from radlens.decision import Task, recalibrate
 from radlens.errors import DataError
@@ -17,6 +18,23 @@ from radlens.learning.augment import to_network_range
 from radlens.learning.classifier import outputs_of, to_probabilities
 from radlens.learning.networks import build_network
 from radlens.progress import track
+
+
+def load_network(
+    network: str, task: Task, classes: int, preprocessing: Preprocessing, tensors: Mapping[str, npt.NDArray[Any]]
+) -> nn.Module:
+    """A network of the registry with these weights, on the CPU.
+
+    Raises:
+        UsageError: the network is unknown.
+        DataError: the weights do not fit the network.
+    """
+    module = build_network(network, preprocessing.shape, outputs_of(task, classes))
+    try:
+        module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
+    except (RuntimeError, TypeError) as error:
+        raise DataError(f"The weights do not fit the network {network}: {error}") from error
+    return module
 
 
 class TrainedModel:
@@ -31,6 +49,7 @@ class TrainedModel:
         tensors: the network's weights by name.
         calibration: slope and offset that the logits are moved by; see :func:`radlens.decision.recalibrate`.
         mirror: answer for the mean of the logits of an image and of its mirror image, in twice the time.
+        device: where to compute, as torch calls it; None: on a GPU if there is one.
 
     Raises:
         UsageError: the network is unknown.
@@ -50,18 +69,15 @@ class TrainedModel:
         *,
         calibration: tuple[float, float] = (1.0, 0.0),
         mirror: bool = False,
+        device: str | None = None,
     ) -> None:
         # Answering too allocates and frees large buffers: without this, half of the time goes to the kernel.
         keep_freed_memory()
         self.calibration, self.mirror = calibration, mirror
         self.task, self.classes, self.threshold = task, tuple(classes), threshold
         self.preprocessing = preprocessing
-        module = build_network(network, preprocessing.shape, outputs_of(task, len(self.classes)))
-        try:
-            module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
-        except RuntimeError as error:
-            raise DataError(f"The weights do not fit the network {network}: {error}") from error
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        module = load_network(network, task, len(self.classes), preprocessing, tensors)
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._network = module.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def probabilities(
