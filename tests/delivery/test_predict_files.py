@@ -22,6 +22,7 @@ from radlens.delivery.answer_rows import csv_columns
 from radlens.delivery.predict_files import overlay_path
 from radlens.loading import load
 
+HEAVY = {"torch", "lightning", "pandas", "sklearn", "scipy", "matplotlib", "pydicom"}
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -212,7 +213,7 @@ def test_nothing_heavy_is_imported(radlens: Call, tiny_folder: Path, pictures: l
         "import sys; from radlens.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print(sorted({'torch', 'pandas', 'sklearn', 'matplotlib', 'scipy', 'lightning', 'pydicom'} & set(sys.modules)))"
+        f"print(sorted({HEAVY!r} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", code, "predict", str(tiny_folder), str(pictures[0])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
