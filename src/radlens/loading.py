@@ -13,6 +13,7 @@ from radlens.delivery.model_folder import (
     ModelFolder,
     find_model,
     open_model_folder,
+    read_model_folder,
 )
 from radlens.delivery.onnx_network import OnnxNetwork
 from radlens.delivery.predictor import Network, Predictor
@@ -63,20 +64,9 @@ def load_trained(model: str | Path) -> TrainedModel:
     Raises:
         DataError: there is no model, or it is damaged.
     """
-    from radlens.delivery.model_folder import read_model_folder
-    from radlens.learning.trained_model import TrainedModel
+    from radlens.delivery.torch_model import trained_model
 
-    config, tensors = read_model_folder(find_model(model))
-    return TrainedModel(
-        config.task,
-        config.classes,
-        config.network,
-        config.preprocessing,
-        config.threshold,
-        tensors,
-        calibration=(config.calibration_slope, config.calibration_offset),
-        mirror=config.mirror,
-    )
+    return trained_model(*read_model_folder(find_model(model)))
 
 
 def _with_torch(folder: ModelFolder) -> Network:

@@ -25,8 +25,9 @@ from radlens.dataset.audit.duplicates import Duplicates, find_duplicates
 from radlens.dataset.copies import join_patients, restore_patients
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.split import assign_splits
+from radlens.delivery.export import parity_images
 from radlens.delivery.model_folder import ModelConfig
-from radlens.delivery.release import parity_images, release_if_possible
+from radlens.delivery.release import describe_data, release_if_possible
 from radlens.delivery.training_images import write_training_images
 from radlens.environment import describe_environment
 from radlens.errors import DataError, RadlensError
@@ -185,12 +186,12 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
         simulated=info.simulated,
         seed=settings.seed,
         best_epoch=fitted.best_epoch,
+        training_data=describe_data(prepared.manifest, prepared.cache.digests),
     )
     used = prepared.manifest.table["split"].isin(("train", "val"))
     write_training_images(folder / "model", np.asarray(prepared.cache.digests)[used.to_numpy()])
-    pixels, source = parity_images(
-        settings.preprocessing, prepared.cache, prepared.manifest.table["split"].to_numpy(str)
-    )
+    split = prepared.manifest.table["split"].to_numpy(dtype=str)
+    pixels, source = parity_images(settings.preprocessing, prepared.cache, split)
     release_if_possible(folder / "model", model_config, tensors, pixels, source)
     if fitted.interrupted:
         raise TrainingInterruptedError(

@@ -44,10 +44,15 @@ def safe_file(folder: Path, name: str) -> Path:
         raise DataError(f"{path} leads out of the model folder, to {target}. Files of a model lie in its folder.")
     if not stat.S_ISREG(kind.st_mode):
         raise DataError(f"{path} is no plain file.")
-    limit = _LARGEST.get(name, _LARGEST_TEXT)
-    if kind.st_size > limit:
-        raise DataError(f"{path} has {kind.st_size:,} bytes; at most {limit:,} are expected of a model.")
+    check_size(path, kind.st_size)
     return path
+
+
+def check_size(path: Path, size: int) -> None:
+    """Raises DataError: a file of this name and size, in bytes, is larger than any model's."""
+    limit = _LARGEST.get(path.name, _LARGEST_TEXT)
+    if size > limit:
+        raise DataError(f"{path} has {size:,} bytes; at most {limit:,} are expected of a model.")
 
 
 def record_file(path: Path) -> FileRecord:

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save
 
 from radlens.decision import Task
 from radlens.delivery.model_files import (
+    CARD_FILE,
     CONFIG_FILE,
     KNOWN_FILES,
     ONNX_FILE,
@@ -24,7 +25,7 @@ from radlens.delivery.model_files import (
     record_file,
     safe_file,
 )
-from radlens.delivery.records import FileRecord, OnnxRecord, Parity, Record, SplitMetrics
+from radlens.delivery.records import FileRecord, OnnxRecord, Parity, Record, SplitMetrics, TrainingData
 from radlens.errors import DataError
 from radlens.files import replacing, write_text
 from radlens.imaging.preprocess import Preprocessing
@@ -69,6 +70,7 @@ class ModelConfig(Record):
     simulated: bool = Field(default=False, description="True when the training images were simulated.")
     seed: int = Field(default=0, description="The seed of the training run.")
     best_epoch: int = Field(default=0, ge=0, description="The epoch whose weights these are.")
+    training_data: TrainingData | None = Field(default=None, description="What the model was made of, in figures.")
     metrics: dict[str, SplitMetrics] = Field(
         default_factory=dict, description="By split (val, test), with intervals; none where they were not computed."
     )
@@ -102,26 +104,36 @@ def boxed_models() -> dict[str, Path]:
 
 
 def find_model(model: str | Path) -> Path:
-    """Where a model lies: a folder as it is given, else one that comes with radlens, by its name.
+    """Where a model lies: a folder as it is given, else one that comes with radlens by its name, else one of the hub.
+
+    A name of the form ``owner/name`` that is no folder here is fetched from the Hugging Face hub.
 
     Raises:
-        DataError: there is neither.
+        DataError: there is none.
+        RadlensError: a model of the hub cannot be fetched.
     """
     if Path(model).exists():
         return Path(model)
     boxed = boxed_models()
-    if str(model) not in boxed:
-        raise DataError(
-            f"There is no model {str(model)!r}: a run folder or a model folder was expected, or a name of: "
-            f"{', '.join(boxed) or 'none'}."
-        )
-    return boxed[str(model)]
+    if str(model) in boxed:
+        return boxed[str(model)]
+    from radlens.delivery.hub import fetch, is_hub_id
+
+    if isinstance(model, str) and is_hub_id(model):
+        return fetch(model)
+    raise DataError(
+        f"There is no model {str(model)!r}: a run folder or a model folder was expected, or a name of: "
+        f"{', '.join(boxed) or 'none'}; or owner/name of the Hugging Face hub."
+    )
 
 
-def write_model_folder(folder: Path, config: ModelConfig, tensors: Tensors, onnx: bytes | None = None) -> None:
-    """Write the weights and the graph, then ``config.json`` with the hashes of all files that lie there.
+def write_model_folder(
+    folder: Path, config: ModelConfig, tensors: Tensors, onnx: bytes | None = None, card: str | None = None
+) -> None:
+    """Write the weights, the graph and the card, then ``config.json`` with the hashes of all files that lie there.
 
-    A folder with a config is complete; whatever fails before that leaves one without.
+    A folder whose config fits its files is complete; whatever fails before leaves one that is refused. A graph of
+    other weights does not stay; without a new card, an old one does.
 
     Raises:
         RadlensError: the folder cannot be written to.
@@ -131,18 +143,22 @@ def write_model_folder(folder: Path, config: ModelConfig, tensors: Tensors, onnx
     contents = {WEIGHTS_FILE: save({name: np.asarray(value, order="C") for name, value in tensors.items()})}
     if onnx is not None:
         contents[ONNX_FILE] = onnx
+    else:
+        (folder / ONNX_FILE).unlink(missing_ok=True)
     for name, content in contents.items():
         with replacing(folder / name) as temporary:
             temporary.write_bytes(content)
-    write_config(folder, config)
+    write_config(folder, config, card)
 
 
-def write_config(folder: Path, config: ModelConfig) -> None:
-    """Write ``config.json`` with the hashes of the other files as they lie there now.
+def write_config(folder: Path, config: ModelConfig, card: str | None = None) -> None:
+    """Write the card, if one is given, and ``config.json`` with the hashes of all files as they lie there now.
 
     Raises:
         RadlensError: the folder cannot be written to.
     """
+    if card is not None:
+        write_text(folder / CARD_FILE, card)
     files = {name: record_file(folder / name) for name in KNOWN_FILES[1:] if (folder / name).is_file()}
     config = config.model_copy(update={"files": files})
     write_text(folder / CONFIG_FILE, config.model_dump_json(indent=2) + "\n")

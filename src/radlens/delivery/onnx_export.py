@@ -27,14 +27,19 @@ OPSET = 20
 _LARGEST_GRAPH = 2**31 - 2**20
 
 
-def export_graph(config: ModelConfig, tensors: Tensors) -> bytes:
+def export_graph(config: ModelConfig, tensors: Tensors, *, keep_weights: bool = False) -> bytes:
     """The graph as a file's bytes: from ``pixels`` to ``probabilities, logits, embedding`` and perhaps ``cam``.
+
+    Args:
+        config: of the model.
+        tensors: its weights.
+        keep_weights: have them in the graph as they are, norms not multiplied into them; for half precision.
 
     Raises:
         DataError: the network cannot be written as ONNX, or the weights do not fit it.
         RadlensError: onnx and onnxscript are not installed.
     """
-    _require("onnx", "onnxscript")
+    require("onnx", "onnxscript")
     import torch
 
     from radlens.delivery.onnx_graph import OnnxGraph, Scores
@@ -45,7 +50,7 @@ def export_graph(config: ModelConfig, tensors: Tensors) -> bytes:
         raise DataError(f"The network {config.network} is too large for one ONNX file: its weights are over 2 GB.")
     scores = Scores(config.task, config.calibration_slope, config.calibration_offset)
     try:
-        graph = OnnxGraph(network, config.preprocessing, scores, mirror=config.mirror)
+        graph = OnnxGraph(network, config.preprocessing, scores, mirror=config.mirror, keep_weights=keep_weights)
         pixels = torch.zeros((2, *config.preprocessing.shape), dtype=torch.uint8)
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
@@ -75,7 +80,7 @@ def run_graph(model: bytes, pixels: Pixels, batch_size: int = 16) -> dict[str, F
     Raises:
         DataError: onnxruntime cannot load the graph.
     """
-    session = _session(model)
+    session = open_session(model)
     names = [output.name for output in session.get_outputs()]
     batches = [
         session.run(names, {"pixels": np.ascontiguousarray(pixels[start : start + batch_size])})
@@ -86,7 +91,7 @@ def run_graph(model: bytes, pixels: Pixels, batch_size: int = 16) -> dict[str, F
 
 def graph_outputs(model: bytes) -> tuple[str, ...]:
     """The names of a graph's outputs, in their order."""
-    return tuple(output.name for output in _session(model).get_outputs())
+    return tuple(output.name for output in open_session(model).get_outputs())
 
 
 def check_parity(model: bytes, config: ModelConfig, pixels: Pixels, expected: Floats, source: str) -> Parity:
@@ -143,12 +148,17 @@ def phantom_pixels(contract: Preprocessing, count: int = FEWEST_IMAGES) -> Pixel
     return pixels
 
 
-def _session(model: bytes) -> Any:
-    _require("onnxruntime")
+def open_session(model: bytes, threads: int = 0) -> Any:
+    """A session of onnxruntime on the CPU; 0 threads: one for each core.
+
+    Raises:
+        DataError: onnxruntime cannot load the graph.
+    """
+    require("onnxruntime")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = available_cores()
+    options.intra_op_num_threads = threads or available_cores()
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -156,7 +166,8 @@ def _session(model: bytes) -> Any:
         raise DataError(f"onnxruntime cannot load the graph: {error}") from error
 
 
-def _require(*packages: str) -> None:
+def require(*packages: str) -> None:
+    """Raises RadlensError: one of the packages is not installed."""
     for package in packages:
         try:
             __import__(package)

@@ -29,13 +29,30 @@ class Parity(Record):
     decisions_flipped: int = Field(ge=0, description="Images that get another answer at the operating point.")
 
 
+class Variant(Record):
+    """Smaller weights that were tried; each pair is before and after, with the full weights and with these."""
+
+    kind: Literal["float16", "int8"] = Field(description="How weights are stored.")
+    kept: bool = Field(description="Whether the graph has them now.")
+    reason: str = Field(description="Why, or why not.")
+    images: int = Field(ge=1, description="How many it was tried on.")
+    source: str = Field(description="What they are.")
+    auroc: tuple[float | None, float | None] = Field(description="On these images.")
+    flipped: float = Field(ge=0, le=1, description="Share of images that get another answer at the operating point.")
+    bytes: tuple[int, int] = Field(description="Size of the graph.")
+    milliseconds: tuple[float, float] = Field(description="Median time for one image in one thread, at the export.")
+
+
 class OnnxRecord(Record):
     """What ``model.onnx`` gives, and how it was checked."""
 
     opset: int = Field(ge=1, description="Version of the ONNX operators.")
     outputs: tuple[str, ...] = Field(description="Names of the outputs in their order.")
     weights: Literal["float32", "float16", "int8"] = Field(default="float32", description="How weights are stored.")
-    parity: Parity = Field(description="Against PyTorch, at the export.")
+    parity: Parity = Field(
+        description="Against PyTorch, at the export; of 8-bit weights, before they were rounded to these."
+    )
+    variants: tuple[Variant, ...] = Field(default=(), description="Smaller weights that were tried.")
 
 
 class Figure(Record):
@@ -44,6 +61,22 @@ class Figure(Record):
     value: float | None
     low: float | None = None
     high: float | None = None
+
+
+class TrainingData(Record):
+    """What the model was made of."""
+
+    name: str = Field(description="Short name of the data set.")
+    source: str = Field(default="", description="Where the images came from; not said of a folder of one's own.")
+    licence: str = Field(default="", description="Licence of the images.")
+    citation: str = Field(default="", description="What to cite.")
+    images: dict[str, int] = Field(description="By split.")
+    patients: dict[str, int] = Field(description="By split.")
+    classes: dict[str, int] = Field(description="Images of training and validation that are of each class.")
+    sha256: str = Field(
+        pattern="^[0-9a-f]{64}$",
+        description="Of the SHA-256 hashes of the training and validation images' contents, sorted, one a line.",
+    )
 
 
 class SplitMetrics(Record):
