@@ -12,39 +12,30 @@ by PyTorch as training uses it (channels last) and by torch.compile (frozen), an
 from __future__ import annotations
 
 import argparse
-import copy
 import csv
 import itertools
-import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-import torch
-from common import DATA, HERE, describe_machine, keras_python, matrix_peak, print_table, spread
+from common import DATA, HERE, describe_machine, matrix_peak, print_table, spread
+from inference_engines import THREADS, baseline_folder, operations, timers, with_graph
 from PIL import Image
-from torch.utils.flop_counter import FlopCounterMode
 
-from radlens.delivery.model_folder import ModelConfig, find_model, read_model_folder, write_model_folder
-from radlens.delivery.onnx_export import export_graph
 from radlens.delivery.predict_files import predict_files
 from radlens.imaging.pixels import read_pixels
-from radlens.imaging.preprocess import Preprocessing
-from radlens.learning.networks import build_network
-from radlens.learning.trained_model import TrainedModel
-from radlens.loading import load, load_trained
+from radlens.loading import load
 
 ORIGINALS = DATA / "kermany_original_sample"
 RESULTS = HERE / "results" / "inference_speed.csv"
 BATCHES = (1, 8, 32)
-THREADS = (1, 2)
 PARTS = ("start", "network", "files", "memory")
 COMMAND = "from radlens.cli import main; main()"
 # The peak of the process itself; what its parent had when it started it does not count.
@@ -58,8 +49,6 @@ except SystemExit:
 peak = next(line for line in open('/proc/self/status') if line.startswith('VmHWM'))
 print(int(peak.split()[1]) / 1024, file=sys.stderr)
 """
-# Takes the seconds of so many runs on a batch of so many images.
-Timer = Callable[[int, int], list[float]]
 Row = list[str]
 
 
@@ -80,91 +69,14 @@ def measure_start(folder: Path, rounds: int) -> list[Row]:
     return [["start", name, "s", spread(values, 3)] for name, values in seconds.items()]
 
 
-def baseline_folder(folder: Path) -> Path:
-    """The baseline CNN with fresh weights as a model folder."""
-    contract = Preprocessing(height=150, width=150)
-    torch.manual_seed(0)
-    network = build_network("baseline_cnn", contract.shape, 1).eval()
-    config = ModelConfig(
-        radlens_version="benchmark",
-        task="binary",
-        classes=("NORMAL", "PNEUMONIA"),
-        network="baseline_cnn",
-        preprocessing=contract,
-        threshold=0.5,
-    )
-    tensors = {name: value.numpy() for name, value in network.state_dict().items()}
-    write_model_folder(folder, config, tensors, export_graph(config, tensors))
-    return folder
-
-
-def timers(folder: Path, *, compiled: bool, keras: ExitStack | None) -> dict[tuple[str, int], Timer]:
-    """What runs the model of a folder, by engine and threads."""
-    found: dict[tuple[str, int], Timer] = {}
-    for threads in THREADS:
-        model, trained = load(folder, threads=threads), load_trained(folder)
-        found["onnxruntime", threads] = _timer(model.probabilities, model.preprocessing, threads)
-        found["PyTorch eager", threads] = _timer(_batched(trained), model.preprocessing, threads)
-        if compiled:
-            found["torch.compile", threads] = _timer(_batched(compile_network(trained)), model.preprocessing, threads)
-        if keras is not None:
-            found["Keras predict", threads] = keras.enter_context(keras_timer(threads))
-    return found
-
-
-def _batched(trained: TrainedModel) -> Callable[[np.ndarray, int], object]:
-    return lambda pixels, _: trained.run(pixels, ("probabilities",))
-
-
-def _timer(run: Callable[[np.ndarray, int], object], contract: Preprocessing, threads: int) -> Timer:
-    pixels = np.random.default_rng(0).integers(0, 256, (max(BATCHES), *contract.shape), dtype=np.uint8)
-
-    def seconds(batch: int, repeats: int) -> list[float]:
-        torch.set_num_threads(threads)
-        run(pixels[:batch], batch)
-        times = []
-        for _ in range(repeats):
-            started = time.perf_counter()
-            run(pixels[:batch], batch)
-            times.append(time.perf_counter() - started)
-        return times
-
-    return seconds
-
-
-def compile_network(trained: TrainedModel) -> TrainedModel:
-    """The same with its network compiled for these weights and for the number of threads in force."""
-    torch._inductor.config.freezing = True
-    torch._inductor.config.cpp.dynamic_threads = True
-    made = copy.copy(trained)
-    made._network = torch.compile(trained._network, dynamic=False)
-    return made
-
-
-@contextmanager
-def keras_timer(threads: int) -> Iterator[Timer]:
-    """Keras in a process of its own that waits for work."""
-    command = [keras_python(), str(HERE / "keras_reference.py"), "serve", str(threads)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-
-        def seconds(batch: int, repeats: int) -> list[float]:
-            print(batch, repeats, file=process.stdin, flush=True)
-            return list(json.loads(process.stdout.readline()))
-
-        yield seconds
-        process.stdin.close()
-
-
-def measure_network(name: str, folder: Path, rounds: int, *, compiled: bool, keras: bool) -> list[Row]:
+def measure_network(
+    name: str, folder: Path, rounds: int, batches: list[int], *, compiled: bool, keras: bool
+) -> list[Row]:
     """Latency and throughput of each engine, interleaved; and the share of the arithmetic peak."""
     gflop, rows = operations(folder), []
     with ExitStack() as stack:
         engines = timers(folder, compiled=compiled, keras=stack if keras else None)
-        for batch in BATCHES:
+        for batch in batches:
             seconds: dict[tuple[str, int], list[list[float]]] = {key: [] for key in engines}
             repeats = max(3, 60 // batch)
             for _, (key, timer) in itertools.product(range(rounds), engines.items()):
@@ -180,18 +92,10 @@ def measure_network(name: str, folder: Path, rounds: int, *, compiled: bool, ker
                 rows += [
                     ["network", label, "ms, p50 and p99", f"{1e3 * p50:.1f}, {1e3 * p99:.1f}"],
                     ["network", label, "images/s", spread(rate)],
-                    ["network", label, "times as long as onnxruntime", spread(ratio, 2)],
+                    ["network", label, "time / onnxruntime's", spread(ratio, 2)],
                     ["network", label, "% of the matrix-product rate", f"{share:.0f}"],
                 ]
     return rows
-
-
-def operations(folder: Path) -> float:
-    """GFLOP of an answer to one image."""
-    trained = load_trained(folder)
-    with FlopCounterMode(display=False) as counter:
-        trained.run(np.zeros((1, *trained.preprocessing.shape), np.uint8), ("probabilities",))
-    return counter.get_total_flops() / 1e9
 
 
 def measure_files(folder: Path, rounds: int, copies: int) -> list[Row]:
@@ -257,6 +161,7 @@ def main() -> None:
     parser.add_argument("--part", action="append", choices=PARTS, help="default: all")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--model", default="pneumonia-cxr", help="where it lacks model.onnx, a copy gets one")
+    parser.add_argument("--batches", default=",".join(map(str, BATCHES)), help="images at a time, for the part network")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out, which compiles for minutes")
     parser.add_argument("--no-keras", action="store_true", help="leave Keras out")
     parser.add_argument("--memory-images", default="1000,100000", help="numbers of images for the part memory")
@@ -271,31 +176,42 @@ def main() -> None:
             rows += measure_start(folder, 3 * options.rounds)
         if "network" in parts:
             compiled = not options.no_compile
-            rows += measure_network("pneumonia-cxr", folder, options.rounds, compiled=compiled, keras=False)
+            batches = [int(batch) for batch in options.batches.split(",")]
+            rows += measure_network("pneumonia-cxr", folder, options.rounds, batches, compiled=compiled, keras=False)
             baseline = baseline_folder(Path(target) / "baseline")
             rows += measure_network(
-                "baseline CNN", baseline, options.rounds, compiled=compiled, keras=not options.no_keras
+                "baseline CNN", baseline, options.rounds, batches, compiled=compiled, keras=not options.no_keras
             )
         if "files" in parts:
             rows += measure_files(folder, options.rounds, options.copies)
         if "memory" in parts:
             rows += measure_memory(folder, [int(count) for count in options.memory_images.split(",")])
-    header = ["part", "what", "unit", "median [min, max]"]
-    print_table(header, rows)
+    for part in parts:
+        show(part, [row for row in rows if row[0] == part])
+    write(["part", "what", "measure", "median [min, max]"], rows, parts)
+
+
+def show(part: str, rows: list[Row]) -> None:
+    """One line for each thing measured, one column for each measure."""
+    measures = list(dict.fromkeys(row[2] for row in rows))
+    lines: dict[str, dict[str, str]] = {}
+    for _, what, measure, value in rows:
+        lines.setdefault(what, {})[measure] = value
+    print_table([part, *measures], [[what, *map(line.get, measures, [""] * 9)] for what, line in lines.items()])
+    print()
+
+
+def write(header: Row, rows: list[Row], parts: Sequence[str]) -> None:
+    """Write the rows, and keep those of the parts that were not measured."""
+    kept: list[Row] = []
+    if RESULTS.is_file():
+        with RESULTS.open(newline="", encoding="utf-8") as file:
+            kept = [row for row in list(csv.reader(file))[1:] if row[0] not in parts]
     machine = describe_machine()
+    made = [*kept, *([*row, machine] for row in rows)]
     with RESULTS.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([[*header, "machine"], *([*row, machine] for row in rows)])
-
-
-def with_graph(model: str, target: Path) -> Path:
-    """The model's folder, or a copy with ``model.onnx`` where it has none."""
-    folder = find_model(model)
-    if (folder / "model.onnx").is_file():
-        return folder
-    config, tensors = read_model_folder(folder)
-    write_model_folder(target, config, tensors, export_graph(config, tensors))
-    return target
+        table = sorted(made, key=lambda row: PARTS.index(row[0]))
+        csv.writer(file, lineterminator="\n").writerows([[*header, "machine"], *table])
 
 
 if __name__ == "__main__":
