@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
@@ -26,7 +26,7 @@ from radlens.delivery.model_files import (
     safe_file,
 )
 from radlens.delivery.records import FileRecord, OnnxRecord, Parity, Record, SplitMetrics, TrainingData
-from radlens.errors import DataError
+from radlens.errors import DataError, RadlensError
 from radlens.files import replacing, write_text
 from radlens.imaging.preprocess import Preprocessing
 
@@ -48,6 +48,7 @@ __all__ = [
 
 FORMAT_VERSION: Literal[2] = 2
 Tensors = Mapping[str, npt.NDArray[Any]]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ModelConfig(Record):
@@ -63,7 +64,7 @@ class ModelConfig(Record):
     calibration_slope: float = Field(default=1.0, gt=0, description="What the logits are multiplied by.")
     calibration_offset: float = Field(default=0.0, description="What is added to the logits after that.")
     mirror: bool = Field(default=False, description="Whether the logits of an image and its mirror image are averaged.")
-    operating_points: dict[str, float] = Field(
+    operating_points: dict[str, Share] = Field(
         default_factory=dict, description="Thresholds for stated targets, such as sensitivity 0.95 on validation."
     )
     trained_on: str = Field(default="", description="The data set, its source, licence and what to cite.")
@@ -78,6 +79,14 @@ class ModelConfig(Record):
     files: dict[str, FileRecord] = Field(
         default_factory=dict, description="Hash and size of every other file of the folder, by name."
     )
+
+    @model_validator(mode="after")
+    def _classes_fit_the_task(self) -> Self:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"the classes must differ, got {self.classes}")
+        if self.task == "binary" and len(self.classes) != 2:
+            raise ValueError(f"a binary task has two classes, got {self.classes}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,10 @@ def find_model(model: str | Path) -> Path:
     from radlens.delivery.hub import fetch, is_hub_id
 
     if isinstance(model, str) and is_hub_id(model):
-        return fetch(model)
+        try:
+            return fetch(model)
+        except RadlensError as error:
+            raise type(error)(f"There is no folder {model!r} here. Taken for a model of the hub: {error}") from error
     raise DataError(
         f"There is no model {str(model)!r}: a run folder or a model folder was expected, or a name of: "
         f"{', '.join(boxed) or 'none'}; or owner/name of the Hugging Face hub."
