@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import torch
 from torch import nn
 
-from radlens.decision import Calibration, Task, decide, name_answers
+from radlens.decision import Calibration, Task
 from radlens.errors import DataError
-from radlens.imaging.pixels import read_pixels
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.augment import to_network_range
@@ -61,6 +58,8 @@ class TrainedModel:
         UsageError: the network is unknown.
         DataError: the weights do not fit the network.
     """
+
+    outputs = frozenset({"probabilities"})
 
     def __init__(
         self,
@@ -154,25 +153,6 @@ class TrainedModel:
             logits = (logits + self._network(images.flip(-1)).double()) / 2
         return self.calibration.apply(to_probabilities(logits, self.task).cpu().numpy(), self.task)
 
-    def predict(self, images: str | Path | Sequence[str | Path]) -> pd.DataFrame:
-        """Answers for image files.
-
-        Args:
-            images: one path or several.
-
-        Returns:
-            One row an image: path, predicted (multilabel: names joined by ``|``), probability_<class>.
-
-        Raises:
-            DecodeError: a file is no readable image.
-        """
-        paths = [images] if isinstance(images, str | Path) else list(images)
-        pixels = np.empty((len(paths), *self.preprocessing.shape), dtype=np.uint8)
-        for number, path in enumerate(track(paths, "Reading images", len(paths))):
-            pixels[number], _ = read_pixels(str(path), self.preprocessing)
-        probabilities = self.probabilities(pixels)
-        names = name_answers(decide(probabilities, self.task, self.threshold), self.task, self.classes)
-        table = pd.DataFrame({"path": [str(path) for path in paths], "predicted": names})
-        for number, name in enumerate(self.classes):
-            table[f"probability_{name}"] = probabilities[:, number]
-        return table
+    def run(self, pixels: npt.NDArray[np.uint8], wanted: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
+        """The wanted outputs for a batch of pixels, as :class:`radlens.delivery.predictor.Network` has them."""
+        return {name: self._batch(pixels).astype(np.float32) for name in wanted if name in self.outputs}
