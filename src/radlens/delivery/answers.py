@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from radlens.decision import decide, name_answers
+from radlens.decision import REFUSE, commit, decide, name_answers, prediction_sets
 from radlens.delivery.model_folder import ModelConfig
 
 Outputs = Mapping[str, npt.NDArray[np.float32]]
 
-# What answer_of reads of the network's outputs; the runtime is asked for no more.
-NEEDED_OUTPUTS = ("probabilities",)
+
+def needed_outputs(config: ModelConfig) -> tuple[str, ...]:
+    """What :func:`answer_of` reads of the network's outputs; the runtime is asked for no more."""
+    tells = config.abstention is not None and config.abstention.distance is not None
+    return ("probabilities", "distance") if tells else ("probabilities",)
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Familiarity:
 
     Attributes:
         is_familiar: False where the score is beyond the limit that the model carries; its answer then means little.
-        score: the larger, the stranger.
+        score: distance from the training images as a share of the limit; the larger, the stranger.
     """
 
     is_familiar: bool
@@ -53,6 +56,13 @@ class Answer:
     remarks: tuple[str, ...] = ()
     error: str = ""
 
+    @property
+    def answer(self) -> str:
+        """What the model stands by: a class, ``refer`` or ``refuse``; for models that do not abstain, the class."""
+        if self.familiar is not None and not self.familiar.is_familiar:
+            return REFUSE
+        return self.predicted if self.conformal is None else self.conformal
+
 
 @dataclass(frozen=True)
 class Image:
@@ -74,16 +84,33 @@ def answer_of(image: Image, outputs: Outputs, config: ModelConfig, threshold: fl
 
     Args:
         image: what was answered for.
-        outputs: of the network for this image alone, those of ``NEEDED_OUTPUTS``; ``probabilities`` has shape
-            (classes,).
+        outputs: of the network for this image alone, those of :func:`needed_outputs`; ``probabilities`` has shape
+            (classes,), ``distance`` none.
         config: what the model carries.
         threshold: the operating point in force.
     """
     probabilities = outputs["probabilities"].astype(np.float64)
     decided = decide(probabilities[np.newaxis], config.task, threshold)
+    names = name_answers(decided, config.task, config.classes)
     return Answer(
         image.path,
-        name_answers(decided, config.task, config.classes)[0],
+        names[0],
         dict(zip(config.classes, probabilities.tolist(), strict=True)),
+        conformal=_conformal(names, probabilities, config),
+        familiar=_familiar(outputs, config),
         remarks=image.remarks,
     )
+
+
+def _conformal(names: list[str], probabilities: npt.NDArray[np.float64], config: ModelConfig) -> str | None:
+    if config.abstention is None or config.abstention.least is None:
+        return None
+    sets = prediction_sets(probabilities[np.newaxis], config.abstention.least)
+    return commit(names, config.classes, sets)[0]
+
+
+def _familiar(outputs: Outputs, config: ModelConfig) -> Familiarity | None:
+    if config.abstention is None or config.abstention.distance is None:
+        return None
+    score = float(outputs["distance"]) / config.abstention.distance
+    return Familiarity(score <= 1, score)

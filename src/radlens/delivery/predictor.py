@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image as Pictures
 
 from radlens.cores import available_cores
-from radlens.delivery.answers import NEEDED_OUTPUTS, Answer, Image, Outputs, answer_of
+from radlens.delivery.answers import Answer, Image, Outputs, answer_of, needed_outputs
 from radlens.delivery.model_folder import ModelConfig
 from radlens.delivery.overlay import overlay
 from radlens.delivery.remarks import is_colourful, remarks_of, shows_colours
@@ -55,6 +55,7 @@ class Predictor:
 
     Raises:
         UsageError: the model carries no operating point of this name.
+        DataError: the network lacks an output that the config needs.
     """
 
     def __init__(
@@ -69,7 +70,13 @@ class Predictor:
         self.config, self.identity = config, identity
         self.task, self.classes, self.preprocessing = config.task, config.classes, config.preprocessing
         self.threshold = _threshold(config, operating_point)
-        self._network, self._limits = network, limits
+        self._network, self._limits, self._needed = network, limits, needed_outputs(config)
+        missing = sorted({*self._needed} - network.outputs)
+        if missing:
+            raise DataError(
+                f"The model's network gives no {', '.join(missing)}, which its config.json needs. Write the folder "
+                "anew with: radlens export MODEL"
+            )
 
     @overload
     def predict(self, images: Source, *, fail_fast: bool = False) -> Answer: ...  # type: ignore[overload-overlap]
@@ -108,7 +115,7 @@ class Predictor:
         for start in range(0, len(self._checked(pixels)), batch_size):
             part = pixels[start : start + batch_size]
             images = [Image("array", one, remarks_of(one, self.preprocessing)) for one in part]
-            answers += self._answers(images, self._network.run(part, NEEDED_OUTPUTS))
+            answers += self._answers(images, self._network.run(part, self._needed))
         return answers
 
     def probabilities(self, pixels: npt.NDArray[np.uint8], batch_size: int = BATCH_SIZE) -> npt.NDArray[np.float64]:
@@ -164,7 +171,7 @@ class Predictor:
         """
         self.require_maps()
         one = self._read(image)
-        outputs = self._network.run(one.pixels[np.newaxis], (*NEEDED_OUTPUTS, "cam"))
+        outputs = self._network.run(one.pixels[np.newaxis], (*self._needed, "cam"))
         return self.overlay(image, self._answers([one], outputs)[0], outputs["cam"][0])
 
     def overlay(self, image: Source, answer: Answer, cam: npt.NDArray[np.float32]) -> Pictures.Image:
@@ -184,7 +191,7 @@ class Predictor:
         readable = [(source, one) for source, one in zip(sources, images, strict=True) if isinstance(one, Image)]
         answered: list[Answer] = []
         if readable:
-            wanted = (*NEEDED_OUTPUTS, "cam") if onlooker else NEEDED_OUTPUTS
+            wanted = (*self._needed, "cam") if onlooker else self._needed
             outputs = self._network.run(np.stack([one.pixels for _, one in readable]), wanted)
             answered = self._answers([one for _, one in readable], outputs)
             if onlooker:

@@ -59,8 +59,6 @@ class TrainedModel:
         DataError: the weights do not fit the network.
     """
 
-    outputs = frozenset({"probabilities"})
-
     def __init__(
         self,
         task: Task,
@@ -82,6 +80,7 @@ class TrainedModel:
         self.preprocessing = preprocessing
         module = load_network(network, task, len(self.classes), preprocessing, tensors)
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.outputs = frozenset({"probabilities"} if familiarity is None else {"probabilities", "distance"})
         self._familiarity = None if familiarity is None else familiarity.to(self._device)
         self._network = module.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -120,10 +119,13 @@ class TrainedModel:
         results = np.empty(len(rows))
         for start in track(range(0, len(rows), batch_size), "Looking for the unfamiliar", -(-len(rows) // batch_size)):
             chosen = rows[start : start + batch_size]
-            with torch.inference_mode():
-                found = self._familiarity(torch.from_numpy(pixels[chosen]).to(self._device))
-            results[start : start + len(chosen)] = found.cpu().numpy()
+            results[start : start + len(chosen)] = self._far(pixels[chosen])
         return results
+
+    @torch.inference_mode()
+    def _far(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        assert self._familiarity is not None
+        return np.asarray(self._familiarity(torch.from_numpy(pixels).to(self._device)).cpu().numpy(), np.float64)
 
     def maps(
         self, pixels: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], batch_size: int = 32
@@ -155,4 +157,7 @@ class TrainedModel:
 
     def run(self, pixels: npt.NDArray[np.uint8], wanted: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
         """The wanted outputs for a batch of pixels, as :class:`radlens.delivery.predictor.Network` has them."""
-        return {name: self._batch(pixels).astype(np.float32) for name in wanted if name in self.outputs}
+        found = {"probabilities": self._batch(pixels).astype(np.float32)}
+        if "distance" in wanted and self._familiarity is not None:
+            found["distance"] = self._far(pixels).astype(np.float32)
+        return found
