@@ -167,6 +167,20 @@ def test_smaller_weights_of_a_run_are_measured_on_its_validation_images(run: Pat
         export(out, tmp_path / "more", ["int8"])
 
 
+def test_a_card_of_ones_own_is_kept_and_nothing_else_that_was_altered(run: Path, tmp_path: Path) -> None:
+    out = export(run, tmp_path / "out")
+    (out / "README.md").write_text("# My card\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"README\.md was altered"):
+        open_model_folder(out)
+    export(out)
+    open_model_folder(out)
+    assert (out / "README.md").read_text(encoding="utf-8") == "# My card\n"
+    content = (out / "model.safetensors").read_bytes()
+    (out / "model.safetensors").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(DataError, match=r"model\.safetensors was altered"):
+        export(out)
+
+
 def test_without_its_images_a_run_is_checked_on_phantoms(run: Path, tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     moved.mkdir()
