@@ -60,6 +60,8 @@ def test_a_run_leaves_every_artifact(finished: Any) -> None:
         "augmentation/epoch-000.npy",
         "augmentation/epoch-001.npy",
         "model/config.json",
+        "model/README.md",
+        "model/model.onnx",
         "model/model.safetensors",
         "model/training_images.txt",
         "predictions.csv",

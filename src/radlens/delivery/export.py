@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from radlens.config import resolve
 from radlens.dataset.manifest import Manifest
-from radlens.delivery.model_files import CARD_FILE
-from radlens.delivery.model_folder import open_model_folder, read_model_folder
+from radlens.delivery.model_files import CARD_FILE, safe_file
+from radlens.delivery.model_folder import open_model_folder, read_weights
 from radlens.delivery.onnx_export import FEWEST_IMAGES, Pixels, phantom_pixels
 from radlens.delivery.onnx_variants import Trial
 from radlens.delivery.release import Kind, release
@@ -27,7 +27,7 @@ def export(model: Path, out: Path | None = None, smaller: Collection[Kind] = ())
     """Write the model folder of a run or of an earlier export anew, in today's form and with its graph.
 
     Args:
-        model: a run folder or a model folder.
+        model: a run folder or a model folder. Its card may have been edited.
         out: a new folder for it; None: where it lies.
         smaller: see :func:`radlens.delivery.release.release`; measured on the run's validation images.
 
@@ -40,9 +40,9 @@ def export(model: Path, out: Path | None = None, smaller: Collection[Kind] = ())
     """
     if out is not None and out.exists():
         raise UsageError(f"The output {out} exists. Choose another --out, or leave it out to write the model in place.")
-    found = open_model_folder(model)
-    config, tensors = read_model_folder(model)
-    config = config.model_copy(update={"radlens_version": __version__})
+    found = open_model_folder(model, any_card=True)
+    tensors = read_weights(found)
+    config = found.config.model_copy(update={"radlens_version": __version__})
     images = _read_run(model, config.preprocessing, whole=bool(smaller))
     pixels, source = parity_images(config.preprocessing, *images[:2]) if images else parity_images(config.preprocessing)
     trial = None
@@ -62,8 +62,8 @@ def export(model: Path, out: Path | None = None, smaller: Collection[Kind] = ())
         return found.path
     with building(out) as temporary:
         for name in (TRAINING_IMAGES_FILE, CARD_FILE):
-            if (file := found.file(name)) is not None:
-                write_text(temporary / name, file.read_text(encoding="utf-8"))
+            if found.file(name) is not None:
+                write_text(temporary / name, safe_file(found.path, name).read_text(encoding="utf-8", errors="replace"))
         release(temporary, config, tensors, pixels, source, smaller, trial)
     return out
 
