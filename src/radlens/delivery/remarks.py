@@ -10,8 +10,8 @@ from radlens.imaging.decode import DecodeError, FileFacts, decode
 from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
 from radlens.imaging.preprocess import Preprocessing
 
-# Limits on the grey levels that the network sees, 0 black to 255 white, chosen so that ordinary radiographs stay within:
-# fewer than one in a hundred of Kermany et al. (2018) gets a remark, as the tests check.
+# Limits on the grey levels that the network sees, 0 black to 255 white. Ordinary radiographs stay within them: fewer
+# than one in a hundred of Kermany et al. (2018) gets a remark, as the tests check.
 BLANK_RANGE = 16
 LOW_RANGE = 64
 DARK_MEAN = 40
