@@ -127,6 +127,7 @@ def test_answers_of_another_model_are_not_mixed_in(rows: Rows, tmp_path: Path, o
     ):
         pass
     assert (tmp_path / "out").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_file_of_something_else_is_left_alone(rows: Rows, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Image:
+class ReadImage:
     """One image on its way to an answer.
 
     Attributes:
@@ -69,7 +69,7 @@ class Image:
     remarks: tuple[str, ...] = ()
 
 
-def answer_of(image: Image, outputs: Outputs, config: ModelConfig, threshold: float) -> Answer:
+def answer_of(image: ReadImage, outputs: Outputs, config: ModelConfig, threshold: float) -> Answer:
     """Put the answer to one image together.
 
     Args:
