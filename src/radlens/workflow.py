@@ -202,8 +202,8 @@ def evaluate(
     folder = Path(out)
     chosen = _resolve(source, None, None, None, config, settings, allow)
     model = find_model(model)
-    model_config, _ = read_model_folder(model)
-    trained = load(model)
+    model_config, tensors = read_model_folder(model)
+    trained = trained_model(model_config, tensors)
     chosen = chosen.model_copy(update={"preprocessing": model_config.preprocessing})
     _check_folder(folder, overwrite, chosen.data.source, model)
     manifest, name = _select(_for_model(read_source(chosen.data), model_config), split)
@@ -221,10 +221,15 @@ def demo(out: str | Path, *, seed: int = 0, overwrite: bool = False) -> Result:
 
 
 def load(model: str | Path) -> TrainedModel:
-    """Load a trained model from a run folder or a model folder, or one that comes with radlens, by its name.
+    """Load a trained model.
+
+    Args:
+        model: a run folder, a model folder, the name of a model that comes with radlens, or ``owner/name`` of the
+            Hugging Face hub, ``@`` and a revision after it if need be. A folder of that name comes first.
 
     Raises:
         DataError: there is no model, or it is damaged.
+        RadlensError: a model of the hub cannot be fetched.
     """
     config, tensors = read_model_folder(find_model(model))
     return trained_model(config, tensors)
