@@ -171,6 +171,7 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
     trained = TrainedModel(info.task, info.classes, network, settings.preprocessing, 0.5, tensors, mirror=mirror)
     validation = prepared.manifest.only((prepared.manifest.table["split"] == "val").to_numpy())
     chosen = choose(trained, validation, prepared.split("val"), settings.evaluate, settings.seed)
+    data = describe_data(prepared.manifest, prepared.cache.digests)
     model_config = ModelConfig(
         radlens_version=__version__,
         task=info.task,
@@ -182,11 +183,11 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
         calibration_offset=chosen.calibration[1],
         mirror=mirror,
         operating_points=chosen.operating_points,
-        trained_on=" ".join(part for part in (info.name, info.source, info.licence, info.citation) if part),
+        trained_on=" ".join(part for part in (data.name, data.source, data.licence, data.citation) if part),
         simulated=info.simulated,
         seed=settings.seed,
         best_epoch=fitted.best_epoch,
-        training_data=describe_data(prepared.manifest, prepared.cache.digests),
+        training_data=data,
     )
     used = prepared.manifest.table["split"].isin(("train", "val"))
     write_training_images(folder / "model", np.asarray(prepared.cache.digests)[used.to_numpy()])

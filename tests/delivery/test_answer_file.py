@@ -81,6 +81,13 @@ def test_a_stopped_run_is_gone_on_with_wherever_it_was_torn(
         out.rename(partial)
 
 
+def test_a_torn_row_goes_even_where_nothing_is_to_be_written(rows: Rows, tmp_path: Path) -> None:
+    wanted = written(tmp_path / "whole", rows, "a")
+    partial = stopped(tmp_path / "out", rows, "a", "b" * 1000)
+    partial.write_bytes(partial.read_bytes()[:-20])
+    assert written(tmp_path / "out", rows, "a", resume=True) == wanted
+
+
 def test_a_whole_file_is_added_to(rows: Rows, tmp_path: Path) -> None:
     wanted = written(tmp_path / "whole", rows, "a", "b", "c")
     written(tmp_path / "out", rows, "a")

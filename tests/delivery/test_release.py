@@ -162,7 +162,7 @@ def test_smaller_weights_of_a_run_are_measured_on_its_validation_images(run: Pat
     onnx = open_model_folder(out).config.onnx
     assert onnx is not None
     (tried,) = onnx.variants
-    assert (tried.images, tried.source) == (10, "10 validation images")
+    assert (tried.images, tried.source) == (10, "of validation")
     with pytest.raises(UsageError, match="measured on the validation images of a run"):
         export(out, tmp_path / "more", ["int8"])
 
