@@ -20,12 +20,14 @@ import numpy as np
 import pandas as pd
 import yaml
 from common import HERE, KERMANY, describe_machine
+from familiarity import CHOSEN
+from familiarity import RESULTS as FAMILIARITY
 from sklearn.metrics import roc_auc_score
 
 import radlens
 from radlens.dataset.manifest import Manifest
 from radlens.delivery.export import parity_images
-from radlens.delivery.model_folder import open_model_folder, read_model_folder, write_config
+from radlens.delivery.model_folder import open_model_folder, read_model_folder, split_tensors, write_config
 from radlens.delivery.onnx_variants import Trial
 from radlens.delivery.release import add_metrics, describe_data, release
 from radlens.delivery.training_images import write_training_images
@@ -96,7 +98,7 @@ def robustness(out: Path) -> str:
 def write_card(out: Path) -> None:
     """Put the figures of the run into the card."""
     config = json.loads((out / "model" / "config.json").read_text(encoding="utf-8"))
-    _, tensors = read_model_folder(out)
+    tensors, _ = split_tensors(read_model_folder(out)[1])
     settings = yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))
     manifest, history = pd.read_csv(out / "manifest.csv"), pd.read_csv(out / "history.csv")
     counts = manifest["split"].value_counts()
@@ -119,11 +121,37 @@ def write_card(out: Path) -> None:
         stress=settings["evaluate"]["stress"],
         mirror=" The answer is that to the image and to its mirror image." if config["mirror"] else "",
         points=", ".join(f"{name.split()[1]} at {value:.3f}" for name, value in config["operating_points"].items()),
+        abstention=abstention(json.loads((out / "metrics.json").read_text(encoding="utf-8")), config),
+        strange=strange(),
         robustness=robustness(out),
         weights=half_precision(),
         table=figures(json.loads((out / "metrics.json").read_text(encoding="utf-8"))),
     )
     write_config(TARGET, open_model_folder(TARGET).config, text)
+
+
+def abstention(metrics: dict[str, Any], config: dict[str, Any]) -> str:
+    """What the model answers, refers and refuses of the internal test, in words."""
+    found, limits = metrics["test"]["abstention"], config["abstention"]
+    least = limits["least_probabilities"][f"{limits['error_rate']:g}"]
+    ill, well = least[1], 1 - least[0]
+    return (
+        f"At the stated rate of error of {limits['error_rate']:g} it answers pneumonia from a probability of {ill:.3f} "
+        f"and normal up to {well:.3f}; what lies between it refers to a person. Of the {metrics['test']['n']} internal "
+        f"test images it answers {found['n_answered']}, refers {found['n_referred']} and refuses {found['n_refused']} "
+        f"as unlike its training images; {found['errors'] - found['errors_avoided']} of the answers given are wrong, "
+        f"where answering all at the operating point would give {found['errors']} wrong ones."
+    )
+
+
+def strange() -> str:
+    """A Markdown table of what is refused, from the figures of familiarity.py."""
+    data = pd.read_csv(FAMILIARITY)
+    lines = ["| images | number | refused |", "|---|---|---|"]
+    for row in data[data["way"] == CHOSEN].to_dict("records"):
+        if not row["kind"].startswith("left out"):
+            lines.append(f"| {row['kind']} | {row['images']} | {row['refused at 0.01']:.1%} |")
+    return "\n".join(lines)
 
 
 def half_precision() -> str:

@@ -50,7 +50,7 @@ def test_csv_is_read_back_by_anyone(tiny: Any) -> None:
         answer.probabilities["PNEUMONIA"] for answer in ANSWERS[:-1]
     ]
     odd = table[-2]
-    assert (odd["predicted"], odd["conformal"], odd["familiar"], odd["strangeness"]) == (
+    assert (odd["predicted"], odd["conformal"], odd["familiar"], odd["unfamiliarity"]) == (
         "NORMAL",
         "refer",
         "false",
@@ -70,6 +70,7 @@ def test_json_is_read_back_by_anyone(form: str, tiny: Any) -> None:
     assert table[0] == {
         "path": "a.png",
         "predicted": "PNEUMONIA",
+        "answer": "PNEUMONIA",
         "probabilities": dict(ANSWERS[0].probabilities),
         "conformal": None,
         "familiar": None,
@@ -132,10 +133,10 @@ def test_files_of_another_kind_are_refused(rows: Rows, tiny: Any) -> None:
 def test_the_table_is_one_line_an_image_without_what_a_terminal_obeys(tiny: Any) -> None:
     rows = TableRows(tiny().config())
     lines = [rows.row(answer, is_first=False) for answer in [*ANSWERS, Answer("\x1b[2Jx\x07.png", error="gone")]]
-    assert rows.header.split() == ["predicted", "p", "PNEUMONIA", "image"]
+    assert rows.header.split() == ["answer", "p", "PNEUMONIA", "image"]
     assert all(line.count("\n") == 1 and line[:-1].isprintable() for line in lines)
     assert lines[0] == "PNEUMONIA        0.900  a.png\n"
-    assert lines[-3] == "NORMAL           0.300  x  (refer; unfamiliar; very dark; tiny, 1 x 2)\n"
+    assert lines[-3] == "refuse           0.300  x  (unlike the training images; very dark; tiny, 1 x 2)\n"
     assert lines[-2].startswith("error                   no  (the file cannot be read")
     multilabel = TableRows(tiny("multilabel", ("a", "b", "c")).config())
     assert multilabel.row(Answer("x", "", {"a": 0.1, "b": 0.3, "c": 0.2}), is_first=True).split() == [

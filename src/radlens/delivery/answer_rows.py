@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
+from radlens.decision import REFER, REFUSE
 from radlens.delivery.answers import Answer
 from radlens.delivery.model_folder import ModelConfig
 from radlens.errors import DataError
@@ -88,6 +89,7 @@ class CsvRows:
             (
                 writable(answer.path),
                 answer.predicted,
+                answer.answer,
                 *(answer.probabilities.get(name, "") for name in self._classes),
                 answer.conformal or "",
                 "" if familiar is None else str(familiar.is_familiar).lower(),
@@ -147,7 +149,7 @@ class JsonLines:
             yield _read_object(line, end)
 
     def _object(self, answer: Answer) -> str:
-        values = dataclasses.asdict(answer) | self._maker._asdict()
+        values = dataclasses.asdict(answer) | self._maker._asdict() | {"answer": answer.answer}
         values["path"], values["error"] = writable(answer.path), writable(answer.error)
         return json.dumps(values, ensure_ascii=False)
 
@@ -187,21 +189,21 @@ class TableRows:
 
     def __init__(self, config: ModelConfig) -> None:
         self._shown = config.classes[1] if config.task == "binary" else None
-        self._width = max(len("predicted"), *(len(name) for name in config.classes))
+        self._width = max(len(name) for name in ("answer", REFUSE, *config.classes))
         title = f"p {self._shown}" if self._shown else "p"
         self._space = max(5, len(title))
-        self.header = f"{'predicted':<{self._width}}  {title:>{self._space}}  image\n"
+        self.header = f"{'answer':<{self._width}}  {title:>{self._space}}  image\n"
 
     def row(self, answer: Answer, *, is_first: bool) -> str:  # noqa: ARG002
         """One answer as a line."""
         said, share, notes = "error", "", [answer.error]
         if not answer.error:
-            said, notes = answer.predicted or "none", list(answer.remarks)
+            said, notes = answer.answer or "none", list(answer.remarks)
             share = f"{answer.probabilities[self._shown] if self._shown else max(answer.probabilities.values()):.3f}"
-            if answer.familiar is not None and not answer.familiar.is_familiar:
-                notes.insert(0, "unfamiliar")
-            if answer.conformal == "refer":
-                notes.insert(0, "refer")
+            if said == REFUSE:
+                notes.insert(0, "unlike the training images")
+            elif said == REFER:
+                notes.insert(0, f"{answer.predicted} at the operating point, but not surely")
         line = f"{said:<{self._width}}  {share:>{self._space}}  {answer.path}"
         line += f"  ({'; '.join(notes)})" if notes else ""
         # A name may hold what a terminal would obey.
@@ -214,10 +216,11 @@ def csv_columns(config: ModelConfig) -> tuple[str, ...]:
     return (
         "path",
         "predicted",
+        "answer",
         *classes,
         "conformal",
         "familiar",
-        "strangeness",
+        "unfamiliarity",
         "remarks",
         "error",
         "threshold",
