@@ -16,7 +16,7 @@ from radlens.assessment.interval_methods import described
 from radlens.assessment.metrics import DEFINITIONS, Answers, confusion
 from radlens.assessment.predictions import check_predictions, probabilities_of, targets_of, with_threshold
 from radlens.assessment.predictive_values import predictive_values
-from radlens.assessment.sample_size import sample_size
+from radlens.assessment.sample_size import SOURCE, sample_size
 from radlens.assessment.summary import Summary
 from radlens.assessment.threshold_table import threshold_table
 from radlens.config import EvaluateSettings
@@ -142,10 +142,11 @@ def _for_decisions(
         questions = {answers.classes[1]: answers}
     else:
         questions = {name: answers.one_vs_rest(index) for index, name in enumerate(answers.classes)}
-    sizes = {
+    needed = {
         name: sample_size(question, patients, settings.margin, settings.confidence)
         for name, question in questions.items()
     }
+    sizes = {"margin": settings.margin, "needed": needed, "source": SOURCE}
     if info.task != "binary":
         return {"sample_size": sizes}
     return {
