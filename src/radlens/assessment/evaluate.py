@@ -115,9 +115,7 @@ def _evaluate_split(
     elif info.task == "multilabel":
         block["per_label"] = summary.each(counts)
     block["calibration"] = calibration_evidence(summary)
-    block |= _for_decisions(
-        answers, info, patients, threshold, settings, np.random.default_rng([seed, split_number, 1])
-    )
+    block |= _for_decisions(answers, info, patients, threshold, settings)
     block["definitions"] = dict(DEFINITIONS[info.task])
     block["interval"] = {
         "method": METHOD,
@@ -135,7 +133,6 @@ def _for_decisions(
     patients: npt.NDArray[np.int64],
     threshold: float,
     settings: EvaluateSettings,
-    rng: np.random.Generator,
 ) -> Block:
     """What those need who are to act on the answers: are there enough cases, and what follows from other choices."""
     if info.task == "binary":
@@ -153,7 +150,7 @@ def _for_decisions(
         "sample_size": sizes,
         "predictive_values": predictive_values(answers, patients, settings.prevalence, settings.confidence),
         "thresholds": threshold_table(answers, patients, threshold, settings.confidence),
-        "decision_curve": decision_curve(answers, patients, settings.resamples, settings.confidence, rng),
+        "decision_curve": decision_curve(answers, patients, settings.confidence),
     }
 
 
