@@ -150,7 +150,7 @@ def _better_text(curve: Block) -> str:
         return "At no probability is acting on the model shown to do more good than acting on everyone or on no one."
     return (
         f"Acting on the model does more good than acting on everyone or on no one for those who would act from "
-        f"{found[0]:.0%} to {found[1]:.0%} on: there the interval of the gain lies above 0."
+        f"{found[0]:.0%} to {found[1]:.0%} on: there the interval of the gain lies above 0, point by point."
     )
 
 
