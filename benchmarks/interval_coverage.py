@@ -1,16 +1,18 @@
 """How often 95 % intervals hold the truth: simulated patients with several images each, every metric, every method.
 
 A patient has one to five images and a share of the score in common; now and then an image is unlike the patient's
-others in its label. The truth of each metric is that of 400,000 patients drawn in the same way. Each scenario is a set
-of rows of ``interval_coverage.csv``; those that are there are not computed again, so the script can be stopped.
+others in its label. The truth of each metric is that of 400,000 patients drawn in the same way. Each scenario and group
+of figures is a set of rows of ``interval_coverage.csv``; those that are there are not computed again, so the script can
+be stopped.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ import pandas as pd
 from common import HERE, describe_machine, markdown_table
 
 from radlens.assessment.calibration_evidence import calibration_evidence
+from radlens.assessment.calibration_line import calibration_line
 from radlens.assessment.decision_curve import STEPS, decision_curve
 from radlens.assessment.intervals import bootstrap_logit_limits, percentile_limits
 from radlens.assessment.metrics import Answers
@@ -29,8 +32,8 @@ from radlens.assessment.summary import Summary
 from radlens.config import EvaluateSettings
 
 Ints = npt.NDArray[np.int64]
-Key = tuple[str, str]
-Limits = tuple[float, float]
+# Metric, method, whether it is the one of metrics.json, value and limits.
+Found = tuple[str, str, bool, float, tuple[float, float]]
 
 RESULTS = HERE / "results" / "interval_coverage.csv"
 PAGE = HERE.parent / "docs" / "explanation" / "intervals.md"
@@ -84,71 +87,73 @@ SCENARIOS = {
 }
 
 
-def headline(summary: Summary, rng: np.random.Generator, resamples: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every figure with its interval as ``metrics.json`` has it."""
-    answers, owner, confidence = summary.answers, summary.patients, summary.confidence
-    yield from summary.overall().items()
-    evidence = calibration_evidence(summary)
-    yield from ((name, evidence[name]) for name in ("ece_corrected", "mce", "slope", "intercept"))
-    (values,) = predictive_values(answers, owner, (PREVALENCE,), confidence)
-    yield from (("PPV at 10 %", values["ppv"]), ("NPV at 10 %", values["npv"]))
-    curve = decision_curve(answers, owner, resamples, confidence, rng)
-    at = int(np.flatnonzero(np.isclose(STEPS, ACTING))[0])
-    benefit = {"value": curve["net_benefit"][at], "low": curve["low"][at], "high": curve["high"][at]}
-    yield "net benefit from 20 %", {**benefit, "method": curve["method"]}
-
-
-def all_intervals(
-    answers: Answers, owner: Ints, settings: EvaluateSettings, rng: np.random.Generator
-) -> dict[Key, tuple[bool, Limits]]:
-    """Limits by metric and method, and whether the method is the one that the headline has."""
-    found: dict[Key, tuple[bool, Limits]] = {}
+def resampled(answers: Answers, owner: Ints, settings: EvaluateSettings, rng: np.random.Generator) -> Iterator[Found]:
+    """Metrics and calibration errors, with the intervals of ``metrics.json`` and those of other methods."""
     for label, patients in (("", owner), (IMAGES, np.arange(len(owner)))):
         summary = Summary.of(answers, "binary", patients, settings, rng)
-        for name, block in headline(summary, rng, settings.resamples):
-            if block["low"] is not None and block["low"] < block["high"]:
-                method = block["method"] + ", clustered" * (block["method"] in ("Wilson", "DeLong"))
-                found[name, (method + label).replace(f", clustered{IMAGES}", IMAGES)] = (
-                    not label,
-                    (block["low"], block["high"]),
-                )
+        evidence = calibration_evidence(summary)
+        blocks = summary.overall() | {name: evidence[name] for name in ("ece_corrected", "mce")}
+        yield from named(blocks, label)
+        scarcer = min(len(np.unique(owner[answers.truth == kind])) for kind in (0, 1))
         for name in (*PROPORTIONS, "f1", "auroc", "average_precision", "brier", "ece"):
             replicates, value = summary.replicates[name], float(summary.observed[name][0])
-            found.setdefault((name, f"bootstrap, percentile{label}"), (False, percentile_limits(replicates, 0.95)))
-            if name != "ece" and not label:
-                scarcer = min(len(np.unique(owner[answers.truth == kind])) for kind in (0, 1))
+            limits = percentile_limits(replicates, 0.95)
+            yield name, f"bootstrap, percentile{label}", False, value, limits
+            if name in (*PROPORTIONS, "auroc") and not label:
                 limits = bootstrap_logit_limits(replicates, value, 0.95, scarcer)
-                found.setdefault((name, "bootstrap, logit"), (False, limits))
-    return found
+                yield name, "bootstrap, logit", False, value, limits
 
 
-def true_values(scenario: Scenario, rng: np.random.Generator) -> dict[str, float]:
+def closed_form(answers: Answers, owner: Ints) -> Iterator[Found]:
+    """Figures whose intervals need no resampling."""
+    for label, patients in (("", owner), (IMAGES, np.arange(len(owner)))):
+        blocks = calibration_line(answers.probabilities[:, 1], answers.truth, patients, 0.95)
+        (values,) = predictive_values(answers, patients, (PREVALENCE,), 0.95)
+        blocks |= {"PPV at 10 %": values["ppv"], "NPV at 10 %": values["npv"]}
+        curve = decision_curve(answers, patients, 0.95)
+        at = int(np.flatnonzero(np.isclose(STEPS, ACTING))[0])
+        benefit = {"value": curve["net_benefit"][at], "low": curve["low"][at], "high": curve["high"][at]}
+        yield from named({**blocks, "net benefit from 20 %": {**benefit, "method": curve["method"]}}, label)
+
+
+def named(blocks: Mapping[str, Mapping[str, Any]], label: str) -> Iterator[Found]:
+    """Figures that have an interval; what is clustered by images is not clustered at all."""
+    for name, block in blocks.items():
+        if block["low"] is not None and block["low"] < block["high"]:
+            method = block["method"].removesuffix(", clustered")
+            clustered = ", clustered" if method in ("Wilson", "DeLong") and not label else ""
+            yield name, method + clustered + label, not label, block["value"], (block["low"], block["high"])
+
+
+GROUPS: Mapping[str, Callable[..., Iterator[Found]]] = {
+    "resampled": resampled,
+    "closed form": lambda answers, owner, *_: closed_form(answers, owner),
+}
+
+
+def true_values(scenario: Scenario, group: str, rng: np.random.Generator) -> dict[str, float]:
     """Of so many patients that chance plays no part."""
     answers, owner = scenario.draw(rng, patients=400_000)
     # Next to no resamples: the intervals are not looked at.
     settings = EvaluateSettings().model_copy(update={"resamples": 2})
-    summary = Summary.of(answers, "binary", owner, settings, rng)
-    truth = {name: float(block["value"]) for name, block in headline(summary, rng, resamples=2)}
-    return truth | {"ece_corrected": truth["ece"]}
+    truth = {name: value for name, _, used, value, _ in GROUPS[group](answers, owner, settings, rng) if used}
+    return truth | ({"ece_corrected": truth["ece"]} if "ece" in truth else {})
 
 
-def measure(name: str, datasets: int, resamples: int) -> pd.DataFrame:
+def measure(name: str, group: str, datasets: int, resamples: int) -> pd.DataFrame:
     """The share of data sets whose interval holds the truth."""
-    scenario, rng = SCENARIOS[name], np.random.default_rng(list(SCENARIOS).index(name))
-    truth = true_values(scenario, rng)
+    scenario, rng = SCENARIOS[name], np.random.default_rng((list(SCENARIOS).index(name), list(GROUPS).index(group)))
+    truth = true_values(scenario, group, rng)
     settings = EvaluateSettings(resamples=resamples)
-    seen: dict[Key, list[tuple[bool, bool, float]]] = defaultdict(list)
-    used: dict[Key, bool] = {}
+    seen: dict[tuple[str, str, bool], list[tuple[bool, bool, float]]] = defaultdict(list)
     for _ in range(datasets):
-        for key, (own, (low, high)) in all_intervals(*scenario.draw(rng), settings, rng).items():
-            true = truth[key[0]]
-            seen[key].append((true < low, true > high, high - low))
-            used[key] = own
+        for metric, method, used, _, (low, high) in GROUPS[group](*scenario.draw(rng), settings, rng):
+            seen[metric, method, used].append((truth[metric] < low, truth[metric] > high, high - low))
     rows = []
-    for (metric, method), outcomes in seen.items():
+    for (metric, method, used), outcomes in seen.items():
         below, above, width = np.mean(outcomes, axis=0)
         share = {"covered": 1 - below - above, "truth_below": below, "truth_above": above, "width": width}
-        about = {"scenario": name, "metric": metric, "method": method, "headline": used[metric, method]}
+        about = {"scenario": name, "group": group, "metric": metric, "method": method, "headline": used}
         rows.append({**about, "datasets": len(outcomes), "truth": truth[metric], **share})
     return pd.DataFrame(rows).round(5)
 
@@ -184,14 +189,14 @@ def main() -> None:
     options = parser.parse_args()
     if not options.report:
         print(describe_machine())
-        for name in options.only or SCENARIOS:
-            done = pd.read_csv(options.out) if options.out.exists() else pd.DataFrame(columns=["scenario"])
-            if (done["scenario"] == name).any():
+        for name, group in itertools.product(options.only or SCENARIOS, GROUPS):
+            done = pd.read_csv(options.out) if options.out.exists() else pd.DataFrame(columns=["scenario", "group"])
+            if ((done["scenario"] == name) & (done["group"] == group)).any():
                 continue
             started = time.perf_counter()
-            rows = measure(name, options.datasets, options.resamples)
+            rows = measure(name, group, options.datasets, options.resamples)
             pd.concat([part for part in (done, rows) if len(part)]).to_csv(options.out, index=False)
-            print(f"{name}: {options.datasets} data sets in {time.perf_counter() - started:.0f} s", flush=True)
+            print(f"{name}, {group}: {time.perf_counter() - started:.0f} s", flush=True)
     if options.out == RESULTS:
         report()
 

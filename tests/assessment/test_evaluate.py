@@ -171,7 +171,7 @@ def test_evidence_for_decisions_is_of_binary_tasks(predictions_of):
     for task in ("multiclass", "multilabel"):
         table, info = predictions_of(task)
         block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
-        assert set(block["sample_size"]) == set(info.classes)
+        assert set(block["sample_size"]["needed"]) == set(info.classes)
         assert not {"predictive_values", "thresholds", "decision_curve"} & set(block)
 
 

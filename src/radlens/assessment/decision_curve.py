@@ -9,18 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from radlens.assessment import interval_methods as methods
-from radlens.assessment.intervals import bootstrap, percentile_limits
+from radlens.assessment.intervals import quantile
 from radlens.assessment.metrics import Answers, Floats
-from radlens.assessment.weighted import Statistics
 
 Block = dict[str, Any]
 
 STEPS = np.round(np.arange(0.01, 1, 0.01), 2)
 
 
-def decision_curve(
-    answers: Answers, patients: npt.ArrayLike, resamples: int, confidence: float, rng: np.random.Generator
-) -> Block:
+def decision_curve(answers: Answers, patients: npt.ArrayLike, confidence: float) -> Block:
     """Net benefit by the probability at which one would act (doi:10.1177/0272989X06295361).
 
     Net benefit is the share of true positives less the share of false positives times the odds of the probability: who
@@ -29,9 +26,7 @@ def decision_curve(
     Args:
         answers: of a binary task; the probabilities are taken at their word.
         patients: the patient of each image.
-        resamples: of the bootstrap over patients.
         confidence: of the intervals.
-        rng: where the resamples come from.
 
     Returns:
         Columns, each a list with one number a step: ``threshold``, ``net_benefit`` with ``low`` and ``high``,
@@ -40,31 +35,32 @@ def decision_curve(
     """
     score, truth = answers.probabilities[:, 1], answers.truth
     called = (score[:, None] >= STEPS).astype(np.float64)
-    odds = STEPS / (1 - STEPS)
-    # What each image adds to the net benefit of the model and of acting on everyone.
-    everyone = np.where(truth[:, None] == 1, 1.0, -odds)
-    terms = np.concatenate([called * everyone, everyone], axis=1)
-
-    def benefits(weights: Floats) -> Statistics:
-        return {"both": (weights @ terms) / weights.sum(axis=1, keepdims=True)}
-
-    model, treat_all = np.split(terms.mean(axis=0), 2)
-    drawn_model, drawn_all = np.split(bootstrap(benefits, patients, resamples, rng)["both"], 2, axis=1)
-    best, drawn_best = np.maximum(treat_all, 0), np.where(treat_all > 0, drawn_all, 0)
-    limits = [percentile_limits(column, confidence) for column in drawn_model.T]
-    gains = [percentile_limits(column, confidence) for column in (drawn_model - drawn_best).T]
+    # What each image adds to the net benefit of acting on everyone, and of the model.
+    everyone = np.where(truth[:, None] == 1, 1.0, -STEPS / (1 - STEPS))
+    model, treat_all = called * everyone, everyone.mean(axis=0)
+    gain = model - np.where(treat_all > 0, everyone, 0)
+    reaches = [_reach(worth, patients, confidence) for worth in (model, gain)]
     columns = {
         "threshold": STEPS,
-        "net_benefit": model,
-        "low": np.minimum([low for low, _ in limits], model),
-        "high": np.maximum([high for _, high in limits], model),
+        "net_benefit": model.mean(axis=0),
+        "low": model.mean(axis=0) - reaches[0],
+        "high": model.mean(axis=0) + reaches[0],
         "treat_all": treat_all,
-        "gain": model - best,
-        "gain_low": [low for low, _ in gains],
-        "gain_high": [high for _, high in gains],
+        "gain": gain.mean(axis=0),
+        "gain_low": gain.mean(axis=0) - reaches[1],
+        "gain_high": gain.mean(axis=0) + reaches[1],
     }
     lists = {name: [round(float(value), 6) for value in column] for name, column in columns.items()}
-    return {**lists, "method": methods.PERCENTILE}
+    return {**lists, "method": methods.SANDWICH}
+
+
+def _reach(worth: Floats, patients: npt.ArrayLike, confidence: float) -> Floats:
+    """How far the limits of each column's mean lie from it, by the spread of the patients' totals."""
+    names, membership = np.unique(np.asarray(patients), return_inverse=True)
+    excess = worth - worth.mean(axis=0)
+    totals = np.stack([np.bincount(membership, weights=column) for column in excess.T], axis=1)
+    variance = (totals**2).sum(axis=0) * len(names) / max(len(names) - 1, 1) / len(worth) ** 2
+    return np.asarray(quantile(confidence, len(names)) * np.sqrt(variance))
 
 
 def better_range(curve: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -17,7 +17,7 @@ from radlens.assessment.interval_methods import described
 from radlens.assessment.metrics import DEFINITIONS, Answers, confusion
 from radlens.assessment.predictions import ANSWER, check_predictions, probabilities_of, targets_of, with_threshold
 from radlens.assessment.predictive_values import predictive_values
-from radlens.assessment.sample_size import sample_size
+from radlens.assessment.sample_size import SOURCE, sample_size
 from radlens.assessment.summary import Summary
 from radlens.assessment.threshold_table import threshold_table
 from radlens.config import EvaluateSettings
@@ -119,9 +119,7 @@ def _evaluate_split(
     if ANSWER in part.columns:
         block["abstention"] = abstention(part, info, settings.confidence)
     block["calibration"] = calibration_evidence(summary)
-    block |= _for_decisions(
-        answers, info, patients, threshold, settings, np.random.default_rng([seed, split_number, 1])
-    )
+    block |= _for_decisions(answers, info, patients, threshold, settings)
     block["definitions"] = dict(DEFINITIONS[info.task])
     block["interval"] = {
         "method": METHOD,
@@ -139,24 +137,24 @@ def _for_decisions(
     patients: npt.NDArray[np.int64],
     threshold: float,
     settings: EvaluateSettings,
-    rng: np.random.Generator,
 ) -> Block:
     """What those need who are to act on the answers: are there enough cases, and what follows from other choices."""
     if info.task == "binary":
         questions = {answers.classes[1]: answers}
     else:
         questions = {name: answers.one_vs_rest(index) for index, name in enumerate(answers.classes)}
-    sizes = {
+    needed = {
         name: sample_size(question, patients, settings.margin, settings.confidence)
         for name, question in questions.items()
     }
+    sizes = {"margin": settings.margin, "needed": needed, "source": SOURCE}
     if info.task != "binary":
         return {"sample_size": sizes}
     return {
         "sample_size": sizes,
         "predictive_values": predictive_values(answers, patients, settings.prevalence, settings.confidence),
         "thresholds": threshold_table(answers, patients, threshold, settings.confidence),
-        "decision_curve": decision_curve(answers, patients, settings.resamples, settings.confidence, rng),
+        "decision_curve": decision_curve(answers, patients, settings.confidence),
     }
 
 

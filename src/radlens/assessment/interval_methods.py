@@ -11,7 +11,6 @@ CLUSTERED_DELONG = "DeLong, clustered"
 PAIRS = "Wilson, pairs"
 LOGIT = "bootstrap, logit"
 INVERTED = "bootstrap, inverted"
-PERCENTILE = "bootstrap, percentile"
 RATIO = "MOVER-R"
 SANDWICH = "sandwich"
 
@@ -27,7 +26,6 @@ METHODS: Mapping[str, str] = {
     LOGIT: "spread among resamples of patients, who bring all their images along (Efron 1979), normal on the logit",
     INVERTED: "the calibration errors under which what was seen is no rare draw, by resampling patients: the error "
     "that chance alone makes is taken off (test inversion, Davison and Hinkley 1997)",
-    PERCENTILE: "central quantiles of resamples of patients, who bring all their images along (Efron 1979)",
     RATIO: "from the Wilson limits of sensitivity and specificity (Newcombe 2016)",
     SANDWICH: "normal, with a variance from the totals of the patients (Liang and Zeger 1986)",
 }

@@ -35,12 +35,12 @@ def sample_size(answers: Answers, patients: npt.ArrayLike, margin: float, confid
         confidence: of the intervals.
 
     Returns:
-        ``margin``, ``source``, and for ``sensitivity``, ``specificity`` and ``auroc``, where they are defined,
-        ``half_width`` and the patients still missing: ``more_positive``, ``more_negative``; 0 where there are enough.
+        For ``sensitivity``, ``specificity`` and ``auroc``, where they are defined, ``half_width`` and the patients
+        still missing: ``more_positive``, ``more_negative``; 0 where there are enough.
     """
     owners = np.asarray(patients)
     positive, called = answers.truth == 1, answers.predicted == 1
-    block: Block = {"margin": margin, "source": SOURCE}
+    block: Block = {}
     for name, success, base, key in (
         ("sensitivity", called, positive, "more_positive"),
         ("specificity", ~called, ~positive, "more_negative"),

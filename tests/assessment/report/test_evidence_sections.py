@@ -97,7 +97,7 @@ def test_too_few_patients_are_said_with_how_many_more(content_for, page_of):
     content = content_for()
     block = content.metrics["test"]
     (said,) = shortfalls(block)
-    sizes = block["sample_size"]["PNEUMONIA"]
+    sizes = block["sample_size"]["needed"]["PNEUMONIA"]
     assert f"Sensitivity reaches ±{100 * sizes['sensitivity']['half_width']:.1f} points" in said
     assert f"{sizes['sensitivity']['more_positive']:,} more patients with PNEUMONIA images" in said
     assert f"{sizes['specificity']['more_negative']:,} more patients with NORMAL images" in said
@@ -129,3 +129,9 @@ def test_hostile_names_stay_text_in_the_new_tables(manifest_of, probabilities_fo
     assert not any("onerror" in attributes for _, attributes in page.elements)
     assert f"Prevalence of {hostile}" in page.text
     assert np.isfinite(metrics["test"]["decision_curve"]["net_benefit"]).all()
+
+
+def test_no_prevalence_leaves_its_table_out(content_for, page_of):
+    text = page_of(render_report(content_for(settings=SETTINGS.model_copy(update={"prevalence": ()})))).text
+    assert "Where the disease is rarer" not in text
+    assert "Decision curve" in text

@@ -37,7 +37,7 @@ class Table:
 
 def decision_view(block: Block, split: str) -> dict[str, Any] | None:
     """Charts, tables and sentences; None where nothing is to be said: other tasks, or a class is absent."""
-    if block["task"] != "binary" or not block.get("predictive_values"):
+    if block["task"] != "binary" or not all(block["class_counts"].values()):
         return None
     curve = block["decision_curve"]
     return {
@@ -59,14 +59,12 @@ def decision_view(block: Block, split: str) -> dict[str, Any] | None:
 
 def shortfalls(block: Block) -> list[str]:
     """What there are too few patients to claim, and how many more it would take."""
-    needs = [
-        text for name, sizes in block.get("sample_size", {}).items() if (text := _shortfall(block, name, sizes)) != ""
-    ]
+    sizes = block["sample_size"]
+    needs = [text for name, claims in sizes["needed"].items() if (text := _shortfall(block, name, claims)) != ""]
     if not needs:
         return []
-    margin = next(iter(block["sample_size"].values()))["margin"]
     return [
-        f"Too few patients to claim figures to within ±{100 * margin:.3g} points, as far as these ones tell: "
+        f"Too few patients to claim figures to within ±{100 * sizes['margin']:.3g} points, as far as these ones tell: "
         f"{'; '.join(needs)}. The numbers hold if the figures stay as they are."
     ]
 
@@ -79,10 +77,10 @@ def _shortfall(block: Block, name: str, sizes: Block) -> str:
         positive = max(size["more_positive"] for size in short.values())
         negative = max(size["more_negative"] for size in short.values())
         return f"{name} needs {_more(positive, negative, 'with it', 'without')}"
-    kinds = [f"{kind}" for kind in reversed(block["classes"])]
+    with_it, without = (f"with {kind} images" for kind in reversed(block["classes"]))
     return "; ".join(
         f"{METRIC_NAMES[key].removesuffix(' (recall)')} reaches ±{100 * size['half_width']:.1f} points and needs "
-        f"{_more(size['more_positive'], size['more_negative'], *(f'with {kind} images' for kind in kinds))}"
+        f"{_more(size['more_positive'], size['more_negative'], with_it, without)}"
         for key, size in short.items()
     )
 
@@ -152,7 +150,7 @@ def _better_text(curve: Block) -> str:
         return "At no probability is acting on the model shown to do more good than acting on everyone or on no one."
     return (
         f"Acting on the model does more good than acting on everyone or on no one for those who would act from "
-        f"{found[0]:.0%} to {found[1]:.0%} on: there the interval of the gain lies above 0."
+        f"{found[0]:.0%} to {found[1]:.0%} on: there the interval of the gain lies above 0, point by point."
     )
 
 
