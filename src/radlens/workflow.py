@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from radlens.assessment.opening_ledger import claim_keeping_ledger
 from radlens.config import RunSettings, resolve
 from radlens.dataset.audit import CHECKS, Audit
 from radlens.dataset.audit import audit as audit_manifest
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import NAMED_SOURCES, read_source
-from radlens.delivery.model_folder import ModelConfig, find_model, read_model_folder
+from radlens.delivery.model_folder import ModelConfig, find_model, hash_weights, read_model_folder, run_of
 from radlens.delivery.training_images import read_training_images
 from radlens.errors import DataError, UsageError, did_you_mean
 from radlens.files import check_output, claim_output
@@ -30,6 +32,7 @@ from radlens.stages import (
     read_images,
     train_model,
     write_audit,
+    write_down_opening,
     write_evidence,
     write_start,
 )
@@ -83,6 +86,7 @@ def run(
         chosen, prepared = _begin(folder, _resolve(source, preset, model, seed, config, settings, allow), overwrite)
     fitted, validation = train_model(chosen, prepared, folder)
     trained = load(folder)
+    write_down_opening("run --resume" if resume else "run", hash_weights(folder), prepared, folder)
     test = predict_split(trained, prepared, "test", trained.threshold)
     predictions = pd.concat([validation, test], ignore_index=True)
     return write_evidence(chosen, prepared, predictions, trained.threshold, folder, fitted)
@@ -204,6 +208,7 @@ def evaluate(
         asked |= config is not None and chosen.evaluate.threshold != "balanced"
         options = {"with_source": source is not None, "threshold_asked": asked, "overwrite": overwrite}
         return evaluate_outside(Path(model), chosen, folder, split=split, **options)
+    _require_own_operating_point(settings)
     if source is None:
         raise UsageError("A model is evaluated on labelled images: give a SOURCE. Only a CSV of predictions has none.")
     model = find_model(model)
@@ -214,8 +219,10 @@ def evaluate(
     manifest, name = _select(_for_model(read_source(chosen.data), model_config), split)
     cache = read_images(manifest, chosen.data, model_config.preprocessing)
     prepared = prepare(manifest, cache, chosen.data, chosen.seed, read_training_images(model))
-    claim_output(folder, overwrite=overwrite)
+    claim_keeping_ledger(folder, overwrite=overwrite)
     write_start(folder, chosen, manifest, prepared)
+    if name == "test":
+        write_down_opening("evaluate", hash_weights(model), prepared, folder, run_of(model))
     predictions = predict_split(trained, prepared, name, trained.threshold)
     return write_evidence(chosen, prepared, predictions, trained.threshold, folder, fitted=None)
 
@@ -252,7 +259,7 @@ def _begin(folder: Path, chosen: RunSettings, overwrite: bool) -> tuple[RunSetti
     cache = read_images(manifest, chosen.data, chosen.preprocessing)
     manifest, cache, duplicates = part(manifest, cache, chosen)
     prepared = prepare(manifest, cache, chosen.data, chosen.seed, duplicates=duplicates)
-    claim_output(folder, overwrite=overwrite)
+    claim_keeping_ledger(folder, overwrite=overwrite)
     write_start(folder, chosen, manifest, prepared)
     return chosen, prepared
 
@@ -314,6 +321,22 @@ def _select(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
             "Use --split all for every image."
         )
     return manifest.only((manifest.table["split"] == wanted).to_numpy()), wanted
+
+
+def _require_own_operating_point(settings: Sequence[str]) -> None:
+    """Nothing is chosen on the images that a model is judged on.
+
+    Raises:
+        UsageError: a setting asks for it.
+    """
+    chosen = ("evaluate.threshold", "evaluate.calibration", "evaluate.mirror")
+    asked = [name for name in chosen if any(text.partition("=")[0].strip() == name for text in settings)]
+    if asked:
+        raise UsageError(
+            f"{asked[0]} has no effect here: the model carries what was chosen on its validation images, and nothing "
+            "is chosen on the images that it is judged on. Train with that setting; or judge the answers at another "
+            "threshold: radlens evaluate OUT/predictions.csv --set evaluate.threshold=NUMBER --out DIR"
+        )
 
 
 def _for_model(manifest: Manifest, model: ModelConfig) -> Manifest:
