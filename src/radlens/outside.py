@@ -17,6 +17,7 @@ from radlens.config import EvaluateSettings, RunSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.dataset.sources import read_source
 from radlens.dataset.sources.csv_table import splits_of
+from radlens.delivery.model_folder import run_of
 from radlens.errors import DataError, UsageError
 from radlens.result import Result
 from radlens.stages import (
@@ -91,7 +92,8 @@ def evaluate_outside(
     predictions = predictions[predictions["path"].isin(prepared.manifest.table["path"])].reset_index(drop=True)
     claim_keeping_ledger(folder, overwrite=overwrite)
     write_start(folder, chosen, manifest, prepared)
-    write_down_opening("evaluate", outside.digest, prepared, folder)
+    # Another threshold for a run's own answers is another look at them.
+    write_down_opening("evaluate", outside.digest, prepared, folder, run_of(outside.file.parent))
     logger.info("Judged on %s: %d images.", judged, len(predictions))
     return write_evidence(chosen, prepared, predictions, threshold, folder, fitted=None)
 

@@ -74,6 +74,8 @@ def test_a_damaged_line_is_said_and_the_others_count(tmp_path: Path, caplog: pyt
     with caplog.at_level(logging.WARNING):
         assert read_openings(tmp_path) == [opening(1)]
     assert "Line 2" in caplog.text
+    record(opening(3), tmp_path / "out", tmp_path)
+    assert read_openings(tmp_path) == [opening(1), opening(3)]
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,9 @@ def opening_note(openings: Sequence[Opening]) -> str:
 
 
 def _append(path: Path, opening: Opening) -> None:
-    """One write of one line: a line is there or not."""
+    """One write of one line, which begins anew where a line before it was cut off."""
+    text = opening.model_dump_json() + "\n"
+    if path.exists() and not path.read_bytes().endswith(b"\n"):
+        text = "\n" + text
     with path.open("a", encoding="utf-8") as ledger:
-        ledger.write(opening.model_dump_json() + "\n")
+        ledger.write(text)
