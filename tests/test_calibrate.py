@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 
 from radlens.assessment.calibration import fit_calibration
+from radlens.assessment.conformal import farthest_distance, least_probabilities
 from radlens.assessment.operating_point import choose_threshold
 from radlens.assessment.predictions import predictions_table
 from radlens.calibrate import choose
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
-from radlens.decision import Task, recalibrate
+from radlens.decision import Calibration, Task, recalibrate
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.trained_model import TrainedModel
 
@@ -38,6 +39,10 @@ class Brightness:
         last = 1 / (1 + np.exp(-(pixels.mean(axis=(1, 2, 3)) - 110) / 8))
         others = np.repeat((1 - last)[:, None] / (self.classes - 1), self.classes - 1, axis=1)
         return np.concatenate([others, last[:, None]], axis=1)
+
+    def distances(self, pixels: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """How far from a middling grey."""
+        return np.abs(pixels[rows].mean(axis=(1, 2, 3)) - 100)
 
 
 def case(task: Task = "binary") -> tuple[Manifest, LabelledPixels, Brightness]:
@@ -68,10 +73,13 @@ def test_without_copies_it_is_the_validation_images_that_choose() -> None:
     found, manifest, model = chosen(threshold="balanced", calibration="line")
     assert len(model.asked) == 1
     raw = model.probabilities(model.asked[0])
-    assert found.calibration == fit_calibration(raw, manifest.targets(), "binary") != (1, 0)
-    moved = predictions_table(manifest, recalibrate(raw, "binary", *found.calibration))
+    assert found.calibration == Calibration("line", fit_calibration(raw, manifest.targets(), "binary"))
+    assert (found.calibration.slope, found.calibration.offset) != (1, 0)
+    moved = predictions_table(manifest, recalibrate(raw, "binary", *found.calibration.numbers))
     assert found.threshold == choose_threshold("balanced", moved, manifest.info)
-    pd.testing.assert_frame_equal(found.validation.drop(columns="predicted"), moved.drop(columns="predicted"))
+    pd.testing.assert_frame_equal(
+        found.validation.drop(columns=["predicted", "answer"]), moved.drop(columns="predicted")
+    )
     positive = found.validation["probability_spot"] >= found.threshold
     assert (found.validation["predicted"] == np.where(positive, "spot", "clear")).all()
 
@@ -85,7 +93,7 @@ def test_corrupted_copies_calibrate_with_them_and_are_not_reported() -> None:
     again, _, _ = chosen(threshold="balanced", calibration="line", stress=3)
     assert (again.calibration, again.threshold) == (found.calibration, found.threshold)
     plain, _, _ = chosen(threshold="balanced", calibration="line")
-    assert found.calibration[0] < plain.calibration[0], "copies that are harder to tell make it less sure"
+    assert found.calibration.slope < plain.calibration.slope, "copies that are harder to tell make it less sure"
     assert (found.validation["predicted"] == plain.validation["predicted"]).all(), "the answers are the images' own"
 
 
@@ -101,6 +109,53 @@ def test_thresholds_for_sensitivities_are_those_of_binary_tasks() -> None:
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_asked_for_nothing_it_leaves_everything_as_it_is(task: Task) -> None:
     found, _, model = chosen(task)
-    assert (found.calibration, found.threshold) == ((1.0, 0.0), 0.5)
+    assert (found.calibration, found.threshold) == (Calibration(), 0.5)
     shown = found.validation[[name for name in found.validation if name.startswith("probability_")]]
     np.testing.assert_array_equal(shown, model.probabilities(model.asked[0]))
+
+
+def test_the_limits_of_abstaining_are_those_of_the_validation_images_at_every_rate() -> None:
+    found, manifest, _ = chosen(error_rate=0.2, refuse=0.03)
+    assert list(found.abstention.least_probabilities) == ["0.01", "0.02", "0.05", "0.1", "0.2"]
+    assert found.abstention.least == least_probabilities(found.validation, manifest.info, 0.2)
+    assert list(found.abstention.farthest) == ["0.002", "0.005", "0.01", "0.03"]
+    distances = Brightness(2).distances(case()[1].pixels, np.arange(IMAGES))
+    assert found.abstention.distance == farthest_distance(distances, 0.03)
+    expected = distances / found.abstention.distance
+    np.testing.assert_array_equal(found.validation["unfamiliarity"], expected)
+    assert ((found.validation["answer"] == "refuse") == (expected > 1)).all()
+
+
+def test_several_labels_have_no_conformal_limits_and_without_a_rate_no_distance() -> None:
+    found, _, _ = chosen("multiclass")
+    assert found.abstention.distance is None
+    assert len(found.abstention.least or ()) == 3
+    assert "unfamiliarity" not in found.validation
+
+
+def test_auto_takes_the_kind_with_the_least_loss_on_patients_left_out() -> None:
+    found, _, model = chosen(threshold="balanced", calibration="auto", stress=2)
+    assert set(found.losses) == {"none", "temperature", "line", "beta", "isotonic"}
+    assert found.losses[found.calibration.kind] == min(found.losses.values())
+    raw = model.probabilities(model.asked[0])
+    moved = found.calibration.apply(raw, "binary")[:, 1]
+    np.testing.assert_allclose(found.validation["probability_spot"], moved)
+    losses = chosen("multiclass", calibration="auto")[0].losses
+    assert set(losses) == {"none", "temperature"}
+
+
+@pytest.mark.parametrize("kind", ["temperature", "beta", "isotonic"])
+def test_a_kind_that_is_asked_for_is_taken(kind: str) -> None:
+    found, _, _ = chosen(calibration=kind)
+    assert found.calibration.kind == kind
+    assert found.losses == {}
+
+
+def test_the_operating_point_carries_its_uncertainty() -> None:
+    found, _, _ = chosen(threshold="sensitivity:0.9")
+    point = found.operating_point
+    assert point.rule == "sensitivity:0.9"
+    assert point.sensitivity >= 0.9 > point.sensitivity_low
+    assert point.specificity > point.specificity_low
+    assert (point.positive_patients, point.negative_patients) == (30, 30)
+    assert chosen("multiclass")[0].operating_point is None

@@ -20,6 +20,8 @@ from radlens.config import (
     CsvColumns,
     EvaluateSettings,
     RunSettings,
+    Share,
+    TargetRule,
     TrainSettings,
     presets,
     resolve,
@@ -76,13 +78,17 @@ def of_type(kind: Any, limits: dict[str, Any]) -> st.SearchStrategy[Any]:
     if kind is int:
         return st.integers(low, None if high is None else high - ("lt" in limits))
     origin = get_origin(kind)
+    if kind == TargetRule:
+        return st.sampled_from(["sensitivity:0.95", "specificity:.9", "sensitivity:1"])
+    if kind == Share:
+        return st.floats(0, 1, exclude_min=True, exclude_max=True)
     if origin is Literal:
         return st.sampled_from(get_args(kind))
     if origin in (Union, types.UnionType):
         return st.one_of(*(of_type(part, limits) for part in get_args(kind)))
     if origin is tuple:
         part = get_args(kind)[0]
-        parts = st.sampled_from(get_args(part)) if get_origin(part) is Literal else TEXT
+        parts = of_type(part, {}) if part == Share or get_origin(part) is Literal else TEXT
         return st.lists(parts, min_size=1, max_size=3).map(tuple)
     known: dict[Any, st.SearchStrategy[Any]] = {
         str: TEXT,

@@ -1,7 +1,7 @@
 """radlens: a folder of labelled medical images in; a disease classifier you can trust and explain out.
 
-The verbs are functions: :func:`run`, :func:`index`, :func:`audit`, :func:`train`, :func:`evaluate`,
-:func:`compare`, :func:`load`.
+The verbs are functions: :func:`run`, :func:`index`, :func:`audit`, :func:`train`, :func:`evaluate`, :func:`compare`,
+:func:`export`, :func:`load`, :func:`push`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from radlens.version import __version__
 
 if TYPE_CHECKING:
     from radlens.comparing import compare
-    from radlens.workflow import audit, evaluate, index, load, run, train
+    from radlens.workflow import audit, evaluate, export, index, load, push, run, train
 
-__all__ = ["__version__", "audit", "compare", "evaluate", "index", "load", "run", "train"]
+__all__ = ["__version__", "audit", "compare", "evaluate", "export", "index", "load", "push", "run", "train"]
 
 
 def __getattr__(name: str) -> object:

@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from radlens.assessment.calibration import fit_calibration
-from radlens.assessment.operating_point import SENSITIVITIES, choose_threshold, threshold_for_sensitivity
-from radlens.assessment.predictions import predictions_table, with_threshold
+from radlens.assessment.calibration_choice import choose_kind, fit_kind
+from radlens.assessment.conformal import ERROR_RATES, REFUSE_RATES, farthest_distance, least_probabilities
+from radlens.assessment.operating_point import SENSITIVITIES, choose_operating_point, threshold_for_sensitivity
+from radlens.assessment.predictions import predictions_table, with_answers, with_threshold
 from radlens.config import EvaluateSettings
-from radlens.dataset.manifest import Manifest
-from radlens.decision import Task, recalibrate
+from radlens.dataset.manifest import DatasetInfo, Manifest
+from radlens.decision import Calibration, CalibrationKind, OperatingPoint, Task
+from radlens.delivery.model_folder import Abstention
 from radlens.learning.corruptions import corrupt_each
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.trained_model import TrainedModel
@@ -27,15 +29,21 @@ class Chosen:
     """What travels with the model.
 
     Attributes:
-        calibration: slope and offset that the logits are moved by.
+        calibration: how the probabilities are moved.
+        losses: log loss of each kind of calibration on validation patients left out in turn, where that chose one.
         threshold: the default operating point.
+        operating_point: how it was chosen, and how well it is known what it does.
         operating_points: thresholds by what they are for, such as ``sensitivity 0.95``; binary tasks alone.
+        abstention: limits for stated rates of error and of refusal.
         validation: predictions on the validation images, calibrated and at this threshold.
     """
 
-    calibration: tuple[float, float]
+    calibration: Calibration
+    losses: dict[CalibrationKind, float]
     threshold: float
+    operating_point: OperatingPoint | None
     operating_points: dict[str, float]
+    abstention: Abstention
     validation: pd.DataFrame
 
 
@@ -48,7 +56,7 @@ def choose(
     positions stand in for the others.
 
     Args:
-        model: the trained network, not calibrated.
+        model: the trained network, not calibrated; with what tells unfamiliar images, where the settings ask for it.
         manifest: the validation images.
         images: their pixels, in the same order.
         settings: what to choose, and by how many copies of each image.
@@ -56,35 +64,67 @@ def choose(
     """
     info = manifest.info
     raw = model.probabilities(images.pixels, images.rows)
-    calibration = (1.0, 0.0)
-    if settings.calibration == "line":
-        calibration = _calibration(model, raw, images, info.task, settings.stress, seed)
-    predictions = predictions_table(manifest, recalibrate(raw, info.task, *calibration))
-    threshold = choose_threshold(settings.threshold, predictions, info)
+    calibration = Calibration()
+    losses: dict[CalibrationKind, float] = {}
+    if settings.calibration != "none":
+        patients = manifest.table["patient"].to_numpy(dtype=str)
+        calibration, losses = _calibration(model, raw, images, patients, info.task, settings, seed)
+    predictions = predictions_table(manifest, calibration.apply(raw, info.task))
+    threshold, point = choose_operating_point(settings, predictions, info)
     points = {}
     if info.task == "binary":
         points = {
             f"sensitivity {target:g}": threshold_for_sensitivity(target, predictions, info) for target in SENSITIVITIES
         }
     logger.info(
-        "Chosen on %d validation images: threshold %.3f; logits times %.2f plus %.2f",
-        *(len(manifest), threshold, *calibration),
+        "Chosen on %d validation images: threshold %.3f; calibration: %s",
+        *(len(manifest), threshold, calibration.kind),
     )
-    return Chosen(calibration, threshold, points, with_threshold(predictions, info, threshold))
+    predictions = with_threshold(predictions, info, threshold)
+    distances = model.distances(images.pixels, images.rows) if settings.refuse else None
+    abstention = _abstention(predictions, info, distances, settings)
+    unfamiliarity = None if distances is None or abstention.distance is None else distances / abstention.distance
+    predictions = with_answers(predictions, info, abstention.least, unfamiliarity)
+    return Chosen(calibration, losses, threshold, point, points, abstention, predictions)
+
+
+def _abstention(
+    predictions: pd.DataFrame,
+    info: DatasetInfo,
+    distances: npt.NDArray[np.float64] | None,
+    settings: EvaluateSettings,
+) -> Abstention:
+    """Limits for the rates that are asked for, and for others to choose among later."""
+    least, farthest = {}, {}
+    if info.task != "multilabel":
+        for rate in sorted({*ERROR_RATES, settings.error_rate}):
+            least[f"{rate:g}"] = least_probabilities(predictions, info, rate)
+    if distances is not None:
+        for rate in sorted({*REFUSE_RATES, settings.refuse}):
+            farthest[f"{rate:g}"] = farthest_distance(distances, rate)
+    return Abstention(
+        error_rate=settings.error_rate,
+        least_probabilities=least,
+        refuse_rate=settings.refuse,
+        farthest=farthest,
+    )
 
 
 def _calibration(
     model: TrainedModel,
     raw: npt.NDArray[np.float64],
     images: LabelledPixels,
+    patients: npt.NDArray[np.str_],
     task: Task,
-    copies: int,
+    settings: EvaluateSettings,
     seed: int,
-) -> tuple[float, float]:
-    """Slope and offset from the images' own probabilities and from those of corrupted copies."""
+) -> tuple[Calibration, dict[CalibrationKind, float]]:
+    """Fitted to the images' own probabilities and to those of corrupted copies."""
     together = [raw]
-    for copy in range(copies):
+    for copy in range(settings.stress):
         changed = corrupt_each(images.pixels[images.rows], np.random.default_rng((seed, 11, copy)))
         together.append(model.probabilities(changed))
     targets = np.concatenate([images.targets] * len(together))
-    return fit_calibration(np.concatenate(together), targets, task)
+    if settings.calibration == "auto":
+        return choose_kind(np.concatenate(together), targets, np.tile(patients, len(together)), task)
+    return fit_kind(settings.calibration, np.concatenate(together), targets, task), {}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Task = Literal["binary", "multiclass", "multilabel"]
+CalibrationKind = Literal["none", "temperature", "line", "beta", "isotonic"]
 
 # What stands in place of a class where the model does not commit itself.
 REFER, REFUSE = "refer", "refuse"
@@ -75,9 +77,7 @@ def recalibrate(
     return np.asarray(moved)
 
 
-def prediction_sets(
-    probabilities: npt.NDArray[np.floating], least: Sequence[float]
-) -> npt.NDArray[np.bool_]:
+def prediction_sets(probabilities: npt.NDArray[np.floating], least: Sequence[float]) -> npt.NDArray[np.bool_]:
     """The classes that a conformal prediction leaves possible; see :mod:`radlens.assessment.conformal`.
 
     Args:
@@ -113,7 +113,8 @@ def commit(
         For each image its class; ``refer`` where the set is not that class alone: a person should look; ``refuse``
         where the image is unlike those that the model was trained on: its answer would mean nothing.
 
-    >>> commit(["ill", "ill", "well"], ["well", "ill"], np.array([[0, 1], [1, 1], [1, 0]], bool), np.array([0.5, 0.6, 2]))
+    >>> sets, unfamiliarity = np.array([[0, 1], [1, 1], [1, 0]], bool), np.array([0.5, 0.6, 2])
+    >>> commit(["ill", "ill", "well"], ["well", "ill"], sets, unfamiliarity)
     ['ill', 'refer', 'refuse']
     """
     found = list(predicted)
@@ -137,3 +138,132 @@ def name_answers(answers: npt.NDArray[np.int64], task: Task, classes: Sequence[s
     if task != "multilabel":
         return [classes[answer] for answer in answers]
     return ["|".join(name for name, on in zip(classes, row, strict=True) if on) for row in answers]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """From a network's probabilities to those that mean what they say, as plain numbers.
+
+    Attributes:
+        kind: ``none``: as they are. ``temperature`` and ``line``: along a line of the logits, see :func:`recalibrate`.
+            ``beta``: Kull et al. 2017, doi:10.1214/17-EJS1338SI. ``isotonic``: a rising line through points (Zadrozny
+            and Elkan 2002, doi:10.1145/775047.775151). The last two are of binary and multilabel tasks.
+        numbers: none; the slope; slope and offset; a, b and c of ``a ln p - b ln(1 - p) + c``, the new logit; the
+            points' probabilities before, then as many after.
+
+    Raises:
+        ValueError: numbers that the kind cannot have.
+
+    >>> rising = Calibration("isotonic", (0.0, 0.5, 1.0, 0.1, 0.2, 0.9))
+    >>> rising.apply(np.array([[0.75, 0.25]]), "binary").round(3).tolist()
+    [[0.85, 0.15]]
+    """
+
+    kind: CalibrationKind = "none"
+    numbers: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.numbers).all() and self._fits()):
+            raise ValueError(f"a calibration of kind {self.kind} cannot have the numbers {self.numbers}")
+
+    def _fits(self) -> bool:
+        if self.kind == "isotonic":
+            before, after = self.points
+            rising = len(before) > 0 and (np.diff(before) > 0).all() and (np.diff(after) >= 0).all()
+            return bool(rising) and len(self.numbers) % 2 == 0
+        if len(self.numbers) != {"none": 0, "temperature": 1, "line": 2, "beta": 3}[self.kind]:
+            return False
+        return min(self.numbers[:2]) >= 0 if self.kind == "beta" else self.slope > 0
+
+    @property
+    def slope(self) -> float:
+        """What the logits are multiplied by; 1 where they are not moved along a line."""
+        return self.numbers[0] if self.kind in ("temperature", "line") else 1.0
+
+    @property
+    def offset(self) -> float:
+        """What is added to the logits after that; 0 where they are not moved along a line."""
+        return self.numbers[1] if self.kind == "line" else 0.0
+
+    @property
+    def points(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Of ``isotonic``: probabilities before and after; between them it is straight, beyond them level."""
+        half = len(self.numbers) // 2
+        return np.array(self.numbers[:half]), np.array(self.numbers[half:])
+
+    def apply(self, probabilities: npt.NDArray[np.floating], task: Task) -> npt.NDArray[np.float64]:
+        """Calibrated probabilities, shape (images, classes), as :func:`recalibrate` takes and gives them.
+
+        Raises:
+            ValueError: ``beta`` or ``isotonic`` for a multiclass task.
+        """
+        if self.kind not in ("beta", "isotonic"):
+            return recalibrate(probabilities, task, self.slope, self.offset)
+        if task == "multiclass":
+            raise ValueError(f"a multiclass task has no calibration of kind {self.kind}")
+        inside = np.clip(np.asarray(probabilities, dtype=np.float64), 1e-15, 1 - 1e-15)
+        if self.kind == "beta":
+            first, second, constant = self.numbers
+            moved = 1 / (1 + np.exp(-first * np.log(inside) + second * np.log1p(-inside) - constant))
+        else:
+            moved = np.interp(inside, *self.points)
+        if task == "binary":
+            moved[:, 0] = 1 - moved[:, 1]
+        return np.asarray(moved)
+
+
+def adjust_prevalence(
+    probabilities: npt.NDArray[np.floating], task: Task, before: Sequence[float], after: Sequence[float]
+) -> npt.NDArray[np.float64]:
+    """Probabilities for a place where the classes are more or less frequent (Saerens et al. 2002, equation 2.4,
+    doi:10.1162/089976602753284446).
+
+    It is right when nothing but the frequencies differs: images of each class look as they did before.
+
+    Args:
+        probabilities: shape (images, classes), calibrated where the frequencies were ``before``.
+        task: ``binary`` and ``multiclass`` share one image's probability out anew; ``multilabel`` moves each column.
+        before: frequency of each class, in (0, 1); for binary and multiclass they add up to 1.
+        after: the same where the model is to be used.
+
+    Raises:
+        ValueError: frequencies that there cannot be.
+
+    >>> adjust_prevalence(np.array([[0.5, 0.5]]), "binary", (0.5, 0.5), (0.9, 0.1)).round(3).tolist()
+    [[0.9, 0.1]]
+    """
+    old, new = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+    for shares in (old, new):
+        one = task == "multilabel" or abs(shares.sum() - 1) < 1e-6
+        if shares.shape != probabilities.shape[1:] or not ((shares > 0) & (shares < 1)).all() or not one:
+            raise ValueError(f"expected the frequency of each class, got {shares.tolist()}")
+    present = np.asarray(probabilities, dtype=np.float64) * (new / old)
+    if task == "multilabel":
+        absent = (1 - np.asarray(probabilities, dtype=np.float64)) * ((1 - new) / (1 - old))
+        return np.asarray(present / (present + absent))
+    return np.asarray(present / present.sum(axis=1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """How an operating point was chosen on validation images, and how well it is known what it does.
+
+    Attributes:
+        rule: the setting it was chosen by.
+        sensitivity: on the images it was chosen on, for multilabel the mean over the labels, as all that follows.
+        sensitivity_low: what it is at least, with the confidence.
+        specificity: on the same images.
+        specificity_low: what it is at least, with the confidence.
+        confidence: of each lower bound by itself.
+        positive_patients: patients with a positive image; for multilabel of the label that has fewest.
+        negative_patients: patients with a negative image, likewise.
+    """
+
+    rule: str
+    sensitivity: float
+    sensitivity_low: float
+    specificity: float
+    specificity_low: float
+    confidence: float
+    positive_patients: int
+    negative_patients: int

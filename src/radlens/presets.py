@@ -55,7 +55,7 @@ _FAST: dict[str, Any] = {
         "first_size": 0.6,
         "patience": 0,
     },
-    "evaluate": {"threshold": "balanced", "calibration": "line", "stress": 4},
+    "evaluate": {"threshold": "balanced", "calibration": "line", "stress": 4, "refuse": 0.01},
 }
 
 _BEST: dict[str, Any] = {

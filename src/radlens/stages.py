@@ -14,10 +14,10 @@ import pandas as pd
 
 from radlens.assessment.evaluate import evaluate as evaluate_predictions
 from radlens.assessment.evaluate import write_metrics
-from radlens.assessment.failure_reasons import FAILURE_COLUMNS
+from radlens.assessment.failure_reasons import FAILURE_COLUMNS, Unfamiliar
 from radlens.assessment.label_suspects import find_label_suspects
 from radlens.assessment.opening_ledger import new_opening, opening_note, read_openings, record
-from radlens.assessment.predictions import predictions_table, write_predictions
+from radlens.assessment.predictions import predictions_table, with_answers, write_predictions
 from radlens.assessment.report.audit_page import write_audit_page
 from radlens.assessment.report.content import main_split
 from radlens.assessment.report.gallery import content_failures
@@ -31,7 +31,9 @@ from radlens.dataset.audit.duplicates import Duplicates, find_duplicates
 from radlens.dataset.copies import join_patients, restore_patients
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.split import assign_splits
-from radlens.delivery.model_folder import ModelConfig, write_model_folder
+from radlens.delivery.export import parity_images
+from radlens.delivery.model_folder import ModelConfig, join_tensors
+from radlens.delivery.release import describe_data, release_if_possible
 from radlens.delivery.training_images import write_training_images
 from radlens.environment import describe_environment
 from radlens.errors import DataError, RadlensError
@@ -40,6 +42,7 @@ from radlens.imaging.cache import PixelCache
 from radlens.imaging.limits import DecodeLimits
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.data_module import LabelledPixels
+from radlens.learning.familiarity import Familiarity
 from radlens.learning.fit import Fitted, fit
 from radlens.learning.trained_model import TrainedModel
 from radlens.pictures import picture_reader
@@ -195,10 +198,21 @@ def _write_rejected(folder: Path, rejected: list[tuple[str, str]]) -> None:
 def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tuple[Fitted, pd.DataFrame]:
     """Train, choose the operating point on validation and keep the model; with what it says of validation."""
     info = prepared.manifest.info
+    # First, so that what it lacks is said before the hours of training.
+    familiarity = _familiarity(settings, prepared.split("train"))
     fitted = fit(settings, info.task, info.classes, prepared.split("train"), prepared.split("val"), folder)
     tensors = {name: value.numpy() for name, value in fitted.network.items()}
     network, mirror = settings.train.network, settings.evaluate.mirror
-    trained = TrainedModel(info.task, info.classes, network, settings.preprocessing, 0.5, tensors, mirror=mirror)
+    trained = TrainedModel(
+        info.task,
+        info.classes,
+        network,
+        settings.preprocessing,
+        0.5,
+        tensors,
+        familiarity=familiarity,
+        mirror=mirror,
+    )
     validation = prepared.manifest.only((prepared.manifest.table["split"] == "val").to_numpy())
     chosen = choose(trained, validation, prepared.split("val"), settings.evaluate, settings.seed)
     model_config = ModelConfig(
@@ -208,18 +222,27 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
         network=network,
         preprocessing=settings.preprocessing,
         threshold=chosen.threshold,
-        calibration_slope=chosen.calibration[0],
-        calibration_offset=chosen.calibration[1],
+        calibration_slope=chosen.calibration.slope,
+        calibration_offset=chosen.calibration.offset,
+        calibration_map=chosen.calibration if chosen.calibration.kind in ("beta", "isotonic") else None,
+        calibration_losses=chosen.losses,
         mirror=mirror,
+        operating_point=chosen.operating_point,
         operating_points=chosen.operating_points,
+        abstention=chosen.abstention,
         trained_on=" ".join(part for part in (info.name, info.source, info.licence, info.citation) if part),
         simulated=info.simulated,
         seed=settings.seed,
         best_epoch=fitted.best_epoch,
+        training_data=describe_data(prepared.manifest, prepared.cache.digests),
     )
     used = prepared.manifest.table["split"].isin(("train", "val"))
     write_training_images(folder / "model", np.asarray(prepared.cache.digests)[used.to_numpy()])
-    write_model_folder(folder / "model", model_config, tensors)
+    if familiarity is not None:
+        tensors = dict(join_tensors(tensors, familiarity.statistics()))
+    split = prepared.manifest.table["split"].to_numpy(dtype=str)
+    pixels, source = parity_images(settings.preprocessing, prepared.cache, split)
+    release_if_possible(folder / "model", model_config, tensors, pixels, source)
     if fitted.interrupted:
         raise TrainingInterruptedError(
             f"Training was interrupted after epoch {fitted.epochs} of {settings.train.epochs}. The best model so far "
@@ -229,11 +252,23 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
     return fitted, chosen.validation
 
 
-def predict_split(model: TrainedModel, prepared: Prepared, split: str, threshold: float) -> pd.DataFrame:
-    """Score the images of one split; a predictions table."""
+def _familiarity(settings: RunSettings, train: LabelledPixels) -> Familiarity | None:
+    """What tells unfamiliar images from those of training, where the settings ask for it."""
+    if not settings.evaluate.refuse:
+        return None
+    return Familiarity.fit(settings.preprocessing.shape, train.pixels, train.rows, settings.seed)
+
+
+def predict_split(model: TrainedModel, config: ModelConfig, prepared: Prepared, split: str) -> pd.DataFrame:
+    """Score the images of one split; a predictions table, with the answers that the model stands by."""
     chosen = (prepared.manifest.table["split"] == split).to_numpy()
-    probabilities = model.probabilities(prepared.cache.pixels, prepared.cache.rows[chosen])
-    return predictions_table(prepared.manifest.only(chosen), probabilities, threshold)
+    pixels, rows = prepared.cache.pixels, prepared.cache.rows[chosen]
+    table = predictions_table(prepared.manifest.only(chosen), model.probabilities(pixels, rows), config.threshold)
+    if config.abstention is None:
+        return table
+    farthest = config.abstention.distance
+    unfamiliarity = None if farthest is None else model.distances(pixels, rows) / farthest
+    return with_answers(table, prepared.manifest.info, config.abstention.least, unfamiliarity)
 
 
 def write_down_opening(
@@ -295,7 +330,7 @@ def write_evidence(
     )
     openings = read_openings(folder) if "test" in metrics else []
     notes = (*content.notes, *([opening_note(openings)] if openings else []))
-    content = replace(content, subgroups=subgroups, notes=notes)
+    content = replace(content, subgroups=subgroups, notes=notes, unfamiliar=Unfamiliar.of(predictions))
     wrong = content_failures(content, content.main_split)
     if not wrong.empty:
         write_text(folder / "misclassified.csv", wrong[list(FAILURE_COLUMNS)].to_csv(index=False))

@@ -14,7 +14,12 @@ from radlens.dataset.audit import CHECKS, Audit
 from radlens.dataset.audit import audit as audit_manifest
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import NAMED_SOURCES, read_source
+from radlens.delivery.export import export as export_model
+from radlens.delivery.hub import files_to_send
+from radlens.delivery.hub import push as push_model
 from radlens.delivery.model_folder import ModelConfig, find_model, hash_weights, read_model_folder, run_of
+from radlens.delivery.release import Kind, add_metrics
+from radlens.delivery.torch_model import trained_model
 from radlens.delivery.training_images import read_training_images
 from radlens.errors import DataError, UsageError, did_you_mean
 from radlens.files import check_output, claim_output
@@ -85,11 +90,13 @@ def run(
     else:
         chosen, prepared = _begin(folder, _resolve(source, preset, model, seed, config, settings, allow), overwrite)
     fitted, validation = train_model(chosen, prepared, folder)
-    trained = load(folder)
+    model_config, _ = read_model_folder(folder)
     write_down_opening("run --resume" if resume else "run", hash_weights(folder), prepared, folder)
-    test = predict_split(trained, prepared, "test", trained.threshold)
+    test = predict_split(load(folder), model_config, prepared, "test")
     predictions = pd.concat([validation, test], ignore_index=True)
-    return write_evidence(chosen, prepared, predictions, trained.threshold, folder, fitted)
+    result = write_evidence(chosen, prepared, predictions, model_config.threshold, folder, fitted)
+    add_metrics(folder, result.metrics)
+    return result
 
 
 def train(
@@ -223,8 +230,8 @@ def evaluate(
     write_start(folder, chosen, manifest, prepared)
     if name == "test":
         write_down_opening("evaluate", hash_weights(model), prepared, folder, run_of(model))
-    predictions = predict_split(trained, prepared, name, trained.threshold)
-    return write_evidence(chosen, prepared, predictions, trained.threshold, folder, fitted=None)
+    predictions = predict_split(trained, model_config, prepared, name)
+    return write_evidence(chosen, prepared, predictions, model_config.threshold, folder, fitted=None)
 
 
 def demo(out: str | Path, *, seed: int = 0, overwrite: bool = False) -> Result:
@@ -239,16 +246,52 @@ def load(model: str | Path) -> TrainedModel:
         DataError: there is no model, or it is damaged.
     """
     config, tensors = read_model_folder(find_model(model))
-    return TrainedModel(
-        config.task,
-        config.classes,
-        config.network,
-        config.preprocessing,
-        config.threshold,
-        tensors,
-        calibration=(config.calibration_slope, config.calibration_offset),
-        mirror=config.mirror,
-    )
+    return trained_model(config, tensors)
+
+
+def export(model: str | Path, out: str | Path | None = None, *, float16: bool = False, int8: bool = False) -> Path:
+    """Write the model folder of a run, or an earlier model folder, anew: weights, ONNX graph and card, all checked.
+
+    Args:
+        model: a run folder, a model folder or the name of a model that comes with radlens.
+        out: a new folder for it; None: where it lies.
+        float16: store the weights in half precision, if that changes next to nothing on the run's validation images.
+        int8: store those of the graph as 8-bit integers, likewise.
+
+    Returns:
+        The model folder.
+
+    Raises:
+        UsageError: ``out`` exists, or smaller weights are asked for where there are no images of a run.
+        DataError: the model is damaged, cannot be written as ONNX, or its graph does not answer as PyTorch does.
+    """
+    wanted: dict[Kind, bool] = {"float16": float16, "int8": int8}
+    smaller = [kind for kind, asked in wanted.items() if asked]
+    return export_model(find_model(model), None if out is None else Path(out), smaller)
+
+
+def push(model: str | Path, name: str, *, private: bool = False, dry_run: bool = False) -> list[Path]:
+    """Send a model folder to the Hugging Face hub.
+
+    Args:
+        model: a run folder, a model folder or the name of a model that comes with radlens.
+        name: ``owner/name``.
+        private: of a repository that is made: whether only its owners see it.
+        dry_run: send nothing.
+
+    Returns:
+        The files that were, or would be, sent.
+
+    Raises:
+        UsageError: the name is none of the hub.
+        DataError: there is no model, or it is damaged.
+        RadlensError: huggingface_hub or a token is missing, or the hub refuses.
+    """
+    folder = find_model(model)
+    files = files_to_send(folder)
+    if not dry_run:
+        logger.info("Sent to %s", push_model(folder, name, private=private))
+    return files
 
 
 def _begin(folder: Path, chosen: RunSettings, overwrite: bool) -> tuple[RunSettings, Prepared]:

@@ -103,7 +103,10 @@ def test_copies_of_images_add_nothing():
 def test_perfect_scores_show_no_spread():
     found = clustered_auroc(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9]), np.arange(4))
     assert (found.value, found.variance) == (1.0, 0.0)
-    assert area_limits(found, 0.95) == (1.0, 1.0)
+    # Two pairs without a patient in common, both in order: Wilson's low limit is n / (n + z^2).
+    assert area_limits(found, 0.95) == pytest.approx((2 / (2 + 3.841459), 1.0))
+    low, _ = area_limits(clustered_auroc(np.repeat([0, 1], 300), np.arange(600.0), np.arange(600) // 3), 0.95)
+    assert low == pytest.approx(100 / (100 + 3.841459)), "patients count, not images"
 
 
 def test_one_patient_of_a_kind_says_nothing_of_others():

@@ -114,7 +114,13 @@ def test_a_perfect_model_keeps_its_uncertainty():
     reach = 20 / (20 + stats.t.ppf(0.975, 19) ** 2)
     assert block["accuracy"] == {"value": 1.0, "low": pytest.approx(reach), "high": 1.0, "method": "Wilson, clustered"}
     assert block["auroc"]["value"] == 1
-    assert "no spread" in block["auroc"]["reason"]
+    assert block["auroc"] == {
+        "value": 1.0,
+        "low": pytest.approx(20 / 23.841459),
+        "high": 1.0,
+        "method": "Wilson, pairs",
+    }
+    assert "no spread" in block["average_precision"]["reason"]
 
 
 def test_what_is_undefined_is_null_with_a_reason():
@@ -150,3 +156,41 @@ def test_metrics_file_is_plain_json(tmp_path, predictions_of):
     metrics = evaluate(table, info, 0.5, SETTINGS, seed=0)
     write_metrics(metrics, tmp_path / "metrics.json")
     assert json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8")) == metrics
+
+
+def test_evidence_for_decisions_is_of_binary_tasks(predictions_of):
+    table, info = predictions_of("binary")
+    settings = SETTINGS.model_copy(update={"prevalence": (0.01, 0.3)})
+    block = evaluate(table, info, 0.5, settings, seed=0)["test"]
+    assert [row["prevalence"] for row in block["predictive_values"]] == [0.01, 0.3]
+    row = next(row for row in block["thresholds"] if row["operating_point"])
+    assert row["sensitivity"] == block["sensitivity"]
+    assert row["ppv"] == block["precision"]
+    assert block["decision_curve"]["threshold"][-1] == 0.99
+    assert block["calibration"]["slope"]["method"] == "sandwich"
+    for task in ("multiclass", "multilabel"):
+        table, info = predictions_of(task)
+        block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
+        assert set(block["sample_size"]) == set(info.classes)
+        assert not {"predictive_values", "thresholds", "decision_curve"} & set(block)
+
+
+def test_each_class_has_the_methods_of_a_binary_question(predictions_of):
+    table, info = predictions_of("multiclass")
+    block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
+    viral = block["per_class"]["viral"]
+    assert viral["sensitivity"]["method"] == "Wilson, clustered"
+    assert viral["auroc"]["method"] == "DeLong, clustered"
+    assert viral["f1"]["method"] == block["auroc"]["method"] == block["brier"]["method"] == "bootstrap, logit"
+    truth = np.where(table["label"] == "viral", "viral", "other")
+    other = DatasetInfo(name="x", task="binary", classes=("other", "viral"), root=".")
+    score = table["probability_viral"]
+    rest = table.assign(label=truth, probability_other=1 - score, predicted=np.where(score >= 0.5, "viral", "other"))
+    alone = evaluate(rest, other, 0.5, SETTINGS, seed=0)["test"]
+    assert viral["auroc"] == alone["auroc"]
+
+
+def test_one_image_a_patient_has_the_ordinary_methods():
+    table, info = binary_table([0, 1] * 20, np.linspace(0.1, 0.9, 40))
+    block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
+    assert (block["sensitivity"]["method"], block["auroc"]["method"]) == ("Wilson", "DeLong")

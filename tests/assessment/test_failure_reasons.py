@@ -68,6 +68,15 @@ def test_the_likely_reasons_are_those_that_were_planted() -> None:
     assert found["path"].iloc[0] == "doubted"
 
 
+def test_the_distance_is_taken_from_the_predictions() -> None:
+    far = PREDICTIONS.assign(unfamiliarity=np.where(PREDICTIONS["path"] == "sure alarm", 1.2, 0.4))
+    known = Unfamiliar.of(far)
+    assert known is not None
+    found = failures(far, INFO, "test", 0.5, unfamiliar=known)
+    assert found.loc[found["reason"] == "unfamiliar", "path"].tolist() == ["sure alarm"]
+    assert Unfamiliar.of(PREDICTIONS) is None
+
+
 def test_with_nothing_known_only_the_scores_speak() -> None:
     found = failures(PREDICTIONS, INFO, "test", 0.5)
     assert set(found["reason"]) == {"threshold", "unexplained"}

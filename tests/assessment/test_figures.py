@@ -185,8 +185,8 @@ def test_scores_name_the_groups(task, split_of):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_reliability_points_average_to_the_whole(task, split_of):
-    part, info, _ = split_of(task)
-    (line,) = (line for line in reliability(part, info).axes[0].lines if line.get_marker() == "o")
+    part, info, block = split_of(task)
+    (line,) = (line for line in reliability(block).axes[0].lines if line.get_marker() == "o")
     # Fifteen bins of equal size, up to rounding: the mean of the points is the mean of the outcomes.
     truth = {
         "binary": (part["label"] == info.classes[-1]).mean(),

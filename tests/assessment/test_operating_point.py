@@ -4,10 +4,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.metrics import balanced_accuracy_score
 
-from radlens.assessment.operating_point import balanced_accuracy, choose_threshold, threshold_for_sensitivity
+from radlens.assessment.operating_point import (
+    Costs,
+    balanced_accuracy,
+    choose_operating_point,
+    choose_threshold,
+    describe_operating_point,
+    threshold_for_sensitivity,
+    threshold_for_specificity,
+)
 from radlens.assessment.predictions import probabilities_of, targets_of
+from radlens.assessment.wilson import clustered_wilson
+from radlens.config import EvaluateSettings
 from radlens.errors import DataError
 
 
@@ -140,3 +151,101 @@ def test_a_sensitivity_needs_cases_a_share_and_validation_images(predictions_of)
     whole, info = predictions_of("binary")
     with pytest.raises(ValueError, match="validation images only"):
         threshold_for_sensitivity(0.9, whole, info)
+
+
+def test_youden_is_balanced(predictions_of):
+    for task in ("binary", "multilabel"):
+        table, info = validation(predictions_of, task)
+        assert choose_threshold("youden", table, info) == choose_threshold("balanced", table, info)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 5000),
+    missed=st.sampled_from([0.1, 1.0, 20.0]),
+    prevalence=st.sampled_from([None, 0.02, 0.5, 0.9]),
+)
+def test_no_other_threshold_costs_less(seed, missed, prevalence, predictions_of):
+    rng = np.random.default_rng(seed)
+    table, info = validation(predictions_of, "binary")
+    truth = rng.permutation([0, 1] * 15)
+    score = np.round(np.clip(rng.normal(0.4 + 0.2 * truth, 0.2), 0.01, 0.99), 2)
+    rows = with_scores(table, info, truth, score)
+    chosen = choose_threshold("cost", rows, info, Costs(missed, 1.0, prevalence))
+
+    def cost(threshold):
+        called, share = score >= threshold, 0.5 if prevalence is None else prevalence
+        return missed * share * (~called[truth == 1]).mean() + (1 - share) * called[truth == 0].mean()
+
+    assert cost(chosen) <= min(cost(threshold) for threshold in np.linspace(0.001, 0.999, 999)) + 1e-12
+
+
+def test_costs_can_call_everyone_or_no_one_positive(predictions_of):
+    table, info = validation(predictions_of, "binary")
+    rows = with_scores(table, info, [0, 1, 0, 1], [0.2, 0.4, 0.6, 0.8])
+    assert choose_threshold("cost", rows, info, Costs(1000.0, 1.0)) < 0.4
+    assert choose_threshold("cost", rows, info, Costs(1.0, 1000.0)) > 0.6
+    rare = with_scores(table, info, [0, 1], [0.6, 0.4])
+    assert choose_threshold("cost", rare, info, Costs(1.0, 1.0, 0.01)) > 0.6
+
+
+def test_a_threshold_for_a_specificity_is_the_lowest_that_reaches_it(predictions_of):
+    table, info = validation(predictions_of, "binary")
+    rows = with_scores(table, info, [0, 0, 0, 0, 1, 1], [0.1, 0.2, 0.4, 0.8, 0.5, 0.9])
+    assert choose_threshold("specificity:0.75", rows, info) == pytest.approx(0.45)
+    assert choose_threshold("specificity:0.76", rows, info) == pytest.approx(0.85)
+    assert choose_threshold("specificity:1", rows, info) == pytest.approx(0.85)
+    highest = with_scores(table, info, [0, 1], [0.9, 0.2])
+    assert choose_threshold("specificity:1", highest, info) == pytest.approx(0.95)
+    assert choose_threshold("sensitivity:0.5", rows, info) == threshold_for_sensitivity(0.5, rows, info)
+    with pytest.raises(ValueError, match=r"lies in \(0, 1\]"):
+        threshold_for_specificity(0.0, rows, info)
+
+
+def test_a_target_is_of_binary_tasks(predictions_of):
+    table, info = validation(predictions_of, "multilabel")
+    with pytest.raises(DataError, match="of one label, and this task has 3"):
+        choose_threshold("sensitivity:0.9", table, info)
+
+
+def test_the_record_says_what_is_known_of_the_operating_point(predictions_of):
+    table, info = validation(predictions_of, "binary", images=240)
+    threshold, point = choose_operating_point(EvaluateSettings(threshold="sensitivity:0.9"), table, info)
+    score, truth = probabilities_of(table, info)[:, 1], targets_of(table, info)
+    assert point.rule == "sensitivity:0.9"
+    assert point.sensitivity == (score[truth == 1] >= threshold).mean() >= 0.9
+    assert point.specificity == (score[truth == 0] < threshold).mean()
+    assert point.positive_patients == table[truth == 1]["patient"].nunique()
+    # One-sided: the low end of the two-sided interval at 90 %.
+    low, _ = clustered_wilson(score[truth == 1] >= threshold, table["patient"].to_numpy()[truth == 1], 0.9)
+    assert point.sensitivity_low == pytest.approx(low)
+    assert point.sensitivity_low < point.sensitivity
+    assert point.specificity_low < point.specificity
+
+
+def test_there_is_no_record_without_a_threshold_or_without_both_kinds(predictions_of):
+    table, info = validation(predictions_of, "multiclass")
+    assert choose_operating_point(EvaluateSettings(), table, info) == (0.5, None)
+    table, info = validation(predictions_of, "binary")
+    assert choose_operating_point(EvaluateSettings(), table[table["label"] == "NORMAL"], info) == (0.5, None)
+    table, info = validation(predictions_of, "multilabel")
+    _, point = choose_operating_point(EvaluateSettings(threshold="balanced"), table, info)
+    assert 0 < point.sensitivity_low < point.sensitivity <= 1
+    whole, info = predictions_of("binary")
+    with pytest.raises(ValueError, match="validation images only"):
+        describe_operating_point(0.5, 0.5, whole, info, 0.95)
+
+
+def test_the_bound_holds_the_truth_as_often_as_it_says(predictions_of):
+    """At a threshold that was fixed beforehand; one that is chosen on the images flatters itself."""
+    rng = np.random.default_rng(0)
+    table, info = predictions_of("binary", images=1200)
+    table = table[table["split"] == "val"]
+    truth = np.arange(len(table)) // 4 % 2
+    held = 0
+    for _ in range(300):
+        own = np.repeat(rng.normal(size=len(table) // 4), 4)
+        score = 1 / (1 + np.exp(-(2 * truth - 1 + 0.8 * own + 0.6 * rng.normal(size=len(table)))))
+        rows = with_scores(table.assign(patient=np.arange(len(table)) // 4), info, truth, score)
+        held += describe_operating_point(0.5, 0.5, rows, info, 0.95).sensitivity_low <= stats.norm.cdf(1)
+    assert stats.binom.ppf(1e-4, 300, 0.93) <= held <= stats.binom.ppf(1 - 1e-4, 300, 0.97)

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from radlens.decision import Calibration, OperatingPoint
 from radlens.delivery import model_folder
 from radlens.delivery.model_folder import (
     CONFIG_FILE,
@@ -256,3 +257,35 @@ def test_a_model_is_found_by_its_folder_first_and_then_by_its_name(
     monkeypatch.chdir(tmp_path)
     Path("lungs").mkdir()
     assert find_model("lungs") == Path("lungs")
+
+
+def test_a_calibration_that_is_no_line_and_an_operating_point_come_back(tmp_path: Path) -> None:
+    calibration = Calibration("isotonic", (0.1, 0.5, 0.9, 0.2, 0.4, 0.95))
+    point = OperatingPoint("sensitivity:0.95", 0.96, 0.93, 0.8, 0.71, 0.95, 40, 60)
+    losses = {"none": 0.3, "beta": 0.2}
+    values = {"calibration_map": calibration, "operating_point": point, "calibration_losses": losses}
+    config = CONFIG.model_copy(update=values)
+    write_model_folder(tmp_path, config, tensors())
+    found, _ = read_model_folder(tmp_path)
+    assert found == config
+    assert found.calibration == calibration
+    assert found.operating_point == point
+
+
+def test_the_calibration_of_a_line_is_read_as_before() -> None:
+    assert CONFIG.calibration == Calibration("line", (1.0, 0.0))
+    moved = CONFIG.model_copy(update={"calibration_slope": 1.5, "calibration_offset": -0.2})
+    assert moved.calibration == Calibration("line", (1.5, -0.2))
+    three = CONFIG.model_copy(update={"task": "multiclass", "classes": ("a", "b", "c"), "calibration_slope": 0.7})
+    assert three.calibration == Calibration("temperature", (0.7,))
+    values = CONFIG.model_dump() | {"calibration_slope": 2.0, "calibration_map": Calibration("beta", (1, 1, 0))}
+    with pytest.raises(ValidationError, match="not both"):
+        ModelConfig.model_validate(values)
+
+
+def test_a_calibration_that_cannot_be_is_refused(folder: Path) -> None:
+    config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    config["calibration_map"] = {"kind": "isotonic", "numbers": [0.5, 0.1, 0.2, 0.3]}
+    (folder / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(DataError, match="a calibration of kind isotonic cannot have"):
+        read_model_folder(folder)

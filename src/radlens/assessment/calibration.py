@@ -13,7 +13,7 @@ _SLOPES, _OFFSETS = (0.05, 20.0), (-10.0, 10.0)
 
 
 def fit_calibration(
-    probabilities: npt.NDArray[np.float64], targets: npt.NDArray[np.int64], task: Task
+    probabilities: npt.NDArray[np.float64], targets: npt.NDArray[np.int64], task: Task, *, offset: bool = True
 ) -> tuple[float, float]:
     """Slope and offset with the smallest log loss (Platt 1999); for multiclass the slope alone (Guo et al. 2017,
     arXiv:1706.04599).
@@ -25,6 +25,7 @@ def fit_calibration(
         probabilities: shape (images, classes), of images that the model was not trained on.
         targets: shape (images,), or (images, classes) for multilabel.
         task: binary, multiclass or multilabel.
+        offset: False: the slope alone, whatever the task.
 
     Returns:
         For :func:`radlens.decision.recalibrate`: a slope between 0.05 and 20, an offset between -10 and 10.
@@ -42,7 +43,7 @@ def fit_calibration(
         moved = recalibrate(probabilities, task, float(np.exp(values[0])), float(values[1]) if len(values) > 1 else 0.0)
         return log_loss(moved, targets, task, doubt)
 
-    limits = [tuple(np.log(_SLOPES)), _OFFSETS][: 1 if task == "multiclass" else 2]
+    limits = [tuple(np.log(_SLOPES)), _OFFSETS][: 2 if offset and task != "multiclass" else 1]
     found = minimize(
         loss, np.zeros(len(limits)), method="Nelder-Mead", bounds=limits, options={"xatol": 1e-6, "fatol": 1e-9}
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from radlens.assessment.predictions import probabilities_of, targets_of
 from radlens.dataset.manifest import DatasetInfo
 
-# Rates of error to choose among when the model is used.
+# Rates to choose among when the model is used, beside the one that was asked for.
 ERROR_RATES = (0.01, 0.02, 0.05, 0.1)
+REFUSE_RATES = (0.002, 0.005, 0.01)
 
 
 def least_probabilities(predictions: pd.DataFrame, info: DatasetInfo, error_rate: float) -> tuple[float, ...]:
@@ -44,3 +46,23 @@ def least_probabilities(predictions: pd.DataFrame, info: DatasetInfo, error_rate
         below = int(np.floor(error_rate * (len(own) + 1) + 1e-9))
         limits.append(float(own[below - 1]) if below else 0.0)
     return tuple(limits)
+
+
+def farthest_distance(distances: npt.NDArray[np.float64], rate: float) -> float:
+    """The distance above which an image is unlike the training images.
+
+    Of new images that are drawn as the validation images were, at most the share ``rate`` lies beyond it (conformal
+    anomaly detection, Laxhammar and Falkman 2010, doi:10.1145/1833280.1833287); where these are too few for that, none
+    of them lies beyond it.
+
+    Args:
+        distances: of the validation images, shape (images,).
+        rate: in (0, 1).
+
+    >>> farthest_distance(np.arange(1.0, 200.0), 0.01)
+    198.0
+    """
+    if not len(distances) or not 0 < rate < 1:
+        raise ValueError(f"distances and a rate in (0, 1) were expected, got {len(distances)} and {rate}")
+    beyond = max(0, int(np.floor(rate * (len(distances) + 1) + 1e-9)) - 1)
+    return float(np.sort(distances)[len(distances) - 1 - beyond])

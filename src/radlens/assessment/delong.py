@@ -10,6 +10,7 @@ from scipy import stats
 
 from radlens.assessment.intervals import logit_limits
 from radlens.assessment.metrics import Floats, Ints
+from radlens.assessment.wilson import wilson_limits
 
 
 @dataclass(frozen=True)
@@ -85,5 +86,15 @@ def clustered_auroc(truth: Ints, score: Floats, patients: npt.ArrayLike) -> Area
 
 
 def area_limits(area: Area, confidence: float) -> tuple[float, float]:
-    """Limits of an AUROC by its logit, which does not reach beyond 1; Student's quantile for the scarcer kind."""
+    """Limits of an AUROC by its logit, which does not reach beyond 1; Student's quantile for the scarcer kind.
+
+    With an AUROC of 0 or 1 no spread is seen. As many pairs of a positive and a negative patient as there are without
+    one in two of them are independent, and all in the same order: the limits are those of Wilson for that many.
+
+    >>> low, high = area_limits(Area(1.0, 0.0, 30, 50), 0.95)
+    >>> round(low, 3), high
+    (0.886, 1.0)
+    """
+    if area.value in (0.0, 1.0):
+        return wilson_limits(area.value, min(area.positives, area.negatives), confidence)
     return logit_limits(area.value, area.variance, confidence, min(area.positives, area.negatives))

@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from radlens.assessment.abstention import abstention
+from radlens.assessment.calibration_evidence import calibration_evidence
+from radlens.assessment.decision_curve import decision_curve
 from radlens.assessment.interval_methods import described
 from radlens.assessment.metrics import DEFINITIONS, Answers, confusion
-from radlens.assessment.predictions import check_predictions, probabilities_of, targets_of, with_threshold
+from radlens.assessment.predictions import ANSWER, check_predictions, probabilities_of, targets_of, with_threshold
+from radlens.assessment.predictive_values import predictive_values
+from radlens.assessment.sample_size import sample_size
 from radlens.assessment.summary import Summary
+from radlens.assessment.threshold_table import threshold_table
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import SPLITS, DatasetInfo
 from radlens.errors import DataError
@@ -41,7 +48,8 @@ def evaluate(
     Returns:
         The content of ``metrics.json``: for each split found, in the order train, val, test, ``n``, ``threshold``,
         ``confusion_matrix`` and the metrics, each ``{"value", "low", "high", "method"}``. What is not defined is None
-        and has a ``reason``. Multiclass adds ``per_class`` and multilabel ``per_label`` and ``exact_match``.
+        and has a ``reason``. ``abstention`` is there where the model may abstain. Multiclass adds ``per_class`` and
+        multilabel ``per_label`` and ``exact_match``.
 
     Raises:
         DataError: the table is invalid, or was decided with another threshold.
@@ -86,7 +94,9 @@ def _require_same_decision(predictions: pd.DataFrame, info: DatasetInfo, thresho
 def _evaluate_split(
     part: pd.DataFrame, info: DatasetInfo, threshold: float, settings: EvaluateSettings, seed: int
 ) -> Block:
-    answers, patients = answers_of(part, info), part["patient"].to_numpy(dtype=str)
+    answers = answers_of(part, info)
+    # Numbers are sorted and compared much faster than names.
+    _, patients = np.unique(part["patient"].to_numpy(dtype=str), return_inverse=True)
     split_number = SPLITS.index(str(part["split"].iloc[0]))
     rng = np.random.default_rng([seed, split_number])
     summary = Summary.of(answers, info.task, patients, settings, rng)
@@ -106,6 +116,12 @@ def _evaluate_split(
         block["per_class"] = summary.each(counts)
     elif info.task == "multilabel":
         block["per_label"] = summary.each(counts)
+    if ANSWER in part.columns:
+        block["abstention"] = abstention(part, info, settings.confidence)
+    block["calibration"] = calibration_evidence(summary)
+    block |= _for_decisions(
+        answers, info, patients, threshold, settings, np.random.default_rng([seed, split_number, 1])
+    )
     block["definitions"] = dict(DEFINITIONS[info.task])
     block["interval"] = {
         "method": METHOD,
@@ -115,6 +131,33 @@ def _evaluate_split(
         "seed": seed,
     }
     return block
+
+
+def _for_decisions(
+    answers: Answers,
+    info: DatasetInfo,
+    patients: npt.NDArray[np.int64],
+    threshold: float,
+    settings: EvaluateSettings,
+    rng: np.random.Generator,
+) -> Block:
+    """What those need who are to act on the answers: are there enough cases, and what follows from other choices."""
+    if info.task == "binary":
+        questions = {answers.classes[1]: answers}
+    else:
+        questions = {name: answers.one_vs_rest(index) for index, name in enumerate(answers.classes)}
+    sizes = {
+        name: sample_size(question, patients, settings.margin, settings.confidence)
+        for name, question in questions.items()
+    }
+    if info.task != "binary":
+        return {"sample_size": sizes}
+    return {
+        "sample_size": sizes,
+        "predictive_values": predictive_values(answers, patients, settings.prevalence, settings.confidence),
+        "thresholds": threshold_table(answers, patients, threshold, settings.confidence),
+        "decision_curve": decision_curve(answers, patients, settings.resamples, settings.confidence, rng),
+    }
 
 
 def _class_counts(answers: Answers) -> list[int]:

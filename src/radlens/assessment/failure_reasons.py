@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from radlens.assessment.misclassified import misclassified
-from radlens.assessment.predictions import probabilities_of, targets_of
+from radlens.assessment.predictions import UNFAMILIARITY, probabilities_of, targets_of
 from radlens.dataset.manifest import DatasetInfo
 
 Reason = Literal["unfamiliar", "label", "quality", "threshold", "unexplained"]
@@ -43,6 +43,13 @@ class Unfamiliar:
 
     scores: pd.Series
     limit: float
+
+    @classmethod
+    def of(cls, predictions: pd.DataFrame) -> Unfamiliar | None:
+        """As the predictions table has it, where 1 is the distance at which the model refuses; None: not measured."""
+        if UNFAMILIARITY not in predictions.columns:
+            return None
+        return cls(predictions.set_index("path")[UNFAMILIARITY], 1.0)
 
 
 def failures(

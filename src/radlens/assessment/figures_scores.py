@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from radlens.assessment.evaluate import answers_of
 from radlens.assessment.figures_style import INK, MUTED, PALETTE, class_colour, new_figure, shown, square_figure, styled
-from radlens.assessment.metrics import ECE_BINS, Answers, equal_mass_bins
+from radlens.assessment.metrics import Answers
 from radlens.dataset.manifest import DatasetInfo
 
 Block = Mapping[str, Any]
@@ -64,27 +64,24 @@ def score_histogram(predictions: pd.DataFrame, info: DatasetInfo, block: Block) 
 
 
 @styled
-def reliability(predictions: pd.DataFrame, info: DatasetInfo) -> Figure:
+def reliability(block: Block) -> Figure:
     """How often the model is right when it says so: observed share against mean probability, in bins of equal size.
 
-    Binary: of the positive class; multiclass: of the predicted class; multilabel: of all labels together.
+    Binary: of the positive class; multiclass: of the predicted class; multilabel: of all labels together. The bars are
+    the intervals of the observed shares.
     """
-    answers = answers_of(predictions, info)
-    if info.task == "multiclass":
-        score = np.take_along_axis(answers.probabilities, answers.predicted[:, None], axis=1)[:, 0]
-        outcome, label = (answers.predicted == answers.truth).astype(np.int64), "share of right answers"
-    elif info.task == "binary":
-        score, outcome, label = answers.probabilities[:, 1], answers.truth, f"share that is {shown(info.classes[1])}"
-    else:
-        score, outcome, label = answers.probabilities.ravel(), answers.truth.ravel(), "share that has the label"
-    bins = equal_mass_bins(score)
-    size = np.bincount(bins, minlength=ECE_BINS)
-    filled = size > 0
-    mean = np.bincount(bins, weights=score, minlength=ECE_BINS)[filled] / size[filled]
-    observed = np.bincount(bins, weights=outcome, minlength=ECE_BINS)[filled] / size[filled]
+    label = {
+        "binary": f"share that is {shown(block['classes'][-1])}",
+        "multiclass": "share of right answers",
+        "multilabel": "share that has the label",
+    }[block["task"]]
+    bins = block["calibration"]["bins"]
+    mean = np.array([part["mean"] for part in bins])
+    value, low, high = (np.array([part["observed"][key] for part in bins]) for key in ("value", "low", "high"))
     figure, axes = square_figure(height=4.2)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.plot(mean, observed, color=PALETTE[0], marker="o", markersize=5)
+    axes.vlines(mean, low, high, color=PALETTE[0], linewidth=1.4, alpha=0.45)
+    axes.plot(mean, value, color=PALETTE[0], marker="o", markersize=5, linewidth=1.2)
     axes.set(xlabel="mean probability the model gave", ylabel=label)
     return figure
 

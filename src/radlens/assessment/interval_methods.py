@@ -8,6 +8,7 @@ WILSON = "Wilson"
 CLUSTERED_WILSON = "Wilson, clustered"
 DELONG = "DeLong"
 CLUSTERED_DELONG = "DeLong, clustered"
+PAIRS = "Wilson, pairs"
 LOGIT = "bootstrap, logit"
 INVERTED = "bootstrap, inverted"
 PERCENTILE = "bootstrap, percentile"
@@ -21,6 +22,8 @@ METHODS: Mapping[str, str] = {
     DELONG: "variance of DeLong et al. 1988, normal on the logit",
     CLUSTERED_DELONG: "variance of DeLong et al. 1988 for patients with several images (Obuchowski 1997), normal on "
     "the logit",
+    PAIRS: "score interval (Wilson 1927) of as many pairs of a positive and a negative patient as there are without "
+    "one in two of them, all in the same order; where AUROC is 0 or 1",
     LOGIT: "spread among resamples of patients, who bring all their images along (Efron 1979), normal on the logit",
     INVERTED: "the calibration errors under which what was seen is no rare draw, by resampling patients: the error "
     "that chance alone makes is taken off (test inversion, Davison and Hinkley 1997)",

@@ -79,7 +79,7 @@ def logit_limits(
 
     >>> low, high = logit_limits(0.9, 0.0004, 0.95)
     >>> round(low, 4), round(high, 4)
-    (0.8536, 0.9328)
+    (0.8534, 0.9329)
     """
     share = value / top
     if share <= 0 or share >= 1 or not variance > 0:
@@ -106,7 +106,8 @@ def inverted_limits(
 ) -> tuple[float, float, float]:
     """Limits, and in the middle an estimate without most of its bias, of a sum of absolute gaps or another norm.
 
-    An absolute gap is above 0 by chance alone, and resampling adds to that. Here the gaps seen are made larger or
+    An absolute gap is above 0 by chance alone (Kumar et al. 2019, arXiv:1909.10155; Roelofs et al. 2022,
+    arXiv:2012.08668), and resampling adds to that. Here the gaps seen are made larger or
     smaller by a common factor, the resampled deviations are added, and the factors are kept with which a norm as
     large as the one seen is no rare draw (test inversion, Davison and Hinkley 1997, section 5.5,
     doi:10.1017/CBO9780511802843). With the middle one, half of the draws are larger and half smaller.

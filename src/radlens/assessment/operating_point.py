@@ -2,55 +2,149 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from radlens.assessment.predictions import probabilities_of, targets_of
+from radlens.assessment.wilson import clustered_wilson
+from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo
+from radlens.decision import OperatingPoint
 from radlens.errors import DataError
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 # What screening and triage are asked for most often.
 SENSITIVITIES = (0.95, 0.98, 0.99)
 
 
-def choose_threshold(setting: float | Literal["balanced"], predictions: pd.DataFrame, info: DatasetInfo) -> float:
+@dataclass(frozen=True)
+class Costs:
+    """What wrong answers cost, and how often the disease is met.
+
+    Attributes:
+        missed: a positive image called negative.
+        alarm: a negative image called positive.
+        prevalence: share of positive images where the model is used; None: as among the images chosen on.
+    """
+
+    missed: float = 1.0
+    alarm: float = 1.0
+    prevalence: float | None = None
+
+
+def choose_operating_point(
+    settings: EvaluateSettings, predictions: pd.DataFrame, info: DatasetInfo
+) -> tuple[float, OperatingPoint | None]:
+    """The threshold that the settings ask for, and what is known of it; see :func:`choose_threshold`.
+
+    Returns:
+        The threshold and its record; None for multiclass, and where an image of one kind is missing for a label.
+    """
+    costs = Costs(settings.cost_missed, settings.cost_alarm, settings.cost_prevalence)
+    threshold = choose_threshold(settings.threshold, predictions, info, costs)
+    return threshold, describe_operating_point(settings.threshold, threshold, predictions, info, settings.confidence)
+
+
+def choose_threshold(
+    setting: float | str, predictions: pd.DataFrame, info: DatasetInfo, costs: Costs = Costs()
+) -> float:
     """The threshold that the setting asks for.
 
+    A chosen one lies midway between two neighbouring scores. For multilabel it is common to all labels, and what is
+    best is the mean over them.
+
     Args:
-        setting: a probability in (0, 1), taken as it is; or ``balanced``: the highest balanced accuracy (mean of
-            sensitivity and specificity) on the predictions, for multilabel the highest mean over the labels at one
-            common threshold. It lies midway between two neighbouring scores; of several equally good ones the one
-            nearest to 0.5 is taken.
+        setting: a probability in (0, 1), taken as it is. ``balanced`` or ``youden``: the highest balanced accuracy,
+            mean of sensitivity and specificity, which is half of Youden's index plus a half (1950,
+            doi:10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3). ``cost``: the least expected cost. Of
+            several equally good ones the one nearest to 0.5 is taken. ``sensitivity:0.95``: the highest threshold that
+            still reaches it; ``specificity:0.9``: the lowest.
         predictions: rows of the validation split alone; their ``predicted`` column is not looked at.
         info: the task and the classes. A multiclass task takes the most probable class and has no threshold: 0.5.
+        costs: for ``cost``.
 
     Raises:
         ValueError: a row is not of the validation split.
-        DataError: ``balanced``, and a class or label has no validation image, or all scores are equal.
+        DataError: a threshold is to be chosen, and a class or label has no validation image, or all scores are equal;
+            or one for a sensitivity or specificity of a multilabel task.
     """
     _only_validation(predictions)
     if info.task == "multiclass":
         return 0.5
-    if setting != "balanced":
+    if isinstance(setting, int | float):
         return float(setting)
-    truth, scores = targets_of(predictions, info), probabilities_of(predictions, info)
-    if info.task == "binary":
-        truth, scores = truth[:, None], scores[:, 1:]
+    rule, _, target = setting.partition(":")
+    if target and info.task != "binary":
+        raise DataError(
+            f"A threshold for a {rule} is of one label, and this task has {len(info.classes)}. "
+            "Give a fixed one (evaluate.threshold=0.5), balanced or cost."
+        )
+    truth, scores = _columns(predictions, info)
     for name, column in zip(info.classes[-truth.shape[1] :], truth.T, strict=True):
         if len(np.unique(column)) < 2:
             raise DataError(
                 f"The threshold cannot be chosen: the validation images are all with or all without {name}. "
                 "Give a fixed one (evaluate.threshold=0.5) or a larger validation split."
             )
-    return balanced_threshold(truth, scores)
+    if rule == "sensitivity":
+        return threshold_for_sensitivity(float(target), predictions, info)
+    if rule == "specificity":
+        return threshold_for_specificity(float(target), predictions, info)
+    return cheapest_threshold(truth, scores, costs) if rule == "cost" else balanced_threshold(truth, scores)
 
 
-def balanced_threshold(truth: npt.NDArray[np.int64], scores: Floats) -> float:
+def describe_operating_point(
+    setting: float | str, threshold: float, predictions: pd.DataFrame, info: DatasetInfo, confidence: float
+) -> OperatingPoint | None:
+    """What a threshold does on validation images, with lower bounds from the clustered Wilson interval.
+
+    The threshold was fitted to these very images, so that both are a little better than on others.
+
+    Args:
+        setting: what it was chosen by.
+        threshold: in (0, 1).
+        predictions: rows of the validation split alone.
+        info: the task and the classes.
+        confidence: of each bound by itself: one-sided, such as 0.95.
+
+    Returns:
+        None for a multiclass task, and where an image of one kind is missing for a label.
+    """
+    _only_validation(predictions)
+    if info.task == "multiclass" or not len(predictions):
+        return None
+    truth, scores = _columns(predictions, info)
+    owners = predictions["patient"].to_numpy(dtype=str)
+    if not ((truth == 1).any(axis=0) & (truth == 0).any(axis=0)).all():
+        return None
+    shares: dict[int, list[tuple[float, float, int]]] = {1: [], 0: []}
+    for column, score in zip(truth.T, scores.T, strict=True):
+        for kind, found in shares.items():
+            base = column == kind
+            success = (score[base] >= threshold) == (kind == 1)
+            # The low end of a two-sided interval with twice the tail is the one-sided bound.
+            low, _ = clustered_wilson(success, owners[base], 2 * confidence - 1)
+            found.append((float(success.mean()), low, len(np.unique(owners[base]))))
+    means = {kind: np.mean([entry[:2] for entry in found], axis=0).tolist() for kind, found in shares.items()}
+    return OperatingPoint(
+        rule=str(setting),
+        sensitivity=means[1][0],
+        sensitivity_low=means[1][1],
+        specificity=means[0][0],
+        specificity_low=means[0][1],
+        confidence=confidence,
+        positive_patients=min(entry[2] for entry in shares[1]),
+        negative_patients=min(entry[2] for entry in shares[0]),
+    )
+
+
+def balanced_threshold(truth: Ints, scores: Floats) -> float:
     """The common threshold with the highest mean balanced accuracy; of several the nearest to 0.5.
 
     Args:
@@ -60,17 +154,31 @@ def balanced_threshold(truth: npt.NDArray[np.int64], scores: Floats) -> float:
     Raises:
         DataError: all scores are equal.
     """
-    candidates = _midpoints(scores)
-    if not len(candidates):
-        raise DataError(
-            "The threshold cannot be chosen: the model gives every validation image the same score. "
-            "It has learned nothing; train longer or with a higher learning rate, or give a fixed threshold."
-        )
-    quality = np.mean(
-        [balanced_accuracy(candidates, column, score) for column, score in zip(truth.T, scores.T, strict=True)], axis=0
-    )
-    best = candidates[quality >= quality.max() - 1e-12]
-    return float(best[np.abs(best - 0.5).argmin()])
+    return _best_threshold(truth, scores, balanced_accuracy)
+
+
+def cheapest_threshold(truth: Ints, scores: Floats, costs: Costs) -> float:
+    """The common threshold with the least expected cost (Metz 1978, doi:10.1016/S0001-2998(78)80014-2).
+
+    Below the lowest score everyone is called positive, above the highest no one; where that costs least, it is so.
+
+    Args:
+        truth: 0 or 1, shape (images, labels); each label has images of both kinds.
+        scores: in [0, 1], shape (images, labels).
+        costs: of wrong answers, and how often each kind is met.
+
+    Raises:
+        DataError: all scores are equal.
+    """
+
+    def saved(thresholds: Floats, column: Ints, score: Floats) -> Floats:
+        prevalence = float(column.mean()) if costs.prevalence is None else costs.prevalence
+        sensitivity, specificity = rates(thresholds, column, score)
+        missed, alarms = prevalence * (1 - sensitivity), (1 - prevalence) * (1 - specificity)
+        return np.asarray(-(costs.missed * missed + costs.alarm * alarms))
+
+    lowest, highest = float(scores.min()) / 2, (float(scores.max()) + 1) / 2
+    return _best_threshold(truth, scores, saved, [end for end in (lowest, highest) if 0 < end < 1])
 
 
 def threshold_for_sensitivity(target: float, predictions: pd.DataFrame, info: DatasetInfo) -> float:
@@ -101,16 +209,71 @@ def threshold_for_sensitivity(target: float, predictions: pd.DataFrame, info: Da
     return float(np.clip(middle, 1e-9, 1 - 1e-9))
 
 
-def balanced_accuracy(thresholds: Floats, truth: npt.NDArray[np.int64], scores: Floats) -> Floats:
+def threshold_for_specificity(target: float, predictions: pd.DataFrame, info: DatasetInfo) -> float:
+    """The lowest threshold at which the predictions of a binary task still reach a specificity.
+
+    It lies midway to the next higher score, or to 1 where there is none.
+
+    Args:
+        target: the specificity, in (0, 1].
+        predictions: rows of the validation split alone.
+        info: the task and the classes.
+
+    Raises:
+        ValueError: a row is not of the validation split, or the target is no share.
+        DataError: no validation image is of the negative class.
+    """
+    _only_validation(predictions)
+    if not 0 < target <= 1:
+        raise ValueError(f"a specificity lies in (0, 1], got {target}")
+    scores = probabilities_of(predictions, info)[:, 1]
+    negative = np.sort(scores[targets_of(predictions, info) == 0])
+    if not len(negative):
+        raise DataError(f"No validation image is of the class {info.classes[0]}: no threshold has a specificity.")
+    highest = negative[int(np.ceil(target * len(negative) - 1e-9)) - 1]
+    above = scores[scores > highest]
+    middle = (highest + above.min()) / 2 if len(above) else (highest + 1) / 2
+    return float(np.clip(middle, 1e-9, 1 - 1e-9))
+
+
+def balanced_accuracy(thresholds: Floats, truth: Ints, scores: Floats) -> Floats:
     """Mean of sensitivity and specificity at each threshold; a score equal to it counts as positive.
 
     >>> balanced_accuracy(np.array([0.1, 0.5]), np.array([0, 0, 1]), np.array([0.2, 0.3, 0.9])).tolist()
     [0.5, 1.0]
     """
+    return np.asarray(np.mean(rates(thresholds, truth, scores), axis=0))
+
+
+def rates(thresholds: Floats, truth: Ints, scores: Floats) -> tuple[Floats, Floats]:
+    """Sensitivity and specificity at each threshold; a score equal to it counts as positive."""
     positive, negative = np.sort(scores[truth == 1]), np.sort(scores[truth == 0])
     sensitivity = 1 - np.searchsorted(positive, thresholds, side="left") / len(positive)
     specificity = np.searchsorted(negative, thresholds, side="left") / len(negative)
-    return np.asarray((sensitivity + specificity) / 2)
+    return np.asarray(sensitivity), np.asarray(specificity)
+
+
+def _best_threshold(
+    truth: Ints, scores: Floats, quality: Callable[[Floats, Ints, Floats], Floats], ends: Sequence[float] = ()
+) -> float:
+    candidates = _midpoints(scores)
+    if not len(candidates):
+        raise DataError(
+            "The threshold cannot be chosen: the model gives every validation image the same score. "
+            "It has learned nothing; train longer or with a higher learning rate, or give a fixed threshold."
+        )
+    candidates = np.concatenate([candidates, ends])
+    means = np.mean(
+        [quality(candidates, column, score) for column, score in zip(truth.T, scores.T, strict=True)], axis=0
+    )
+    best = candidates[means >= means.max() - 1e-12]
+    return float(best[np.abs(best - 0.5).argmin()])
+
+
+def _columns(predictions: pd.DataFrame, info: DatasetInfo) -> tuple[Ints, Floats]:
+    """Truth and scores of each label, shape (images, labels); a binary task has one."""
+    truth, scores = targets_of(predictions, info), probabilities_of(predictions, info)
+    return (truth[:, None], scores[:, 1:]) if info.task == "binary" else (truth, scores)
 
 
 def _only_validation(predictions: pd.DataFrame) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from radlens.dataset.manifest import SPLITS, DatasetInfo, Manifest, number_labels, split_labels
-from radlens.decision import decide, name_answers
+from radlens.decision import REFER, REFUSE, commit, decide, name_answers, prediction_sets
 from radlens.errors import DataError
 from radlens.files import replacing
 
 FIXED_COLUMNS = ("path", "patient", "split", "label", "predicted")
+# What a model that may abstain says beside that.
+ANSWER, UNFAMILIARITY = "answer", "unfamiliarity"
 PREFIX = "probability_"
 
 # Probabilities of exclusive classes add up to 1; half-precision arithmetic is that far off.
@@ -59,6 +62,32 @@ def with_threshold(predictions: pd.DataFrame, info: DatasetInfo, threshold: floa
     return predictions.assign(predicted=_predicted(probabilities_of(predictions, info), info, threshold))
 
 
+def with_answers(
+    predictions: pd.DataFrame,
+    info: DatasetInfo,
+    least: Sequence[float] | None,
+    unfamiliarity: npt.NDArray[np.float64] | None,
+) -> pd.DataFrame:
+    """Add the answers that the model stands by (:func:`radlens.decision.commit`), and how unfamiliar the images are.
+
+    Args:
+        predictions: a predictions table.
+        info: the task and the classes.
+        least: the conformal limits that the model carries, one a class; None: it carries none.
+        unfamiliarity: of each image, as a share of the distance at which it is refused; None: the model cannot tell.
+
+    Returns:
+        The table with ``answer``, and with ``unfamiliarity`` where it is known; as it was where the model does not
+        abstain.
+    """
+    if least is None and unfamiliarity is None:
+        return predictions
+    sets = None if least is None else prediction_sets(probabilities_of(predictions, info), least)
+    answers = commit(list(predictions["predicted"]), info.classes, sets, unfamiliarity)
+    table = predictions.assign(**{ANSWER: answers})
+    return table if unfamiliarity is None else table.assign(**{UNFAMILIARITY: unfamiliarity})
+
+
 def check_predictions(table: pd.DataFrame, info: DatasetInfo) -> pd.DataFrame:
     """Validate a predictions table and bring its columns in order.
 
@@ -75,7 +104,8 @@ def check_predictions(table: pd.DataFrame, info: DatasetInfo) -> pd.DataFrame:
         )
     if table.empty:
         raise DataError("The predictions list no image.")
-    table = table[columns].reset_index(drop=True)
+    extra = [name for name in (ANSWER, UNFAMILIARITY) if name in table.columns]
+    table = table[[*columns, *extra]].reset_index(drop=True)
     for name in FIXED_COLUMNS:
         table[name] = table[name].astype(str)
     repeated = table["path"].duplicated()
@@ -87,6 +117,7 @@ def check_predictions(table: pd.DataFrame, info: DatasetInfo) -> pd.DataFrame:
     for column in ("label", "predicted"):
         _fail_at(table, ~_known(table[column], info), column, f"expected {', '.join(info.classes)}")
     _check_probabilities(table, info)
+    _check_abstention(table, info)
     return table
 
 
@@ -154,6 +185,17 @@ def _check_probabilities(table: pd.DataFrame, info: DatasetInfo) -> None:
             "sum",
             "expected probabilities that add up to 1",
         )
+
+
+def _check_abstention(table: pd.DataFrame, info: DatasetInfo) -> None:
+    if ANSWER in table.columns:
+        table[ANSWER] = table[ANSWER].astype(str)
+        known = _known(table[ANSWER], info) | table[ANSWER].isin((REFER, REFUSE))
+        _fail_at(table, ~known, ANSWER, f"expected {', '.join((*info.classes, REFER, REFUSE))}")
+    if UNFAMILIARITY in table.columns:
+        values = table[UNFAMILIARITY].map(_number).astype(np.float64)
+        _fail_at(table, ~values.between(0, np.inf, inclusive="left"), UNFAMILIARITY, "expected a number from 0 up")
+        table[UNFAMILIARITY] = values
 
 
 def _number(value: object) -> float:

@@ -51,7 +51,7 @@ class Summary:
 
     answers: Answers
     task: Task
-    patients: npt.NDArray[np.str_]
+    patients: npt.NDArray[Any]
     observed: Statistics
     replicates: Statistics
     confidence: float
@@ -61,7 +61,7 @@ class Summary:
         cls,
         answers: Answers,
         task: Task,
-        patients: npt.NDArray[np.str_],
+        patients: npt.NDArray[Any],
         settings: EvaluateSettings,
         rng: np.random.Generator,
     ) -> Summary:
@@ -116,8 +116,9 @@ class Summary:
         except ValueError as error:
             return unlimited(estimate.value, f"no interval: {error}")
         low, high = area_limits(area, self.confidence)
-        alone = len(self.patients) == count_patients(self.patients, np.ones(len(self.patients), dtype=bool))
-        return limited(estimate.value, low, high, methods.DELONG if alone else methods.CLUSTERED_DELONG)
+        alone = len(self.patients) == len(np.unique(self.patients))
+        method = methods.DELONG if alone else methods.CLUSTERED_DELONG
+        return limited(estimate.value, low, high, methods.PAIRS if area.value in (0.0, 1.0) else method)
 
     def _interval(
         self,

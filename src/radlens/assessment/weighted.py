@@ -30,7 +30,7 @@ def statistic(answers: Answers, task: Task) -> Statistic:
     """A function from weights, shape (resamples, images), to each metric, shape (resamples,); NaN where undefined.
 
     Metrics of one class are named ``class/metric``, with the class's index. ``gaps``, shape (resamples, bins), are the
-    signed parts whose absolute values add up to the calibration error.
+    signed parts whose absolute values add up to the calibration error; ``masses`` are the bins' shares of the images.
     """
     if task == "binary":
         return binary_statistic(answers)
@@ -45,7 +45,8 @@ def statistic(answers: Answers, task: Task) -> Statistic:
             found.update({f"{index}/{name}": block[name] for name in averaged})
             if task == "multilabel":
                 found[f"{index}/gaps"] = block["gaps"]
-        found["gaps"] = np.concatenate([block["gaps"] / len(each) for block in each], axis=1)
+        for name in ("gaps", "masses"):
+            found[name] = np.concatenate([block[name] / len(each) for block in each], axis=1)
         return found | whole(weights)
 
     return evaluate
@@ -55,7 +56,7 @@ def binary_statistic(answers: Answers) -> Statistic:
     """The nine metrics of a binary task as a function of the weights."""
     truth, called, score = answers.truth, answers.predicted, answers.probabilities[:, 1]
     terms = np.stack([truth * called, (1 - truth) * called, truth * (1 - called), (score - truth) ** 2], axis=1)
-    gaps = _gap_columns(score, truth)
+    gaps, bins = _gap_columns(score, truth)
     ranks = ranking_statistic(truth, score)
 
     def evaluate(weights: Floats) -> Statistics:
@@ -75,6 +76,7 @@ def binary_statistic(answers: Answers) -> Statistic:
             "brier": _divide(squared, total),
             "ece": np.abs(parts).sum(axis=1),
             "gaps": parts,
+            "masses": (weights @ bins) / total[:, None],
         }
 
     return evaluate
@@ -106,7 +108,7 @@ def _multiclass_statistic(answers: Answers) -> Statistic:
     chosen = np.take_along_axis(answers.probabilities, answers.predicted[:, None], axis=1)[:, 0]
     right = (answers.predicted == answers.truth).astype(np.int64)
     terms = np.stack([right, squared_errors(answers)], axis=1)
-    gaps = _gap_columns(chosen, right)
+    gaps, bins = _gap_columns(chosen, right)
 
     def evaluate(weights: Floats) -> Statistics:
         total = weights.sum(axis=1)
@@ -117,6 +119,7 @@ def _multiclass_statistic(answers: Answers) -> Statistic:
             "brier": _divide(squared, total),
             "ece": np.abs(parts).sum(axis=1),
             "gaps": parts,
+            "masses": (weights @ bins) / total[:, None],
         }
 
     return evaluate
@@ -127,11 +130,10 @@ def _exact_match_statistic(answers: Answers) -> Statistic:
     return lambda weights: {"exact_match": _divide(weights @ exact, weights.sum(axis=1))}
 
 
-def _gap_columns(score: Floats, outcome: Ints) -> Floats:
-    """Score minus outcome in the column of the score's bin, shape (images, bins); the bins are those of all images."""
-    columns = np.zeros((len(score), ECE_BINS))
-    columns[np.arange(len(score)), equal_mass_bins(score)] = score - outcome
-    return columns
+def _gap_columns(score: Floats, outcome: Ints) -> tuple[Floats, Floats]:
+    """Score minus outcome, and 1, in the column of the score's bin, shape (images, bins); the bins of all images."""
+    ones = np.eye(ECE_BINS)[equal_mass_bins(score)]
+    return ones * (score - outcome)[:, None], ones
 
 
 def _divide(part: Floats, whole: Floats) -> Floats:

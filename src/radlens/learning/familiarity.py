@@ -44,6 +44,8 @@ class Familiarity(nn.Module):
         DataError: the statistics have another shape, or are no numbers.
     """
 
+    rows: Tensor
+    columns: Tensor
     centre: Tensor
     whitening: Tensor
 
@@ -116,9 +118,7 @@ class Familiarity(nn.Module):
         return {"centre": self.centre.cpu().numpy(), "whitening": self.whitening.cpu().numpy()}
 
     @classmethod
-    def from_statistics(
-        cls, shape: tuple[int, int, int], values: Mapping[str, npt.NDArray[Any]]
-    ) -> Familiarity:
+    def from_statistics(cls, shape: tuple[int, int, int], values: Mapping[str, npt.NDArray[Any]]) -> Familiarity:
         """Build from what :meth:`statistics` gave."""
         if set(values) != {"centre", "whitening"}:
             raise DataError(f"Of the statistics of familiar images there are only: {', '.join(values) or 'none'}.")
@@ -131,6 +131,10 @@ def _early_layers(channels: int) -> nn.Sequential:
     load_imagenet(network, 0)
     blocks = sum(stage.repeats for stage in STAGES[:DEPTH])
     layers = nn.Sequential(network.stem, *list(network.blocks)[:blocks])
+    # As half precision holds them, so that a graph that stores them so gives the same distances.
+    for layer in layers.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.weight.data = layer.weight.data.half().float()
     return layers.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 

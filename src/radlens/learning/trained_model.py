@@ -10,16 +10,36 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from torch import nn
 
-from radlens.decision import Task, decide, name_answers, recalibrate
+from radlens.decision import Calibration, Task, decide, name_answers
 from radlens.errors import DataError
 from radlens.imaging.pixels import read_pixels
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.augment import to_network_range
 from radlens.learning.classifier import outputs_of, to_probabilities
+from radlens.learning.familiarity import Familiarity
 from radlens.learning.networks import build_network
+from radlens.learning.saliency import activation_maps
 from radlens.progress import track
+
+
+def load_network(
+    network: str, task: Task, classes: int, preprocessing: Preprocessing, tensors: Mapping[str, npt.NDArray[Any]]
+) -> nn.Module:
+    """A network of the registry with these weights, on the CPU.
+
+    Raises:
+        UsageError: the network is unknown.
+        DataError: the weights do not fit the network.
+    """
+    module = build_network(network, preprocessing.shape, outputs_of(task, classes))
+    try:
+        module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
+    except (RuntimeError, TypeError) as error:
+        raise DataError(f"The weights do not fit the network {network}: {error}") from error
+    return module
 
 
 class TrainedModel:
@@ -32,8 +52,10 @@ class TrainedModel:
         preprocessing: the contract of the network's input.
         threshold: the operating point.
         tensors: the network's weights by name.
-        calibration: slope and offset that the logits are moved by; see :func:`radlens.decision.recalibrate`.
+        calibration: what the network's probabilities are moved by; None: nothing.
+        familiarity: tells how far an image is from the training images; None: the model cannot tell.
         mirror: answer for the mean of the logits of an image and of its mirror image, in twice the time.
+        device: where to compute, as torch calls it; None: on a GPU if there is one.
 
     Raises:
         UsageError: the network is unknown.
@@ -49,20 +71,19 @@ class TrainedModel:
         threshold: float,
         tensors: Mapping[str, npt.NDArray[Any]],
         *,
-        calibration: tuple[float, float] = (1.0, 0.0),
+        familiarity: Familiarity | None = None,
+        calibration: Calibration | None = None,
         mirror: bool = False,
+        device: str | None = None,
     ) -> None:
         # Answering too allocates and frees large buffers: without this, half of the time goes to the kernel.
         keep_freed_memory()
-        self.calibration, self.mirror = calibration, mirror
+        self.calibration, self.mirror = calibration or Calibration(), mirror
         self.task, self.classes, self.threshold = task, tuple(classes), threshold
         self.preprocessing = preprocessing
-        module = build_network(network, preprocessing.shape, outputs_of(task, len(self.classes)))
-        try:
-            module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
-        except RuntimeError as error:
-            raise DataError(f"The weights do not fit the network {network}: {error}") from error
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        module = load_network(network, task, len(self.classes), preprocessing, tensors)
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._familiarity = None if familiarity is None else familiarity.to(self._device)
         self._network = module.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def probabilities(
@@ -87,6 +108,43 @@ class TrainedModel:
             results[start : start + len(chosen)] = self._batch(pixels[chosen])
         return results
 
+    def distances(
+        self, pixels: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], batch_size: int = 32
+    ) -> npt.NDArray[np.float64]:
+        """Distances of preprocessed images from the training images, shape (images,); see :class:`Familiarity`.
+
+        Raises:
+            ValueError: the model cannot tell.
+        """
+        if self._familiarity is None:
+            raise ValueError("the model was made without what tells unfamiliar images")
+        results = np.empty(len(rows))
+        for start in track(range(0, len(rows), batch_size), "Looking for the unfamiliar", -(-len(rows) // batch_size)):
+            chosen = rows[start : start + batch_size]
+            with torch.inference_mode():
+                found = self._familiarity(torch.from_numpy(pixels[chosen]).to(self._device))
+            results[start : start + len(chosen)] = found.cpu().numpy()
+        return results
+
+    def maps(
+        self, pixels: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], batch_size: int = 32
+    ) -> npt.NDArray[np.float32]:
+        """Where the network sees what it answers; see :func:`radlens.learning.saliency.activation_maps`.
+
+        Returns:
+            Shape (images, outputs, rows, columns), before calibration; the mean of those of an image and of its mirror
+            image, turned back, where the model looks at both.
+        """
+        parts = []
+        for start in range(0, len(rows), batch_size):
+            images = to_network_range(torch.from_numpy(pixels[rows[start : start + batch_size]]), self.preprocessing)
+            images = images.to(self._device).contiguous(memory_format=torch.channels_last)
+            found = activation_maps(self._network, images)
+            if self.mirror:
+                found = (found + activation_maps(self._network, images.flip(-1)).flip(-1)) / 2
+            parts.append(found.cpu().numpy())
+        return np.concatenate(parts)
+
     @torch.inference_mode()
     def _batch(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         images = to_network_range(torch.from_numpy(pixels).to(self._device), self.preprocessing)
@@ -94,7 +152,7 @@ class TrainedModel:
         logits = self._network(images).double()
         if self.mirror:
             logits = (logits + self._network(images.flip(-1)).double()) / 2
-        return recalibrate(to_probabilities(logits, self.task).cpu().numpy(), self.task, *self.calibration)
+        return self.calibration.apply(to_probabilities(logits, self.task).cpu().numpy(), self.task)
 
     def predict(self, images: str | Path | Sequence[str | Path]) -> pd.DataFrame:
         """Answers for image files.

@@ -173,7 +173,7 @@ def test_all_metrics_are_in_the_table_with_their_intervals(content_of, html_of, 
         metric = content.metrics["test"][name]
         assert f"{metric['value']:.3f} {metric['low']:.3f}–{metric['high']:.3f}" in text, name
     assert "Not for diagnosis" in text
-    assert "Percentile bootstrap over patients" in text
+    assert "Wilson, clustered" in text
 
 
 def test_errors_are_shown_missed_first_with_score_and_file_name(content_of, html_of, page_of):

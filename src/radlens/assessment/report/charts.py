@@ -139,13 +139,13 @@ def performance_charts(content: ReportContent, split: str) -> list[Chart]:
         )
     charts.append(
         Chart(
-            reliability(rows, info),
+            reliability(block),
             f"{split}-calibration",
             "Calibration",
             f"Observed share against mean probability in bins of equal size on {kind} images. Calibration error (ECE): "
             f"{estimate(block['ece'], block['interval']['confidence'])}.",
             "Points on the dashed diagonal: a probability of 80% is right four times in five. Below it the model is "
-            "too sure.",
+            "too sure. The bars are the intervals of the shares.",
         )
     )
     return charts

@@ -11,10 +11,13 @@ import pandas as pd
 from radlens.assessment.figures_data import balance
 from radlens.assessment.figures_style import SPLIT_NAMES
 from radlens.assessment.report import wording
+from radlens.assessment.report.abstention_section import abstention_views
 from radlens.assessment.report.audit_gallery import REPORT_LIMITS
 from radlens.assessment.report.audit_section import audit_view
+from radlens.assessment.report.calibration_section import calibration_view
 from radlens.assessment.report.charts import data_charts, performance_charts, training_chart
 from radlens.assessment.report.content import ReportContent
+from radlens.assessment.report.decision_section import decision_view, shortfalls
 from radlens.assessment.report.gallery import augmented_groups, error_groups, reason_texts, sample_groups
 from radlens.assessment.report.subgroup_section import subgroup_view
 from radlens.assessment.report.template import render
@@ -65,6 +68,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
             "augmented": augmented_groups(content),
         },
         "training": _training(content),
+        "abstention": abstention_views(content),
         "errors": error_groups(content, main),
         "reasons": reason_texts(content, main),
         "subgroups": subgroup_view(content),
@@ -83,7 +87,9 @@ def _performance(content: ReportContent, split: str) -> dict[str, Any]:
         "headline": wording.headline(block, split),
         "errors": wording.errors(block),
         "cards": wording.cards(block),
-        "cautions": wording.cautions(block, split),
+        "cautions": [*wording.cautions(block, split), *shortfalls(block)],
+        "calibration": calibration_view(block),
+        "decisions": decision_view(block, split),
         "metrics": names,
         "each": each,
         "each_metrics": [name for name in wording.METRIC_NAMES if each and name in next(iter(each.values()))],

@@ -1,0 +1,200 @@
+"""Whether the class activation maps mean anything, and whether the model looks at the anatomy.
+
+On simulated radiographs, whose lesions are known: the pointing game (Zhang et al. 2018, doi:10.1007/s11263-017-1059-x).
+The strongest place of the map lies in the lesion, or within 15 of 224 pixels of it, or it does not; beside it stand the
+same for a random place of the picture and for its centre.
+
+On the images of a run that the model was not trained on (validation and internal test): sanity checks by randomising
+the weights from the last layer backwards (Adebayo et al. 2018, arXiv:1810.03292), after which the map must no longer be
+the same; the sign, which must speak for the class that the model answers; the share of the map outside the central
+field; and the AUROC that is left when the border is hidden, and when all but the border is. The last should be chance,
+.5; what is above it can be told without any lung.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from common import HERE, describe_machine, markdown_table
+from PIL import Image
+from scipy import ndimage
+from scipy.stats import spearmanr
+from sklearn.metrics import roc_auc_score
+from torch import nn
+
+import radlens
+from radlens.dataset.manifest import Manifest
+from radlens.delivery.model_folder import read_model_folder
+from radlens.delivery.torch_model import trained_model
+from radlens.imaging.cache import PixelCache
+from radlens.learning.saliency import upsample
+from radlens.learning.trained_model import TrainedModel
+
+RESULTS = HERE / "results" / "saliency.csv"
+PAGE = HERE.parent / "docs" / "explanation" / "saliency.md"
+TOLERANCE = 15 / 224
+BORDERS = (0.05, 0.1, 0.15, 0.2)
+Maps = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+Row = dict[str, object]
+
+
+class Images:
+    """The images of a run that its model was not trained on."""
+
+    def __init__(self, run: Path) -> None:
+        self.config, tensors = read_model_folder(run)
+        self.model = trained_model(self.config, tensors, device="cpu")
+        manifest = Manifest.read(run)
+        manifest = manifest.only(manifest.table["split"].isin(("val", "test")).to_numpy())
+        cache = PixelCache.build(manifest.locations, self.config.preprocessing)
+        self.pixels, self.targets, self.manifest = cache.pixels[cache.rows], manifest.targets(), manifest
+        self.rows = np.arange(len(self.pixels))
+
+    def maps(self, model: TrainedModel, rows: npt.NDArray[np.int64]) -> Maps:
+        """Of the positive class, at the size of the images."""
+        return upsample(model.maps(self.pixels, rows)[:, 0], *self.pixels.shape[-2:])
+
+    def auroc(self, pixels: Pixels) -> float:
+        return float(roc_auc_score(self.targets, self.model.probabilities(pixels)[:, 1]))
+
+
+def pointing_game(images: Images) -> Iterator[Row]:
+    """Hits among the images with a lesion."""
+    manifest = images.manifest
+    ill = np.flatnonzero(images.targets == 1)
+    size = images.pixels.shape[-1]
+    maps, rng = images.maps(images.model, ill), np.random.default_rng(0)
+    hits: dict[str, list[bool]] = {"map": [], "random place": [], "centre": []}
+    for found, name in zip(maps, manifest.table["mask"].to_numpy()[ill], strict=True):
+        with Image.open(Path(manifest.info.root) / name) as file:
+            lesion = np.asarray(file.convert("L").resize((size, size))) == 255
+        near = ndimage.distance_transform_edt(~lesion) <= TOLERANCE * size
+        places = {
+            "map": np.unravel_index(found.argmax(), found.shape),
+            "random place": tuple(rng.integers(0, size, 2)),
+            "centre": (size // 2, size // 2),
+        }
+        for way, place in places.items():
+            hits[way].append(bool(near[place]))
+    for way, found in hits.items():
+        yield {"check": "pointing game, phantoms", "of": way, "value": np.mean(found), "images": len(found)}
+
+
+def randomisation(images: Images, seed: int = 0) -> Iterator[Row]:
+    """How alike the maps stay when layers are randomised from the last one backwards; and with the sign reversed."""
+    rows = images.rows[:: max(1, len(images.rows) // 200)]
+    before = images.maps(images.model, rows)
+    torch.manual_seed(seed)
+    network = images.model._network
+    leaves = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    kept = {name: value.clone() for name, value in network.state_dict().items()}
+    steps = {1: "the last layer", 2: "and the convolution before it", 10: "and 8 more", len(leaves): "all layers"}
+    for number, (_, module) in enumerate(reversed(leaves), start=1):
+        module.reset_parameters()
+        if number in steps:
+            after = images.maps(images.model, rows)
+            likeness = [spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(before, after, strict=True)]
+            likeness = [0.0 if np.isnan(value) else value for value in likeness]
+            yield {
+                "check": "rank correlation of the map after randomising",
+                "of": steps[number],
+                "value": np.mean(likeness),
+                "images": len(rows),
+            }
+    network.load_state_dict(kept)
+
+
+def attention(images: Images) -> Iterator[Row]:
+    """The sign of the maps, and how much of what speaks for the disease lies outside the central field."""
+    maps = images.maps(images.model, images.rows)
+    positive = images.model.probabilities(images.pixels)[:, 1] >= images.config.threshold
+    for name, mask in zip(images.config.classes, (~positive, positive), strict=True):
+        mean = maps[mask].mean(axis=(1, 2))
+        right = mean > 0 if name == images.config.classes[1] else mean < 0
+        yield {
+            "check": "sign of the map is that of the answer",
+            "of": name,
+            "value": right.mean(),
+            "images": mask.sum(),
+        }
+    weight = np.maximum(maps[positive], 0)
+    for border in BORDERS[1:]:
+        outside = ~_field(maps.shape[-1], border)
+        share = (weight * outside).sum(axis=(1, 2)) / weight.sum(axis=(1, 2)).clip(1e-9)
+        text = f"border of {border:.0%}, which is {outside.mean():.0%} of the picture"
+        yield {"check": "share of the map in the border", "of": text, "value": share.mean(), "images": len(share)}
+
+
+def ablation(images: Images) -> Iterator[Row]:
+    """AUROC with parts of the picture hidden."""
+    yield {"check": "AUROC", "of": "whole images", "value": images.auroc(images.pixels), "images": len(images.pixels)}
+    size = images.pixels.shape[-1]
+    for border in BORDERS:
+        inside = _field(size, border)
+        grey = images.pixels.mean(axis=(2, 3), keepdims=True).astype(np.uint8)
+        blurred = ndimage.gaussian_filter(images.pixels, (0, 0, size / 8, size / 8))
+        for text, pixels in {
+            f"border of {border:.0%} hidden": np.where(inside, images.pixels, grey),
+            f"all but the border of {border:.0%} hidden": np.where(inside, grey, images.pixels),
+            f"all but the border of {border:.0%} blurred away": np.where(inside, blurred, images.pixels),
+            f"all but the border of {border:.0%} one grey": np.where(inside, np.uint8(110), images.pixels),
+        }.items():
+            yield {"check": "AUROC", "of": text, "value": images.auroc(pixels), "images": len(pixels)}
+    shuffled = images.pixels[np.random.default_rng(0).permutation(len(images.pixels))]
+    hidden = np.where(_field(size, 0.1), images.pixels, shuffled)
+    yield {
+        "check": "AUROC",
+        "of": "border of 10% from another image",
+        "value": images.auroc(hidden),
+        "images": len(hidden),
+    }
+
+
+def _field(size: int, border: float) -> npt.NDArray[np.bool_]:
+    inside = np.zeros((size, size), dtype=bool)
+    edge = round(border * size)
+    inside[edge : size - edge, edge : size - edge] = True
+    return inside
+
+
+def report() -> None:
+    """Print the table from the data file and put it into the documentation."""
+    data = pd.read_csv(RESULTS)
+    cells = [[row["check"], row["of"], f"{row['value']:.3f}", f"{row['images']:,}"] for _, row in data.iterrows()]
+    table = markdown_table(["check", "of", "value", "images"], cells)
+    print(table, end="")
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- saliency -->")
+    _, _, after = rest.partition("<!-- /saliency -->")
+    PAGE.write_text(f"{before}<!-- saliency -->\n\n{table}\n<!-- /saliency -->{after}", encoding="utf-8")
+
+
+def main() -> None:
+    """Measure, keep the figures, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, nargs="?", help="a run folder on radiographs; none: only print")
+    parser.add_argument("--phantoms", type=Path, help="a run folder on phantoms; none: one is made")
+    options = parser.parse_args()
+    if options.run is not None:
+        print(describe_machine())
+        with tempfile.TemporaryDirectory() as folder:
+            phantoms = options.phantoms or Path(folder) / "run"
+            if not options.phantoms:
+                radlens.run("phantom", phantoms, settings=["data.phantom.images=800", "train.batch_size=16"])
+            found = list(pointing_game(Images(phantoms)))
+        images = Images(options.run)
+        for check in (randomisation, attention, ablation):
+            found += check(images)
+        pd.DataFrame(found).to_csv(RESULTS, index=False, float_format="%.4f")
+    report()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Write the model of a run, or of an older folder, anew; the images that it is checked on are found here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from radlens.config import resolve
+from radlens.dataset.manifest import Manifest
+from radlens.delivery.model_files import CARD_FILE
+from radlens.delivery.model_folder import open_model_folder, read_model_folder
+from radlens.delivery.onnx_export import FEWEST_IMAGES, Pixels, phantom_pixels
+from radlens.delivery.onnx_variants import Trial
+from radlens.delivery.release import Kind, release
+from radlens.delivery.training_images import TRAINING_IMAGES_FILE
+from radlens.errors import UsageError
+from radlens.files import building, write_text
+from radlens.imaging.cache import PixelCache
+from radlens.imaging.preprocess import Preprocessing
+from radlens.version import __version__
+
+
+def export(model: Path, out: Path | None = None, smaller: Collection[Kind] = ()) -> Path:
+    """Write the model folder of a run or of an earlier export anew, in today's form and with its graph.
+
+    Args:
+        model: a run folder or a model folder.
+        out: a new folder for it; None: where it lies.
+        smaller: see :func:`radlens.delivery.release.release`; measured on the run's validation images.
+
+    Returns:
+        The model folder.
+
+    Raises:
+        UsageError: ``out`` exists, or smaller weights are asked for where there are no images of a run.
+        DataError: the model is damaged, cannot be written as ONNX, or the graph's answers differ.
+    """
+    if out is not None and out.exists():
+        raise UsageError(f"The output {out} exists. Choose another --out, or leave it out to write the model in place.")
+    found = open_model_folder(model)
+    config, tensors = read_model_folder(model)
+    config = config.model_copy(update={"radlens_version": __version__})
+    images = _read_run(model, config.preprocessing, whole=bool(smaller))
+    pixels, source = parity_images(config.preprocessing, *images[:2]) if images else parity_images(config.preprocessing)
+    trial = None
+    if smaller:
+        if images is None or not (images[1] == "val").any():
+            raise UsageError(
+                f"Smaller weights are measured on the validation images of a run, which {model} does not have. "
+                "Give the run folder, with the images where they were."
+            )
+        cache, split, targets = images
+        val, train = (cache.rows[(split == name) & (cache.rows >= 0)] for name in ("val", "train"))
+        chosen = targets[(split == "val") & (cache.rows >= 0)]
+        words = f"{len(val)} validation images"
+        trial = Trial(cache.pixels[val], chosen, words, cache.pixels[train[:: max(1, len(train) // FEWEST_IMAGES)]])
+    if out is None:
+        release(found.path, config, tensors, pixels, source, smaller, trial)
+        return found.path
+    with building(out) as temporary:
+        for name in (TRAINING_IMAGES_FILE, CARD_FILE):
+            if (file := found.file(name)) is not None:
+                write_text(temporary / name, file.read_text(encoding="utf-8"))
+        release(temporary, config, tensors, pixels, source, smaller, trial)
+    return out
+
+
+def parity_images(
+    contract: Preprocessing, cache: PixelCache | None = None, split: npt.NDArray[np.str_] | None = None
+) -> tuple[Pixels, str]:
+    """Images that graph and network are compared on: of validation, then of training, then phantoms.
+
+    Args:
+        contract: what the pixels are to be like.
+        cache: the pixels of a run; None: there are none.
+        split: the split of each image of the cache. Test images are not looked at.
+
+    Returns:
+        uint8, shape (200, channels, height, width), and in words what they are.
+    """
+    parts, words = [np.empty((0, *contract.shape), dtype=np.uint8)], []
+    if cache is not None and split is not None:
+        for name, word in (("val", "validation"), ("train", "training")):
+            rows = cache.rows[(split == name) & (cache.rows >= 0)]
+            left = FEWEST_IMAGES - sum(map(len, parts))
+            if left and len(rows):
+                # Evenly over the split, which may be sorted by class.
+                parts.append(cache.pixels[rows[np.linspace(0, len(rows) - 1, min(left, len(rows))).astype(int)]])
+                words.append(f"{len(parts[-1])} of {word}")
+    left = FEWEST_IMAGES - sum(map(len, parts))
+    if left:
+        parts.append(phantom_pixels(contract, left))
+        words.append(f"{left} phantoms")
+    return np.concatenate(parts), ", ".join(words)
+
+
+def _read_run(
+    run: Path, contract: Preprocessing, *, whole: bool
+) -> tuple[PixelCache, npt.NDArray[np.str_], npt.NDArray[np.int64]] | None:
+    """Pixels, splits and targets of validation and training images of a run; some of each, or all; None: no run."""
+    if not (run / "manifest.csv").is_file() or not (run / "config.yaml").is_file():
+        return None
+    manifest = Manifest.read(run)
+    split = manifest.table["split"].to_numpy(dtype=str)
+    mask = np.isin(split, ("val", "train"))
+    if not whole:
+        rows = [np.flatnonzero(split == name) for name in ("val", "train")]
+        some = np.concatenate([each[:: max(1, len(each) // FEWEST_IMAGES)][:FEWEST_IMAGES] for each in rows])
+        mask = np.isin(np.arange(len(split)), some)
+    data = resolve(file=run / "config.yaml").data
+    chosen = manifest.only(mask)
+    cache = PixelCache.build(chosen.locations, contract, data.workers, data.limits)
+    return cache, split[mask], chosen.targets()

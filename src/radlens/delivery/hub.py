@@ -1,0 +1,146 @@
+"""Models on the Hugging Face hub, by ``owner/name``: fetched and sent, the known files of a model folder alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from radlens.delivery.model_files import KNOWN_FILES, check_size
+from radlens.delivery.model_folder import open_model_folder
+from radlens.errors import DataError, RadlensError, UsageError
+
+logger = logging.getLogger(__name__)
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
+_ID = re.compile(rf"(?P<id>{_NAME}/{_NAME})(@(?P<revision>{_NAME}))?")
+
+
+def is_hub_id(text: str) -> bool:
+    """Whether a text has the form ``owner/name`` or ``owner/name@revision``.
+
+    >>> is_hub_id("radlens/pneumonia-cxr@v1"), is_hub_id("runs/a/b"), is_hub_id("../model")
+    (True, False, False)
+    """
+    match = _ID.fullmatch(text)
+    return match is not None and ".." not in text and "--" not in text
+
+
+def fetch(name: str) -> Path:
+    """The folder of a model of the hub, in the hub's own cache; only what changed is downloaded.
+
+    Without a network the model that was fetched before is taken.
+
+    Args:
+        name: ``owner/name``, or ``owner/name@revision`` for a branch, tag or commit.
+
+    Raises:
+        RadlensError: huggingface_hub is not installed, or the hub cannot be reached and the model was never fetched.
+        DataError: there is no such model, or a file of it is too large.
+    """
+    match = _ID.fullmatch(name)
+    if match is None:
+        raise UsageError(f"{name!r} is no model of the hub: owner/name or owner/name@revision was expected.")
+    hub = _hub()
+    errors = hub.errors
+    wanted: dict[str, Any] = {
+        "repo_id": match["id"],
+        "revision": match["revision"],
+        "allow_patterns": list(KNOWN_FILES),
+        "endpoint": os.environ.get("HF_ENDPOINT"),
+    }
+    try:
+        try:
+            for file in hub.snapshot_download(**wanted, dry_run=True):
+                check_size(Path(name) / file.filename, file.file_size or 0)
+            return Path(hub.snapshot_download(**wanted))
+        except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.GatedRepoError) as error:
+            raise DataError(
+                f"The hub has no model {name!r} for you: {_first_line(error)} Check the name; for a private model, log "
+                "in with: hf auth login"
+            ) from error
+        except (OSError, RuntimeError, ValueError) as error:
+            # The hub cannot be reached, or the connection broke: what is there already will do.
+            reached = Path(hub.snapshot_download(**wanted, local_files_only=True))
+            logger.warning("The hub cannot be reached (%s); the copy in %s is used.", _first_line(error), reached)
+            return reached
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RadlensError(
+            f"The model {name!r} cannot be fetched from the hub, and it was not fetched before: "
+            f"{_first_line(error.__cause__ or error.__context__ or error)} Check the network, or give a folder."
+        ) from error
+
+
+def files_to_send(model: Path) -> list[Path]:
+    """The files of a model folder that :func:`push` sends, once all were found to be what was written.
+
+    Raises:
+        DataError: there is no model, a file was altered, or the folder is of an older form.
+    """
+    found = open_model_folder(model)
+    if not found.config.files:
+        raise DataError(
+            f"The model folder {found.path} is of an older form, without hashes. Write it anew first: "
+            f"radlens export {model} --out DIR"
+        )
+    return [path for name in KNOWN_FILES if (path := found.file(name)) is not None]
+
+
+def push(model: Path, name: str, *, private: bool = False) -> str:
+    """Send a model folder to the hub, making the repository where there is none.
+
+    Args:
+        model: a run folder or a model folder.
+        name: ``owner/name``.
+        private: of a repository that is made: whether only its owners see it.
+
+    Returns:
+        The address of the model.
+
+    Raises:
+        UsageError: the name is none of the hub.
+        DataError: as :func:`files_to_send`.
+        RadlensError: huggingface_hub is not installed, there is no token, or the hub refuses.
+    """
+    if not is_hub_id(name) or "@" in name:
+        raise UsageError(f"{name!r} is no name on the hub: owner/name was expected, such as radlens/pneumonia-cxr.")
+    files = files_to_send(model)
+    hub = _hub()
+    token = hub.get_token()
+    if not token:
+        raise RadlensError(
+            "There is no token of the Hugging Face hub. Log in with: hf auth login; or set HF_TOKEN. A token with the "
+            "right to write is made at https://huggingface.co/settings/tokens."
+        )
+    service = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=token, library_name="radlens")
+    try:
+        url = service.create_repo(name, private=private, exist_ok=True)
+        service.upload_folder(
+            repo_id=name,
+            folder_path=files[0].parent,
+            allow_patterns=[file.name for file in files],
+            # What an earlier model had and this one has not, such as a graph.
+            delete_patterns=[known for known in KNOWN_FILES if known not in {file.name for file in files}],
+            commit_message="Model folder written by radlens",
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RadlensError(f"The hub did not take the model as {name!r}: {_first_line(error)}") from error
+    return str(url)
+
+
+def _hub() -> Any:
+    try:
+        import huggingface_hub
+        import huggingface_hub.errors
+    except ImportError:
+        raise RadlensError(
+            "Models of the Hugging Face hub need huggingface_hub. Install it with: pip install 'radlens[hub]'"
+        ) from None
+    return huggingface_hub
+
+
+def _first_line(error: BaseException) -> str:
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -1,0 +1,212 @@
+"""``model.onnx``: written from the weights, and checked to give the answers that PyTorch gives."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from radlens.cores import available_cores
+from radlens.decision import decide
+from radlens.delivery.model_folder import ModelConfig, Parity, Tensors, split_tensors
+from radlens.errors import DataError, RadlensError
+from radlens.imaging.preprocess import Preprocessing
+
+Floats = npt.NDArray[np.floating]
+Pixels = npt.NDArray[np.uint8]
+
+LARGEST_DIFFERENCE = 1e-4
+FEWEST_IMAGES = 200
+OPSET = 20
+# A protobuf message holds no more; larger weights would need files of their own beside the graph.
+_LARGEST_GRAPH = 2**31 - 2**20
+
+
+def export_graph(config: ModelConfig, tensors: Tensors, *, keep_weights: bool = False) -> bytes:
+    """The graph as a file's bytes, with the inputs and outputs of :class:`radlens.delivery.onnx_graph.OnnxGraph`.
+
+    Args:
+        config: of the model.
+        tensors: its weights.
+        keep_weights: have them in the graph as they are, norms not multiplied into them; for half precision.
+
+    Raises:
+        DataError: the network cannot be written as ONNX, or the weights do not fit it.
+        RadlensError: onnx and onnxscript are not installed.
+    """
+    require("onnx", "onnxscript")
+    import torch
+
+    from radlens.delivery.onnx_graph import OnnxGraph, Scores
+    from radlens.learning.familiarity import Familiarity
+    from radlens.learning.trained_model import load_network
+
+    weights, statistics = split_tensors(tensors)
+    network = load_network(config.network, config.task, len(config.classes), config.preprocessing, weights)
+    familiarity = Familiarity.from_statistics(config.preprocessing.shape, statistics) if statistics else None
+    if sum(value.nbytes for value in tensors.values()) > _LARGEST_GRAPH:
+        raise DataError(f"The network {config.network} is too large for one ONNX file: its weights are over 2 GB.")
+    scores = Scores(config.task, config.calibration)
+    try:
+        graph = OnnxGraph(
+            network,
+            config.preprocessing,
+            scores,
+            familiarity=familiarity,
+            mirror=config.mirror,
+            keep_weights=keep_weights,
+        )
+        pixels = torch.zeros((2, *config.preprocessing.shape), dtype=torch.uint8)
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                graph.eval(),
+                (pixels,),
+                dynamo=True,
+                input_names=["pixels"],
+                output_names=list(graph.outputs),
+                dynamic_shapes={"pixels": {0: torch.export.Dim("batch")}},
+                opset_version=OPSET,
+                external_data=False,
+                verbose=False,
+            )
+        assert program is not None
+        return _bare(program.model_proto)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(
+            f"The network {config.network} cannot be written as ONNX: {reason}. PyTorch still answers with the model; "
+            "for prediction without it, train one of radlens's own networks, such as efficientnet_lite0."
+        ) from error
+
+
+def _bare(proto: Any) -> bytes:
+    """Without what the exporter tells of the Python code that each node came from, a tenth of a small model's file."""
+    for holder in (proto, proto.graph, *proto.graph.node, *proto.graph.initializer, *proto.graph.value_info):
+        del holder.metadata_props[:]
+        holder.doc_string = ""
+    del proto.graph.value_info[:]
+    return bytes(proto.SerializeToString())
+
+
+def run_graph(model: bytes, pixels: Pixels, batch_size: int = 16) -> dict[str, Floats]:
+    """Every output of a graph by its name, for preprocessed images of shape (images, channels, height, width).
+
+    Raises:
+        DataError: onnxruntime cannot load the graph.
+    """
+    session = open_session(model)
+    names = [output.name for output in session.get_outputs()]
+    batches = [
+        session.run(names, {"pixels": np.ascontiguousarray(pixels[start : start + batch_size])})
+        for start in range(0, len(pixels), batch_size)
+    ]
+    return {name: np.concatenate(values) for name, values in zip(names, zip(*batches, strict=True), strict=True)}
+
+
+def graph_outputs(model: bytes) -> tuple[str, ...]:
+    """The names of a graph's outputs, in their order."""
+    return tuple(output.name for output in open_session(model).get_outputs())
+
+
+def check_parity(model: bytes, config: ModelConfig, pixels: Pixels, expected: Floats, source: str) -> Parity:
+    """Compare the graph's answers with PyTorch's.
+
+    Args:
+        model: the graph.
+        config: of the model; gives the operating points at which a decision may flip.
+        pixels: preprocessed images, shape (images, channels, height, width).
+        expected: PyTorch's calibrated probabilities of them, shape (images, classes).
+        source: what the images are, for the record.
+
+    Raises:
+        DataError: a probability differs by more than 1e-4, or a decision flips.
+    """
+    outputs = run_graph(model, pixels)
+    got = outputs["probabilities"]
+    parity = Parity(
+        images=len(pixels),
+        source=source,
+        largest_difference=float(np.abs(got - expected).max()),
+        decisions_flipped=count_flips(config, got, expected),
+    )
+    # Written so that a difference that is no number fails too.
+    if not parity.largest_difference <= LARGEST_DIFFERENCE or parity.decisions_flipped:
+        raise DataError(
+            f"The ONNX graph does not answer as PyTorch does: on {parity.images} images ({source}) a probability "
+            f"differs by up to {parity.largest_difference:.2g} (at most {LARGEST_DIFFERENCE:g} is allowed) and "
+            f"{parity.decisions_flipped} decisions flip (none may). No model.onnx was written."
+        )
+    return parity
+
+
+def count_flips(config: ModelConfig, got: Floats, expected: Floats) -> int:
+    """Images whose answer differs at the model's operating point."""
+    answers = [decide(np.asarray(each), config.task, config.threshold) for each in (got, expected)]
+    return int((answers[0] != answers[1]).reshape(len(got), -1).any(axis=1).sum())
+
+
+def phantom_pixels(contract: Preprocessing, count: int = FEWEST_IMAGES) -> Pixels:
+    """Simulated radiographs as the contract gives them, half of them with pneumonia; always the same."""
+    from PIL import Image
+
+    from radlens.dataset.sources.phantom import draw_acquisition, draw_patient, render
+    from radlens.imaging.preprocess import preprocess
+
+    size = max(32, min(256, max(contract.height, contract.width)))
+    rng = np.random.default_rng(0)
+    pixels = np.empty((count, *contract.shape), dtype=np.uint8)
+    for number in range(count):
+        patient = draw_patient(rng, ["pneumonia"] if number % 2 else [])
+        shown = render(patient, draw_acquisition(rng), size, number).image
+        pixels[number] = preprocess(Image.fromarray(shown), contract)
+    return pixels
+
+
+def open_session(model: bytes, threads: int = 0) -> Any:
+    """A session of onnxruntime on the CPU; 0 threads: one for each core.
+
+    Raises:
+        DataError: onnxruntime cannot load the graph.
+    """
+    require("onnxruntime")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or available_cores()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise DataError(f"onnxruntime cannot load the graph: {error}") from error
+
+
+def require(*packages: str) -> None:
+    """Raises RadlensError: one of the packages is not installed."""
+    for package in packages:
+        try:
+            __import__(package)
+        except ImportError:
+            raise RadlensError(
+                f"Writing ONNX needs {package}, which is not installed. Install it with: pip install 'radlens[train]'"
+            ) from None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter tells of its steps and of packages that it does not need."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

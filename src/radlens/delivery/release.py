@@ -1,0 +1,177 @@
+"""From weights to a model folder that others can use: with a graph that answers alike, and with a card."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from radlens.dataset.manifest import Manifest
+from radlens.delivery.card import MARK, model_card
+from radlens.delivery.model_files import CARD_FILE
+from radlens.delivery.model_folder import (
+    ModelConfig,
+    OnnxRecord,
+    Parity,
+    Tensors,
+    open_model_folder,
+    write_config,
+    write_model_folder,
+)
+from radlens.delivery.onnx_export import OPSET, Pixels, check_parity, export_graph, graph_outputs
+from radlens.delivery.onnx_variants import Trial, halve, measure, quantize, store_float16
+from radlens.delivery.records import Figure, SplitMetrics, TrainingData, Variant
+from radlens.delivery.torch_model import trained_model
+from radlens.errors import RadlensError
+
+logger = logging.getLogger(__name__)
+
+Kind = Literal["float16", "int8"]
+
+
+def release(
+    folder: Path,
+    config: ModelConfig,
+    tensors: Tensors,
+    pixels: Pixels,
+    source: str,
+    smaller: Collection[Kind] = (),
+    trial: Trial | None = None,
+) -> ModelConfig:
+    """Write a model folder with the graph beside the weights, once both were found to give the same answers.
+
+    Args:
+        folder: where to. A card that lies there stays if radlens did not write it.
+        config: of the model.
+        tensors: its weights.
+        pixels: images to compare the answers on, shape (images, channels, height, width).
+        source: what they are.
+        smaller: how else weights are to be stored, if that was measured to do: ``float16`` (both files) or ``int8``
+            (the graph alone).
+        trial: what to measure that on; needed for any.
+
+    Returns:
+        The config as it was written, but for the hashes.
+
+    Raises:
+        DataError: the network cannot be written as ONNX, or graph and network differ. Nothing was written then.
+        RadlensError: a package is not installed, or the folder cannot be written to.
+    """
+    if smaller and trial is None:
+        raise ValueError("smaller weights need images to be measured on")
+    kept = "float16" if any(value.dtype == np.float16 for value in tensors.values()) else "float32"
+    graph = _half_graph(config, tensors) if kept == "float16" else export_graph(config, tensors)
+    parity = _parity(graph, config, tensors, pixels, source)
+    full, tried = graph, list(config.onnx.variants if config.onnx and kept == "float16" else ())
+    if "float16" in smaller and kept == "float32" and trial is not None:
+        halved = halve(tensors)
+        half = _half_graph(config, halved)
+        half_parity = _parity(half, config, halved, pixels, source)
+        tried.append(_tried(measure("float16", full, half, config, trial)))
+        if tried[-1].kept:
+            graph, parity, tensors, kept = half, half_parity, halved, "float16"
+    if "int8" in smaller and trial is not None:
+        whole = quantize(full, trial.training)
+        tried.append(_tried(measure("int8", full, whole, config, trial)))
+        if tried[-1].kept:
+            graph, kept = whole, "int8"
+    record = OnnxRecord.model_validate(
+        {"opset": OPSET, "outputs": graph_outputs(graph), "weights": kept, "parity": parity, "variants": tuple(tried)}
+    )
+    complete = config.model_copy(update={"onnx": record})
+    write_model_folder(folder, complete, tensors, graph, _card(folder, complete))
+    return complete
+
+
+def _half_graph(config: ModelConfig, halved: Tensors) -> bytes:
+    return store_float16(export_graph(config, halved, keep_weights=True))
+
+
+def _parity(graph: bytes, config: ModelConfig, tensors: Tensors, pixels: Pixels, source: str) -> Parity:
+    # On the CPU, whose arithmetic is that of 32 bits, as onnxruntime's is.
+    expected = trained_model(config, tensors, device="cpu").probabilities(pixels)
+    return check_parity(graph, config, pixels, expected, source)
+
+
+def _tried(variant: Variant) -> Variant:
+    logger.info(
+        "Weights in %s are %s: %s (%.2f %% of %d decisions change; %.1f to %.1f MB; %.1f to %.1f ms for one image)",
+        variant.kind,
+        "kept" if variant.kept else "dropped",
+        variant.reason,
+        100 * variant.flipped,
+        variant.images,
+        *(size / 1e6 for size in variant.bytes),
+        *variant.milliseconds,
+    )
+    return variant
+
+
+def release_if_possible(folder: Path, config: ModelConfig, tensors: Tensors, pixels: Pixels, source: str) -> None:
+    """The same; where there can be no graph, say why and write the model without it."""
+    try:
+        release(folder, config, tensors, pixels, source)
+    except RadlensError as error:
+        logger.warning("The model has no model.onnx. %s", error)
+        write_model_folder(folder, config, tensors, card=_card(folder, config))
+
+
+def add_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
+    """Write figures into the config and the card of a model folder, or of the ``model`` folder inside a run folder.
+
+    Args:
+        path: where the model lies.
+        metrics: the content of ``metrics.json``.
+
+    Raises:
+        DataError: there is no model, or it is damaged.
+    """
+    found = open_model_folder(path)
+    blocks = {}
+    for split, block in metrics.items():
+        if isinstance(block, dict) and "n" in block:
+            figures = {
+                name: Figure(value=figure["value"], low=figure["low"], high=figure["high"])
+                for name, figure in block.items()
+                if isinstance(figure, dict) and {"value", "low", "high"} <= figure.keys()
+            }
+            blocks[split] = SplitMetrics(n=block["n"], metrics=figures)
+    config = found.config.model_copy(update={"metrics": blocks})
+    write_config(found.path, config, _card(found.path, config))
+
+
+def describe_data(manifest: Manifest, digests: Iterable[str]) -> TrainingData:
+    """What the model is made of, without the path of a folder on this machine.
+
+    Args:
+        manifest: the images with their splits.
+        digests: SHA-256 of the content of each.
+    """
+    info, table = manifest.info, manifest.table
+    used = table["split"].isin(("train", "val")).to_numpy()
+    chosen = sorted(digest for digest, mine in zip(digests, used, strict=True) if mine)
+    by_split = table.groupby("split")
+    labels = table["label"][used].str.split("|").explode()
+    return TrainingData(
+        name=info.name,
+        source="" if re.match(r"([A-Za-z]:)?[\\/]|~", info.source) else info.source,
+        licence=info.licence,
+        citation=info.citation,
+        images={str(split): int(count) for split, count in by_split.size().items() if split},
+        patients={str(split): int(count) for split, count in by_split["patient"].nunique().items() if split},
+        classes={name: int((labels == name).sum()) for name in info.classes},
+        sha256=hashlib.sha256("".join(f"{digest}\n" for digest in chosen).encode("ascii")).hexdigest(),
+    )
+
+
+def _card(folder: Path, config: ModelConfig) -> str | None:
+    """A card for the folder; None where it has one that someone wrote."""
+    present = folder / CARD_FILE
+    if present.is_file() and MARK not in present.read_text(encoding="utf-8", errors="replace"):
+        return None
+    return model_card(config)

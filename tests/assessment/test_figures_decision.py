@@ -1,0 +1,21 @@
+"""The decision curve as it is drawn."""
+
+from __future__ import annotations
+
+from radlens.assessment.evaluate import evaluate
+from radlens.assessment.figures_decision import decision_curve_figure
+from radlens.config import EvaluateSettings
+
+
+def test_the_lines_are_the_numbers_and_no_one_has_none(predictions_of):
+    table, info = predictions_of("binary")
+    block = evaluate(table, info, 0.5, EvaluateSettings(resamples=100), seed=0)["test"]
+    axes = decision_curve_figure(block).axes[0]
+    lines = {line.get_label(): line for line in axes.lines}
+    curve = block["decision_curve"]
+    assert list(lines["the model"].get_ydata()) == curve["net_benefit"]
+    assert list(lines["the model"].get_xdata()) == curve["threshold"]
+    assert list(lines["everyone"].get_ydata()) == curve["treat_all"]
+    assert set(lines["no one"].get_ydata()) == {0}
+    low, high = axes.get_ylim()
+    assert low < 0 < max(curve["high"]) <= high
