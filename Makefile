@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.radlens-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contracts docs check lock clean
+.PHONY: help setup demo test lint types contracts docs base check lock clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -41,6 +41,9 @@ contracts: setup  ## Which room may import which
 
 docs: setup  ## Run the examples in the docstrings
 	$(BIN)/python -m pytest --doctest-modules src --no-header -q -p no:cacheprovider
+
+base: setup  ## Install wheel and sdist without the training packages, and pass the prediction tests there
+	.ci/base-install.sh
 
 check: test lint types contracts docs  ## All of the above
 

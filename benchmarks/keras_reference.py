@@ -2,7 +2,8 @@
 
 ``python keras_reference.py epoch FOLDER EPOCHS`` trains on FOLDER/{class folders} with ImageDataGenerator and prints
 the seconds of each epoch as JSON. ``python keras_reference.py outputs IN.npz OUT.npz`` loads weights and images and
-writes the model's outputs.
+writes the model's outputs. ``python keras_reference.py serve THREADS`` times ``model.predict`` for each line
+``BATCH REPEATS`` that it reads, and answers with the seconds of each as JSON.
 """
 
 import json
@@ -76,8 +77,29 @@ def outputs(source: str, target: str) -> None:
     np.savez(target, outputs=model.predict(archive["images"], verbose=0), parameters=model.count_params())
 
 
+def serve(threads: int) -> None:
+    """Answer each line with the seconds of each prediction."""
+    import tensorflow
+
+    tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+    tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+    model = build()
+    images = np.random.default_rng(0).random((64, SIDE, SIDE, 1), dtype=np.float32)
+    for line in sys.stdin:
+        batch, repeats = map(int, line.split())
+        model.predict(images[:batch], batch_size=batch, verbose=0)
+        seconds = []
+        for _ in range(repeats):
+            started = time.perf_counter()
+            model.predict(images[:batch], batch_size=batch, verbose=0)
+            seconds.append(time.perf_counter() - started)
+        print(json.dumps(seconds), flush=True)
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "epoch":
         train(sys.argv[2], int(sys.argv[3]))
+    elif sys.argv[1] == "serve":
+        serve(int(sys.argv[2]))
     else:
         outputs(sys.argv[2], sys.argv[3])

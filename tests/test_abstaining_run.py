@@ -79,6 +79,20 @@ def test_evaluating_elsewhere_gives_the_same_answers_and_refuses_what_is_strange
     pd.testing.assert_frame_equal(again.predictions, same, rtol=1e-4, atol=1e-5)
 
 
+def test_without_pytorch_the_answers_are_those_of_the_evaluation(finished: Any) -> None:
+    model = radlens.load(finished.folder)
+    rows = finished.predictions[finished.predictions["split"] == "test"]
+    root = Path(finished.manifest.info.root)
+    answers = model.predict([root / path for path in rows["path"]])
+    assert [answer.answer for answer in answers] == list(rows["answer"])
+    assert [answer.predicted for answer in answers] == list(rows["predicted"])
+    scores = [answer.familiar.score for answer in answers]
+    np.testing.assert_allclose(scores, rows["unfamiliarity"], rtol=1e-3)
+    noise = model.predict(np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))
+    assert (noise.answer, noise.familiar.is_familiar) == ("refuse", False)
+    assert noise.conformal in (*finished.manifest.info.classes, "refer")
+
+
 def test_a_folder_whose_limits_do_not_fit_is_refused(finished: Any, tmp_path: Path) -> None:
     config, tensors = read_model_folder(finished.folder)
     own = {name: value for name, value in tensors.items() if not name.startswith("familiarity.")}

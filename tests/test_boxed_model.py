@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
-import io
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
 import radlens
 from radlens.delivery.model_folder import boxed_models, find_model, read_model_folder
 from radlens.delivery.training_images import read_training_images
+from radlens.imaging.decode import decode
 
 NAME = "pneumonia-cxr"
 
@@ -31,7 +31,7 @@ def radiographs() -> Path:
 
 def test_it_is_in_the_box_whole_and_small() -> None:
     folder = boxed_models()[NAME]
-    names = {"README.md", "config.json", "model.safetensors", "training_images.txt"}
+    names = {"README.md", "config.json", "model.onnx", "model.safetensors", "training_images.txt"}
     assert {file.name for file in folder.iterdir()} == names
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 16 * 2**20
     config, _ = read_model_folder(find_model(NAME))
@@ -60,21 +60,34 @@ def test_its_card_says_what_it_is_made_of_and_where_it_fails() -> None:
 
 def test_a_real_radiograph_of_an_adult_gets_the_same_answer_in_every_lossless_encoding(radiographs: Path) -> None:
     answers = radlens.load(NAME).predict([radiographs / name for name in ("RG1_UNCR.dcm", "RG1_J2KR.dcm")])
-    scores = answers[["probability_NORMAL", "probability_PNEUMONIA"]].to_numpy()
-    np.testing.assert_allclose(scores.sum(axis=1), 1)
+    scores = np.array([[*answer.probabilities.values()] for answer in answers])
+    np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-3)
-    assert answers["predicted"].isin(["NORMAL", "PNEUMONIA"]).all()
+    assert {answer.predicted for answer in answers} <= {"NORMAL", "PNEUMONIA"}
+
+
+def test_a_radiograph_of_inverted_grey_gets_one_answer_from_its_file_its_bytes_and_its_picture(
+    radiographs: Path,
+) -> None:
+    path, model = radiographs / "RG3_UNCR.dcm", radlens.load(NAME)
+    picture = decode(str(path))
+    assert picture.facts.mode == "MONOCHROME1"
+    answers = model.predict([path, path.read_bytes(), np.asarray(picture.image)])
+    assert not any(answer.error for answer in answers)
+    assert answers[0].probabilities == answers[1].probabilities == answers[2].probabilities
+    turned = model.predict(255 - np.asarray(picture.image))
+    assert turned.probabilities != answers[0].probabilities
 
 
 def test_the_command_answers_anywhere_and_without_a_network(radiographs: Path, tmp_path: Path) -> None:
     code = "import socket; socket.socket.connect = None; from radlens.cli import main; main()"
-    command = [sys.executable, "-c", code, "predict", NAME, str(radiographs / "RG1_UNCR.dcm"), "--csv"]
+    command = [sys.executable, "-c", code, "predict", NAME, str(radiographs / "RG1_UNCR.dcm"), "--format", "jsonl"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
-    answer = pd.read_csv(io.StringIO(done.stdout)).iloc[0]
-    assert 0 <= answer["probability_PNEUMONIA"] <= 1
-    known = radlens.load(NAME).predict(radiographs / "RG1_UNCR.dcm").iloc[0]
-    assert answer["probability_PNEUMONIA"] == pytest.approx(known["probability_PNEUMONIA"], abs=1e-4)
+    answer = json.loads(done.stdout)
+    known = radlens.load(NAME).predict(radiographs / "RG1_UNCR.dcm")
+    assert answer["probabilities"] == pytest.approx(known.probabilities, abs=1e-4)
+    assert answer["predicted"] == known.predicted
 
 
 def test_it_tells_the_images_that_it_learnt_from_apart(shared_data: Path) -> None:
@@ -82,5 +95,5 @@ def test_it_tells_the_images_that_it_learnt_from_apart(shared_data: Path) -> Non
     paths = [path for label in ("NORMAL", "PNEUMONIA") for path in sorted((folder / label).iterdir())[::60]]
     answers = radlens.load(NAME).predict(paths)
     ill = np.array([path.parent.name == "PNEUMONIA" for path in paths])
-    assert roc_auc_score(ill, answers["probability_PNEUMONIA"]) > 0.98
-    assert (answers["predicted"].eq("PNEUMONIA") == ill).mean() > 0.9
+    assert roc_auc_score(ill, [answer.probabilities["PNEUMONIA"] for answer in answers]) > 0.98
+    assert np.mean([(answer.predicted == "PNEUMONIA") == one for answer, one in zip(answers, ill, strict=True)]) > 0.9

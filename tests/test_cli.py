@@ -122,13 +122,13 @@ def test_run_index_audit_and_evaluate_print_what_they_made(
     table = pd.read_csv(tmp_path / "index" / "manifest.csv")
     root = yaml.safe_load((tmp_path / "index" / "dataset.yaml").read_text())["root"]
     paths = [str(Path(root) / path) for path in table["path"][:2]]
-    assert call(monkeypatch, "predict", str(tmp_path / "run"), *paths, "--csv") == 0
+    assert call(monkeypatch, "predict", str(tmp_path / "run"), *paths, "--format", "csv") == 0
     answers = pd.read_csv(io.StringIO(capsys.readouterr().out))
     assert answers["path"].tolist() == paths
-    np.testing.assert_allclose(answers[["probability_normal", "probability_pneumonia"]].sum(axis=1), 1)
+    np.testing.assert_allclose(answers[["probability_normal", "probability_pneumonia"]].sum(axis=1), 1, atol=1e-6)
     assert call(monkeypatch, "predict", str(tmp_path / "run"), paths[0]) == 0
     assert answers["predicted"][0] in capsys.readouterr().out
     assert call(monkeypatch, "predict", str(tmp_path / "run"), str(tmp_path / "no.png")) == 1
-    assert "no.png" in capsys.readouterr().err
+    assert "no.png" in capsys.readouterr().out
     assert call(monkeypatch, "predict", "no-model", paths[0]) == 1
     assert "There is no model 'no-model'" in capsys.readouterr().err

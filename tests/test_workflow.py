@@ -78,9 +78,10 @@ def test_the_predictions_are_what_the_loaded_model_says_of_the_files(finished: A
     root = Path(manifest.info.root)
     chosen = table.sample(8, random_state=0)
     answers = model.predict([root / path for path in chosen["path"]])
-    column = f"probability_{model.classes[1]}"
-    np.testing.assert_allclose(answers[column], chosen[column], atol=1e-5)
-    assert answers["predicted"].tolist() == chosen["predicted"].tolist()
+    for name in model.classes:
+        found = [answer.probabilities[name] for answer in answers]
+        np.testing.assert_allclose(found, chosen[f"probability_{name}"], atol=1e-4)
+    assert [answer.predicted for answer in answers] == chosen["predicted"].tolist()
 
 
 def test_no_patient_and_no_augmentation_crosses_into_the_test_images(finished: Any) -> None:

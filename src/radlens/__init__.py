@@ -12,13 +12,18 @@ from radlens.version import __version__
 
 if TYPE_CHECKING:
     from radlens.comparing import compare
-    from radlens.workflow import audit, evaluate, export, index, load, push, run, train
+    from radlens.loading import load
+    from radlens.workflow import audit, evaluate, export, index, push, run, train
 
 __all__ = ["__version__", "audit", "compare", "evaluate", "export", "index", "load", "push", "run", "train"]
 
 
 def __getattr__(name: str) -> object:
-    """Import the workflow, and with it torch, only when one of its verbs is used."""
+    """Import a verb when it is used: with the workflow comes torch, with loading a model does not."""
+    if name == "load":
+        from radlens.loading import load
+
+        return load
     if name == "compare":
         from radlens.comparing import compare
 

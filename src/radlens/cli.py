@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from pathlib import Path
@@ -12,8 +13,6 @@ import typer
 from radlens.errors import RadlensError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from radlens.assessment.comparison import Comparisons
     from radlens.dataset.audit import Audit
     from radlens.result import Result
@@ -233,17 +232,54 @@ def compare(
 @app.command()
 def predict(
     model: TrainedModelName,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files, DICOM among them.")],
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, for programs.")] = False,
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...", help="Files, folders, patterns as 'in/**/*.dcm'; -: paths from standard input."
+        ),
+    ],
+    form: Annotated[
+        str | None, typer.Option("--format", help="table, csv, json or jsonl; default: as --out is called, else table.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File for the answers, in place of standard output.")] = None,
+    resume: Annotated[bool, typer.Option(help="Answer only for images that --out has no answer for.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the answers in --out.")] = False,
+    operating_point: Annotated[
+        str | None, typer.Option(help="By name, such as 'sensitivity 0.95'; default: the model's own threshold.")
+    ] = None,
+    explain: Annotated[
+        Path | None, typer.Option(help="Folder for pictures of what speaks for and against the answer.")
+    ] = None,
+    fail_fast: Annotated[bool, typer.Option(help="Stop at the first image that cannot be read.")] = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Most images that the network takes at once.")] = 4,
+    workers: Annotated[int, typer.Option(min=0, help="Threads that read and answer; 0: one a core.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Cores that one thread's network uses.")] = 1,
 ) -> None:
-    """Answer for image files: the class at the model's operating point, and the probabilities."""
-    from radlens.workflow import load
+    """Answer for images: the class at the model's operating point, calibrated probabilities, and what is odd.
 
-    answers = load(model).predict(images)
-    if csv:
-        typer.echo(answers.to_csv(index=False), nl=False)
-    else:
-        _show_answers(answers)
+    Exit code 0: all images were answered; 1: some could not be, and their rows say why; 2: wrong usage.
+    """
+    from radlens.delivery.predict_files import predict_files
+    from radlens.loading import load
+
+    if form not in (None, "table") and isinstance(sys.stdout, io.TextIOWrapper):
+        # The same bytes on every system.
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+    tally = predict_files(
+        load(model, operating_point=operating_point, threads=threads),
+        images,
+        sys.stdout,
+        form=form,
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+        explain=explain,
+        fail_fast=fail_fast,
+        batch_size=batch_size,
+        workers=workers,
+    )
+    if tally.failed:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -361,19 +397,6 @@ def _show_comparison(found: Comparisons) -> None:
         for row in rows.cells:
             table.add_row(*map(escape, row))
         Console().print(table)
-
-
-def _show_answers(answers: pd.DataFrame) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table()
-    for name in answers.columns:
-        table.add_column(escape(name.replace("probability_", "p ")), overflow="fold")
-    for row in answers.itertuples(index=False):
-        table.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else escape(str(cell)) for cell in row))
-    Console().print(table)
 
 
 def _interval(figure: dict[str, float | None] | None) -> str:

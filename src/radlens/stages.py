@@ -14,7 +14,7 @@ import pandas as pd
 
 from radlens.assessment.evaluate import evaluate as evaluate_predictions
 from radlens.assessment.evaluate import write_metrics
-from radlens.assessment.failure_reasons import FAILURE_COLUMNS, Unfamiliar
+from radlens.assessment.failure_reasons import FAILURE_COLUMNS
 from radlens.assessment.label_suspects import find_label_suspects
 from radlens.assessment.opening_ledger import new_opening, opening_note, read_openings, record
 from radlens.assessment.predictions import predictions_table, with_answers, write_predictions
@@ -330,7 +330,7 @@ def write_evidence(
     )
     openings = read_openings(folder) if "test" in metrics else []
     notes = (*content.notes, *([opening_note(openings)] if openings else []))
-    content = replace(content, subgroups=subgroups, notes=notes, unfamiliar=Unfamiliar.of(predictions))
+    content = replace(content, subgroups=subgroups, notes=notes)
     wrong = content_failures(content, content.main_split)
     if not wrong.empty:
         write_text(folder / "misclassified.csv", wrong[list(FAILURE_COLUMNS)].to_csv(index=False))

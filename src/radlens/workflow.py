@@ -18,14 +18,14 @@ from radlens.delivery.export import export as export_model
 from radlens.delivery.hub import files_to_send
 from radlens.delivery.hub import push as push_model
 from radlens.delivery.model_folder import ModelConfig, find_model, hash_weights, read_model_folder, run_of
+from radlens.delivery.predictor import Predictor
 from radlens.delivery.release import Kind, add_metrics
-from radlens.delivery.torch_model import trained_model
 from radlens.delivery.training_images import read_training_images
 from radlens.errors import DataError, UsageError, did_you_mean
 from radlens.files import check_output, claim_output
 from radlens.imaging.cache import PixelCache
 from radlens.learning.networks import check_network
-from radlens.learning.trained_model import TrainedModel
+from radlens.loading import load, load_trained
 from radlens.outside import evaluate_outside, is_predictions_file
 from radlens.result import Result
 from radlens.stages import (
@@ -92,7 +92,7 @@ def run(
     fitted, validation = train_model(chosen, prepared, folder)
     model_config, _ = read_model_folder(folder)
     write_down_opening("run --resume" if resume else "run", hash_weights(folder), prepared, folder)
-    test = predict_split(load(folder), model_config, prepared, "test")
+    test = predict_split(load_trained(folder), model_config, prepared, "test")
     predictions = pd.concat([validation, test], ignore_index=True)
     result = write_evidence(chosen, prepared, predictions, model_config.threshold, folder, fitted)
     add_metrics(folder, result.metrics)
@@ -111,7 +111,7 @@ def train(
     allow: tuple[str, ...] | list[str] = (),
     overwrite: bool = False,
     resume: bool = False,
-) -> TrainedModel:
+) -> Predictor:
     """Carry out the workflow up to the trained model, without looking at the test images; see :func:`run`."""
     folder = Path(out)
     if resume:
@@ -220,7 +220,7 @@ def evaluate(
         raise UsageError("A model is evaluated on labelled images: give a SOURCE. Only a CSV of predictions has none.")
     model = find_model(model)
     model_config, _ = read_model_folder(model)
-    trained = load(model)
+    trained = load_trained(model)
     chosen = chosen.model_copy(update={"preprocessing": model_config.preprocessing})
     _check_folder(folder, overwrite, chosen.data.source, model)
     manifest, name = _select(_for_model(read_source(chosen.data), model_config), split)
@@ -237,16 +237,6 @@ def evaluate(
 def demo(out: str | Path, *, seed: int = 0, overwrite: bool = False) -> Result:
     """The whole workflow on simulated chest radiographs, offline, in about a minute on two CPU cores."""
     return run("phantom", out, preset="fast", seed=seed, settings=DEMO_SETTINGS, overwrite=overwrite)
-
-
-def load(model: str | Path) -> TrainedModel:
-    """Load a trained model from a run folder or a model folder, or one that comes with radlens, by its name.
-
-    Raises:
-        DataError: there is no model, or it is damaged.
-    """
-    config, tensors = read_model_folder(find_model(model))
-    return trained_model(config, tensors)
 
 
 def export(model: str | Path, out: str | Path | None = None, *, float16: bool = False, int8: bool = False) -> Path:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from radlens.assessment.failure_reasons import REASONS, Unfamiliar, failures
+from radlens.assessment.failure_reasons import REASONS, failures
 from radlens.dataset.manifest import DatasetInfo
 
 INFO = DatasetInfo(name="x", task="binary", classes=("NORMAL", "PNEUMONIA"), root=".")
@@ -44,13 +44,12 @@ FACTS = pd.DataFrame(
 
 def test_the_likely_reasons_are_those_that_were_planted() -> None:
     found = failures(
-        PREDICTIONS,
+        PREDICTIONS.assign(unfamiliarity=np.where(PREDICTIONS["path"] == "photograph", 1.8, 0.7)),
         INFO,
         "test",
         0.5,
         suspects=pd.DataFrame({"path": ["doubted", "photograph", "right"]}),
         facts=FACTS,
-        unfamiliar=Unfamiliar(pd.Series({"photograph": 9.0, "dark": 1.0}), limit=5.0),
     )
     assert dict(zip(found["path"], found["reason"], strict=True)) == {
         "doubted": "label",
@@ -66,15 +65,6 @@ def test_the_likely_reasons_are_those_that_were_planted() -> None:
     # Missed findings first, and the surest of them first of all.
     assert found["missed"].tolist() == [True] * 5 + [False] * 2
     assert found["path"].iloc[0] == "doubted"
-
-
-def test_the_distance_is_taken_from_the_predictions() -> None:
-    far = PREDICTIONS.assign(unfamiliarity=np.where(PREDICTIONS["path"] == "sure alarm", 1.2, 0.4))
-    known = Unfamiliar.of(far)
-    assert known is not None
-    found = failures(far, INFO, "test", 0.5, unfamiliar=known)
-    assert found.loc[found["reason"] == "unfamiliar", "path"].tolist() == ["sure alarm"]
-    assert Unfamiliar.of(PREDICTIONS) is None
 
 
 def test_with_nothing_known_only_the_scores_speak() -> None:

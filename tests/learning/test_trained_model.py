@@ -1,20 +1,16 @@
-"""A trained network answers the same for files and for cached pixels, and for nothing but its own weights."""
+"""A trained network gives its own probabilities, whatever the batch, and takes nothing but its own weights."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from PIL import Image
 
 from radlens.decision import Calibration, Task
 from radlens.errors import DataError, UsageError
-from radlens.imaging.cache import PixelCache
-from radlens.imaging.decode import DecodeError
 from radlens.imaging.preprocess import Preprocessing
 from radlens.imaging.preprocess import to_network_range as numpy_network_range
 from radlens.learning.classifier import outputs_of, to_probabilities
@@ -112,61 +108,13 @@ def test_pixels_of_another_shape_are_refused() -> None:
         model().probabilities(np.zeros((2, 1, 24, 24), dtype=np.uint8))
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> list[Path]:
-    """Pictures of several sizes and formats."""
-    rng = np.random.default_rng(0)
-    paths = []
-    for number in range(6):
-        shape = (90 + 30 * number, 120) if number % 2 else (300, 200 + number, 3)
-        pixels = (rng.random(shape) * (40 + 40 * number)).astype(np.uint8)
-        path = tmp_path / f"{number}.{'jpg' if number < 4 else 'png'}"
-        Image.fromarray(pixels).save(path)
-        paths.append(path)
-    return paths
-
-
-@pytest.mark.parametrize("fit", ["squash", "pad", "crop"])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_files_and_cached_pixels_get_the_same_answers(files: list[Path], fit: str, channels: int) -> None:
-    contract = Preprocessing.model_validate({**CONTRACT.model_dump(), "fit": fit, "channels": channels})
-    trained = model(contract=contract)
-    cache = PixelCache.build([str(path) for path in files], contract)
-    wanted = trained.probabilities(cache.pixels, cache.rows)
-    table = trained.predict(files)
-    assert list(table.columns) == ["path", "predicted", "probability_normal", "probability_pneumonia"]
-    assert table["path"].tolist() == [str(path) for path in files]
-    np.testing.assert_allclose(table.iloc[:, 2:].to_numpy(), wanted, atol=1e-7)
-
-
-def test_one_path_is_as_good_as_a_list(files: list[Path]) -> None:
-    whole = model().predict(files)
-    for one in (files[2], str(files[2])):
-        found = model().predict(one)
-        assert len(found) == 1
-        np.testing.assert_allclose(found["probability_pneumonia"], whole["probability_pneumonia"][2:3], atol=1e-6)
-    assert len(model().predict([])) == 0
-
-
-def test_answers_follow_the_models_threshold(files: list[Path]) -> None:
-    shown = model().predict(files)["probability_pneumonia"].to_numpy()
-    middle = float(np.sort(shown)[2:4].mean())
-    found = model(threshold=middle).predict(files)["predicted"]
-    assert found.tolist() == ["pneumonia" if value >= middle else "normal" for value in shown]
-    assert set(found) == {"normal", "pneumonia"}
-
-
-def test_multilabel_answers_are_joined(files: list[Path]) -> None:
-    table = model("multilabel", ("a", "b", "c")).predict(files)
-    shown = table[["probability_a", "probability_b", "probability_c"]].to_numpy()
-    wanted = ["|".join(name for name, value in zip("abc", row, strict=True) if value >= 0.5) for row in shown]
-    assert table["predicted"].tolist() == wanted
-
-
-def test_an_unreadable_file_is_named(files: list[Path], tmp_path: Path) -> None:
-    (tmp_path / "page.jpg").write_text("<html>")
-    with pytest.raises(DecodeError, match=r"page\.jpg"):
-        model().predict([files[0], tmp_path / "page.jpg"])
+def test_it_is_a_network_for_the_predictor() -> None:
+    pixels = some_pixels()
+    trained = model()
+    found = trained.run(pixels, ("probabilities",))
+    assert set(found) == trained.outputs == {"probabilities"}
+    assert found["probabilities"].dtype == np.float32
+    np.testing.assert_allclose(found["probabilities"], trained.probabilities(pixels), atol=1e-6)
 
 
 def wrong_weights() -> dict[str, dict[str, npt.NDArray[Any]]]:

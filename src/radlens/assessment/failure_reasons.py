@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -32,26 +31,6 @@ UNUSUAL = 3.5
 SMALL = 0.5
 
 
-@dataclass(frozen=True)
-class Unfamiliar:
-    """How unlike the training images each image is.
-
-    Attributes:
-        scores: by path; higher is less familiar.
-        limit: above it an image counts as unlike them.
-    """
-
-    scores: pd.Series
-    limit: float
-
-    @classmethod
-    def of(cls, predictions: pd.DataFrame) -> Unfamiliar | None:
-        """As the predictions table has it, where 1 is the distance at which the model refuses; None: not measured."""
-        if UNFAMILIARITY not in predictions.columns:
-            return None
-        return cls(predictions.set_index("path")[UNFAMILIARITY], 1.0)
-
-
 def failures(
     predictions: pd.DataFrame,
     info: DatasetInfo,
@@ -59,7 +38,6 @@ def failures(
     threshold: float | None,
     suspects: pd.DataFrame | None = None,
     facts: pd.DataFrame | None = None,
-    unfamiliar: Unfamiliar | None = None,
 ) -> pd.DataFrame:
     """The wrong answers with a likely reason each: a lead for whoever looks at them, not a finding.
 
@@ -70,7 +48,6 @@ def failures(
         threshold: the operating point; None for multiclass.
         suspects: labels that may be wrong, by ``path``; None: not looked for.
         facts: one row an image file: ``path, width, height, mean, std``; None: not known.
-        unfamiliar: None: not measured.
 
     Returns:
         Missed findings first, in each group the surest first, as :func:`misclassified` has them, with two more columns:
@@ -81,8 +58,9 @@ def failures(
         return errors.assign(reason=pd.Series(dtype=str), detail=pd.Series(dtype=str))
     unusual = _unusual(facts)
     detail = errors["path"].map(lambda path: unusual.get(path, ""))
+    nothing = pd.Series(False, index=errors.index)
     checks: dict[Reason, pd.Series] = {
-        "unfamiliar": errors["path"].isin(_beyond(unfamiliar)),
+        "unfamiliar": errors[UNFAMILIARITY] > 1 if UNFAMILIARITY in errors else nothing,
         "label": errors["path"].isin(set() if suspects is None else set(suspects["path"])),
         "quality": detail != "",
         "threshold": _is_near(errors, info, threshold),
@@ -90,12 +68,6 @@ def failures(
     }
     reason = np.select([checks[name].to_numpy() for name in REASONS], list(REASONS), default="unexplained")
     return errors.assign(reason=reason, detail=detail)
-
-
-def _beyond(unfamiliar: Unfamiliar | None) -> set[str]:
-    if unfamiliar is None:
-        return set()
-    return set(unfamiliar.scores.index[unfamiliar.scores > unfamiliar.limit])
 
 
 def _is_near(errors: pd.DataFrame, info: DatasetInfo, threshold: float | None) -> pd.Series:

@@ -15,6 +15,8 @@ from radlens.errors import DataError, RadlensError, UsageError
 logger = logging.getLogger(__name__)
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
+# The hub's own errors are of these kinds, and so are those of the network.
+_TROUBLE = (OSError, RuntimeError, ValueError)
 _ID = re.compile(rf"(?P<id>{_NAME}/{_NAME})(@(?P<revision>{_NAME}))?")
 
 
@@ -44,33 +46,35 @@ def fetch(name: str) -> Path:
     if match is None:
         raise UsageError(f"{name!r} is no model of the hub: owner/name or owner/name@revision was expected.")
     hub = _hub()
-    errors = hub.errors
-    wanted: dict[str, Any] = {
-        "repo_id": match["id"],
-        "revision": match["revision"],
-        "allow_patterns": list(KNOWN_FILES),
-        "endpoint": os.environ.get("HF_ENDPOINT"),
-    }
+    where: dict[str, Any] = {"repo_id": match["id"], "revision": match["revision"]}
+    endpoint = os.environ.get("HF_ENDPOINT")
+    wanted = {**where, "allow_patterns": list(KNOWN_FILES), "endpoint": endpoint, "library_name": "radlens"}
     try:
-        try:
-            for file in hub.snapshot_download(**wanted, dry_run=True):
-                check_size(Path(name) / file.filename, file.file_size or 0)
-            return Path(hub.snapshot_download(**wanted))
-        except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.GatedRepoError) as error:
-            raise DataError(
-                f"The hub has no model {name!r} for you: {_first_line(error)} Check the name; for a private model, log "
-                "in with: hf auth login"
-            ) from error
-        except (OSError, RuntimeError, ValueError) as error:
-            # The hub cannot be reached, or the connection broke: what is there already will do.
-            reached = Path(hub.snapshot_download(**wanted, local_files_only=True))
-            logger.warning("The hub cannot be reached (%s); the copy in %s is used.", _first_line(error), reached)
-            return reached
-    except (OSError, RuntimeError, ValueError) as error:
+        found = hub.HfApi(endpoint=endpoint, library_name="radlens").model_info(**where, files_metadata=True)
+        for file in found.siblings or ():
+            if file.rfilename in KNOWN_FILES:
+                check_size(Path(name) / file.rfilename, file.size or 0)
+        return Path(hub.snapshot_download(**wanted))
+    except (hub.errors.RepositoryNotFoundError, hub.errors.RevisionNotFoundError, hub.errors.GatedRepoError) as error:
+        raise DataError(
+            f"The hub has no model {name!r} for you: {_first_line(error)} Check the name; for a private model, log in "
+            "with: hf auth login"
+        ) from error
+    except _TROUBLE as error:
+        # The hub cannot be reached, or the connection broke: what is there already will do.
+        return _fetched_before(hub, wanted, name, error)
+
+
+def _fetched_before(hub: Any, wanted: dict[str, Any], name: str, trouble: Exception) -> Path:
+    try:
+        folder = Path(hub.snapshot_download(**wanted, local_files_only=True))
+    except _TROUBLE:
         raise RadlensError(
             f"The model {name!r} cannot be fetched from the hub, and it was not fetched before: "
-            f"{_first_line(error.__cause__ or error.__context__ or error)} Check the network, or give a folder."
-        ) from error
+            f"{_first_line(trouble)} Check the network, or give a folder."
+        ) from trouble
+    logger.warning("The hub cannot be reached (%s) The copy in %s is used.", _first_line(trouble), folder)
+    return folder
 
 
 def files_to_send(model: Path) -> list[Path]:
@@ -125,7 +129,7 @@ def push(model: Path, name: str, *, private: bool = False) -> str:
             delete_patterns=[known for known in KNOWN_FILES if known not in {file.name for file in files}],
             commit_message="Model folder written by radlens",
         )
-    except (OSError, RuntimeError, ValueError) as error:
+    except _TROUBLE as error:
         raise RadlensError(f"The hub did not take the model as {name!r}: {_first_line(error)}") from error
     return str(url)
 

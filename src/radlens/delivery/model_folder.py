@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ from radlens.delivery.model_files import (
     safe_file,
 )
 from radlens.delivery.records import Abstention, FileRecord, OnnxRecord, Parity, Record, SplitMetrics, TrainingData
-from radlens.errors import DataError
+from radlens.errors import DataError, RadlensError
 from radlens.files import replacing, write_text
 from radlens.imaging.preprocess import Preprocessing
 
@@ -52,6 +52,7 @@ FORMAT_VERSION: Literal[2] = 2
 Tensors = Mapping[str, npt.NDArray[Any]]
 # Names of the tensors that are not the network's: what tells unfamiliar images.
 _FAMILIARITY_PREFIX = "familiarity."
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ModelConfig(Record):
@@ -76,7 +77,7 @@ class ModelConfig(Record):
     operating_point: OperatingPoint | None = Field(
         default=None, description="How the threshold was chosen, and what it does at least, on validation."
     )
-    operating_points: dict[str, float] = Field(
+    operating_points: dict[str, Share] = Field(
         default_factory=dict, description="Thresholds for stated targets, such as sensitivity 0.95 on validation."
     )
     abstention: Abstention | None = Field(default=None, description="When the model does not commit itself.")
@@ -107,6 +108,13 @@ class ModelConfig(Record):
         if self.task == "multiclass":
             return Calibration("temperature", (self.calibration_slope,))
         return Calibration("line", (self.calibration_slope, self.calibration_offset))
+
+    def _classes_fit_the_task(self) -> Self:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"the classes must differ, got {self.classes}")
+        if self.task == "binary" and len(self.classes) != 2:
+            raise ValueError(f"a binary task has two classes, got {self.classes}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -149,7 +157,10 @@ def find_model(model: str | Path) -> Path:
     from radlens.delivery.hub import fetch, is_hub_id
 
     if isinstance(model, str) and is_hub_id(model):
-        return fetch(model)
+        try:
+            return fetch(model)
+        except RadlensError as error:
+            raise type(error)(f"There is no folder {model!r} here. Taken for a model of the hub: {error}") from error
     raise DataError(
         f"There is no model {str(model)!r}: a run folder or a model folder was expected, or a name of: "
         f"{', '.join(boxed) or 'none'}; or owner/name of the Hugging Face hub."

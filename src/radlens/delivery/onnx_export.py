@@ -126,22 +126,17 @@ def check_parity(model: bytes, config: ModelConfig, pixels: Pixels, expected: Fl
     Raises:
         DataError: a probability differs by more than 1e-4, or a decision flips.
     """
-    outputs = run_graph(model, pixels)
-    got = outputs["probabilities"]
-    parity = Parity(
-        images=len(pixels),
-        source=source,
-        largest_difference=float(np.abs(got - expected).max()),
-        decisions_flipped=count_flips(config, got, expected),
-    )
+    got = run_graph(model, pixels)["probabilities"]
+    difference = float(np.abs(got - expected).max())
+    flipped = count_flips(config, got, expected)
     # Written so that a difference that is no number fails too.
-    if not parity.largest_difference <= LARGEST_DIFFERENCE or parity.decisions_flipped:
+    if not difference <= LARGEST_DIFFERENCE or flipped:
         raise DataError(
-            f"The ONNX graph does not answer as PyTorch does: on {parity.images} images ({source}) a probability "
-            f"differs by up to {parity.largest_difference:.2g} (at most {LARGEST_DIFFERENCE:g} is allowed) and "
-            f"{parity.decisions_flipped} decisions flip (none may). No model.onnx was written."
+            f"The ONNX graph does not answer as PyTorch does: on {len(pixels)} images ({source}) a probability differs "
+            f"by up to {difference:.2g} (at most {LARGEST_DIFFERENCE:g} is allowed) and {flipped} decisions flip (none "
+            "may)."
         )
-    return parity
+    return Parity(images=len(pixels), source=source, largest_difference=difference, decisions_flipped=flipped)
 
 
 def count_flips(config: ModelConfig, got: Floats, expected: Floats) -> int:

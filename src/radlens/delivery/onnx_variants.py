@@ -21,8 +21,8 @@ from radlens.errors import DataError
 
 LARGEST_AUROC_CHANGE = 0.002
 LARGEST_FLIPPED_SHARE = 0.002
-# What counts as faster or smaller.
-_GAIN = 0.95
+# What counts as smaller and as faster; times vary by some per cent.
+_SMALLER, _FASTER = 0.95, 0.9
 _LARGEST_HALF = 65504.0
 _FEW = 256
 _UNTIMED, _TIMED = 3, 30
@@ -171,8 +171,8 @@ def measure(
         *(["more than 0.2 % of the decisions change"] if share > LARGEST_FLIPPED_SHARE else []),
     ]
     gains = [
-        *(["smaller"] if len(after) < _GAIN * len(before) else []),
-        *(["faster"] if milliseconds[1] < _GAIN * milliseconds[0] else []),
+        *(["smaller"] if len(after) < _SMALLER * len(before) else []),
+        *(["faster"] if milliseconds[1] < _FASTER * milliseconds[0] else []),
     ]
     return Variant(
         kind=kind,

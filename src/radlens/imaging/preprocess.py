@@ -111,6 +111,29 @@ def reduced_size(contract: Preprocessing, size: tuple[float, float]) -> tuple[in
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
+def preprocess_box(contract: Preprocessing, size: tuple[int, int]) -> tuple[Box, Box]:
+    """Which part of a picture the network sees, and where in what it sees that part lies.
+
+    Args:
+        contract: what is made of the picture.
+        size: width and height of the picture.
+
+    Returns:
+        Two boxes of left, upper, right, lower: in pixels of the picture, and in pixels of what the network sees.
+
+    >>> preprocess_box(Preprocessing(height=100, width=100, fit="pad"), (400, 200))
+    ((0.0, 0.0, 400.0, 200.0), (0, 25, 100, 75))
+    """
+    whole, target = (0.0, 0.0, float(size[0]), float(size[1])), (contract.width, contract.height)
+    if contract.fit == "crop":
+        return _centred_box(whole, target), (0, 0, *target)
+    if contract.fit == "squash":
+        return whole, (0, 0, *target)
+    width, height = reduced_size(contract, size)
+    left, upper = _place(contract, (width, height))
+    return whole, (left, upper, left + width, upper + height)
+
+
 def to_network_range(pixels: npt.NDArray[np.uint8], contract: Preprocessing) -> npt.NDArray[np.float32]:
     """Map stored pixels, 0 to 255, to what the network sees, ``low`` to ``high``; any shape."""
     scale = np.float32((contract.high - contract.low) / 255)
@@ -138,6 +161,10 @@ def _centred_box(box: Box, target: tuple[int, int]) -> Box:
 def _pad(image: Image.Image, contract: Preprocessing, box: Box) -> Image.Image:
     inner = reduced_size(contract, (box[2] - box[0], box[3] - box[1]))
     canvas = Image.new(image.mode, (contract.width, contract.height))
-    place = ((contract.width - inner[0]) // 2, (contract.height - inner[1]) // 2)
-    canvas.paste(_resize(image, contract, inner, box), place)
+    canvas.paste(_resize(image, contract, inner, box), _place(contract, inner))
     return canvas
+
+
+def _place(contract: Preprocessing, inner: tuple[int, int]) -> tuple[int, int]:
+    """Where a picture lies within the padding: left, upper."""
+    return (contract.width - inner[0]) // 2, (contract.height - inner[1]) // 2

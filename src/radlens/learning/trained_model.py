@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import torch
 from torch import nn
 
-from radlens.decision import Calibration, Task, decide, name_answers
+from radlens.decision import Calibration, Task
 from radlens.errors import DataError
-from radlens.imaging.pixels import read_pixels
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.augment import to_network_range
@@ -83,6 +80,7 @@ class TrainedModel:
         self.preprocessing = preprocessing
         module = load_network(network, task, len(self.classes), preprocessing, tensors)
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.outputs = frozenset({"probabilities"} if familiarity is None else {"probabilities", "distance"})
         self._familiarity = None if familiarity is None else familiarity.to(self._device)
         self._network = module.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -121,10 +119,13 @@ class TrainedModel:
         results = np.empty(len(rows))
         for start in track(range(0, len(rows), batch_size), "Looking for the unfamiliar", -(-len(rows) // batch_size)):
             chosen = rows[start : start + batch_size]
-            with torch.inference_mode():
-                found = self._familiarity(torch.from_numpy(pixels[chosen]).to(self._device))
-            results[start : start + len(chosen)] = found.cpu().numpy()
+            results[start : start + len(chosen)] = self._far(pixels[chosen])
         return results
+
+    @torch.inference_mode()
+    def _far(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        assert self._familiarity is not None
+        return np.asarray(self._familiarity(torch.from_numpy(pixels).to(self._device)).cpu().numpy(), np.float64)
 
     def maps(
         self, pixels: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], batch_size: int = 32
@@ -154,25 +155,9 @@ class TrainedModel:
             logits = (logits + self._network(images.flip(-1)).double()) / 2
         return self.calibration.apply(to_probabilities(logits, self.task).cpu().numpy(), self.task)
 
-    def predict(self, images: str | Path | Sequence[str | Path]) -> pd.DataFrame:
-        """Answers for image files.
-
-        Args:
-            images: one path or several.
-
-        Returns:
-            One row an image: path, predicted (multilabel: names joined by ``|``), probability_<class>.
-
-        Raises:
-            DecodeError: a file is no readable image.
-        """
-        paths = [images] if isinstance(images, str | Path) else list(images)
-        pixels = np.empty((len(paths), *self.preprocessing.shape), dtype=np.uint8)
-        for number, path in enumerate(track(paths, "Reading images", len(paths))):
-            pixels[number], _ = read_pixels(str(path), self.preprocessing)
-        probabilities = self.probabilities(pixels)
-        names = name_answers(decide(probabilities, self.task, self.threshold), self.task, self.classes)
-        table = pd.DataFrame({"path": [str(path) for path in paths], "predicted": names})
-        for number, name in enumerate(self.classes):
-            table[f"probability_{name}"] = probabilities[:, number]
-        return table
+    def run(self, pixels: npt.NDArray[np.uint8], wanted: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
+        """The wanted outputs for a batch of pixels, as :class:`radlens.delivery.predictor.Network` has them."""
+        found = {"probabilities": self._batch(pixels).astype(np.float32)}
+        if "distance" in wanted and self._familiarity is not None:
+            found["distance"] = self._far(pixels).astype(np.float32)
+        return found

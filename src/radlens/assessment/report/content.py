@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from radlens.assessment.failure_reasons import Unfamiliar
 from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import DatasetInfo
 
@@ -37,7 +36,6 @@ class ReportContent:
         rejected: path and reason of each image that could not be read.
         suspects: labels that may be wrong, the most doubtful first: ``path, given, suggested, self_confidence``.
         subgroups: what :func:`radlens.assessment.subgroups.find_subgroups` found; None or empty: no groups.
-        unfamiliar: how unlike the training images each image is; None: not measured.
         samples: paths of some images of each class.
         augmented: examples of augmentation.
         history: one row an epoch: ``epoch, train_loss, val_loss, val_auroc, val_accuracy, lr, seconds``.
@@ -62,7 +60,6 @@ class ReportContent:
     rejected: Sequence[tuple[str, str]] = ()
     suspects: pd.DataFrame | None = None
     subgroups: pd.DataFrame | None = None
-    unfamiliar: Unfamiliar | None = None
     samples: Mapping[str, Sequence[str]] = field(default_factory=dict)
     augmented: Sequence[Augmented] = ()
     history: pd.DataFrame | None = None

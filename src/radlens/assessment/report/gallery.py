@@ -96,8 +96,7 @@ def reason_texts(content: ReportContent, split: str) -> list[str]:
 def content_failures(content: ReportContent, split: str) -> pd.DataFrame:
     """The wrong answers of a split with their likely reasons, from all that the content knows."""
     threshold = content.metrics[split]["threshold"]
-    suspects, facts, unfamiliar = content.suspects, content.facts, content.unfamiliar
-    return failures(content.predictions, content.info, split, threshold, suspects, facts, unfamiliar)
+    return failures(content.predictions, content.info, split, threshold, content.suspects, content.facts)
 
 
 def _group_title(content: ReportContent, missed: bool, several: bool) -> str:

@@ -14,7 +14,8 @@ from radlens.config import DataSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest, order_classes, task_of
 from radlens.dataset.sources.header_columns import enrich_from_headers
 from radlens.dataset.sources.names import one_spelling, split_of
-from radlens.dataset.sources.scan import (
+from radlens.errors import DataError
+from radlens.imaging.scan import (
     IMAGE_SUFFIXES,
     LeftOut,
     Listing,
@@ -25,7 +26,6 @@ from radlens.dataset.sources.scan import (
     walk,
     writable,
 )
-from radlens.errors import DataError
 
 log = logging.getLogger("radlens")
 
@@ -52,7 +52,8 @@ def read_folder(folder: Path, settings: DataSettings) -> Manifest:
     parts: list[pd.DataFrame] = []
     left_out = LeftOut()
     for split, class_folder in _class_folders(root, left_out):
-        images, beside = walk(class_folder, class_folder.relative_to(root).as_posix())
+        beside = LeftOut()
+        images = list(walk(class_folder, class_folder.relative_to(root).as_posix(), beside))
         if not images:
             raise _no_images(class_folder, beside)
         left_out.add(beside)

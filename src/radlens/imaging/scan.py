@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -17,12 +17,13 @@ _DICOM_PREFIX = 128
 
 
 class Listing(NamedTuple):
-    """The visible entries of one folder, by name and sorted.
+    """The entries of one folder, by name and sorted.
 
     Attributes:
         folders: folders, and links to folders.
         images: what is an image by its suffix, whether it can be read or not, or a DICOM file by its content.
         others: files of other kinds.
+        hidden: what begins with a dot, and what operating systems leave behind.
         lost: links that lead nowhere and files that cannot be opened, of which the name does not tell what they were,
             with the reason.
     """
@@ -30,6 +31,7 @@ class Listing(NamedTuple):
     folders: list[str]
     images: list[str]
     others: list[str]
+    hidden: list[str]
     lost: list[tuple[str, str]]
 
 
@@ -39,17 +41,20 @@ class LeftOut:
 
     Attributes:
         others: number of other files of each type.
+        hidden: number of hidden files and folders and of those that operating systems leave behind.
         lost: what could not be looked at, by its path, with the reason.
         again: links to folders that were read already.
     """
 
     others: Counter[str] = field(default_factory=Counter)
+    hidden: int = 0
     lost: list[tuple[str, str]] = field(default_factory=list)
     again: list[str] = field(default_factory=list)
 
     def add(self, other: LeftOut) -> None:
         """Count that of another folder too."""
         self.others += other.others
+        self.hidden += other.hidden
         self.lost += other.lost
         self.again += other.again
 
@@ -71,33 +76,34 @@ class LeftOut:
 
 
 def list_folder(folder: Path) -> Listing:
-    """The visible entries of a folder.
+    """The entries of a folder.
 
     Raises:
         OSError: the folder cannot be listed.
     """
-    found = Listing([], [], [], [])
+    found = Listing([], [], [], [], [])
     with os.scandir(folder) as entries:
         for entry in entries:
-            if not entry.name.startswith(".") and entry.name.casefold() not in _IGNORED:
+            if entry.name.startswith(".") or entry.name.casefold() in _IGNORED:
+                found.hidden.append(entry.name)
+            else:
                 _assign(entry, found)
     for names in found:
         names.sort()
     return found
 
 
-def walk(folder: Path, prefix: str) -> tuple[list[str], LeftOut]:
-    """All images below a folder, links to folders followed, each real folder entered once.
+def walk(folder: Path, prefix: str, left_out: LeftOut) -> Iterator[str]:
+    """All images below a folder, links to folders followed, each real folder entered once, in a fixed order.
 
     Args:
         folder: where to begin.
         prefix: what the paths begin with, for the folder itself.
+        left_out: told what is left out along the way.
 
-    Returns:
-        Their paths, parted by slashes, and what was left out.
+    Yields:
+        Their paths, parted by slashes; no more than one folder's are held at a time.
     """
-    images: list[str] = []
-    left_out = LeftOut()
     pending, entered = [(folder, prefix)], set()
     while pending:
         current, prefix = pending.pop()
@@ -113,10 +119,11 @@ def walk(folder: Path, prefix: str) -> tuple[list[str], LeftOut]:
             left_out.lost.append((prefix, error.strerror or str(error)))
             continue
         pending.extend((current / name, f"{prefix}/{name}") for name in reversed(found.folders))
-        images.extend(f"{prefix}/{name}" for name in found.images)
         left_out.others.update(map(suffix_of, found.others))
+        left_out.hidden += len(found.hidden)
         left_out.lost.extend((f"{prefix}/{name}", reason) for name, reason in found.lost)
-    return images, left_out
+        for name in found.images:
+            yield f"{prefix}/{name}"
 
 
 def suffix_of(name: str) -> str:

@@ -1,0 +1,125 @@
+"""What runs a model, to be timed: onnxruntime, PyTorch as in training, torch.compile, and Keras for the baseline."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import HERE, keras_python
+from torch.utils.flop_counter import FlopCounterMode
+
+from radlens.delivery.model_folder import ModelConfig, find_model, read_model_folder, write_model_folder
+from radlens.delivery.onnx_export import export_graph
+from radlens.imaging.preprocess import Preprocessing
+from radlens.learning.networks import build_network
+from radlens.learning.trained_model import TrainedModel
+from radlens.loading import load, load_trained
+
+THREADS = (1, 2)
+MOST_IMAGES = 64
+# Takes the seconds of so many runs on a batch of so many images.
+Timer = Callable[[int, int], list[float]]
+
+
+def baseline_folder(folder: Path) -> Path:
+    """The baseline CNN with fresh weights as a model folder."""
+    contract = Preprocessing(height=150, width=150)
+    torch.manual_seed(0)
+    network = build_network("baseline_cnn", contract.shape, 1).eval()
+    config = ModelConfig(
+        radlens_version="benchmark",
+        task="binary",
+        classes=("NORMAL", "PNEUMONIA"),
+        network="baseline_cnn",
+        preprocessing=contract,
+        threshold=0.5,
+    )
+    tensors = {name: value.numpy() for name, value in network.state_dict().items()}
+    write_model_folder(folder, config, tensors, export_graph(config, tensors))
+    return folder
+
+
+def timers(folder: Path, *, compiled: bool, keras: ExitStack | None) -> dict[tuple[str, int], Timer]:
+    """What runs the model of a folder, by engine and threads."""
+    found: dict[tuple[str, int], Timer] = {}
+    for threads in THREADS:
+        model, trained = load(folder, threads=threads), load_trained(folder)
+        found["onnxruntime", threads] = _timer(model.probabilities, model.preprocessing, threads)
+        found["PyTorch eager", threads] = _timer(_batched(trained), model.preprocessing, threads)
+        if compiled:
+            found["torch.compile", threads] = _timer(_batched(compile_network(trained)), model.preprocessing, threads)
+        if keras is not None:
+            found["Keras predict", threads] = keras.enter_context(keras_timer(threads))
+    return found
+
+
+def _batched(trained: TrainedModel) -> Callable[[np.ndarray, int], object]:
+    return lambda pixels, _: trained.run(pixels, ("probabilities",))
+
+
+def _timer(run: Callable[[np.ndarray, int], object], contract: Preprocessing, threads: int) -> Timer:
+    pixels = np.random.default_rng(0).integers(0, 256, (MOST_IMAGES, *contract.shape), dtype=np.uint8)
+
+    def seconds(batch: int, repeats: int) -> list[float]:
+        torch.set_num_threads(threads)
+        run(pixels[:batch], batch)
+        times = []
+        for _ in range(repeats):
+            started = time.perf_counter()
+            run(pixels[:batch], batch)
+            times.append(time.perf_counter() - started)
+        return times
+
+    return seconds
+
+
+def compile_network(trained: TrainedModel) -> TrainedModel:
+    """The same with its network compiled for these weights and for the number of threads in force."""
+    torch._inductor.config.freezing = True
+    torch._inductor.config.cpp.dynamic_threads = True
+    made = copy.copy(trained)
+    made._network = torch.compile(trained._network, dynamic=False)
+    return made
+
+
+@contextmanager
+def keras_timer(threads: int) -> Iterator[Timer]:
+    """Keras in a process of its own that waits for work."""
+    command = [keras_python(), str(HERE / "keras_reference.py"), "serve", str(threads)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def seconds(batch: int, repeats: int) -> list[float]:
+            print(batch, repeats, file=process.stdin, flush=True)
+            return list(json.loads(process.stdout.readline()))
+
+        yield seconds
+        process.stdin.close()
+
+
+def operations(folder: Path) -> float:
+    """GFLOP of an answer to one image."""
+    trained = load_trained(folder)
+    with FlopCounterMode(display=False) as counter:
+        trained.run(np.zeros((1, *trained.preprocessing.shape), np.uint8), ("probabilities",))
+    return counter.get_total_flops() / 1e9
+
+
+def with_graph(model: str, target: Path) -> Path:
+    """The model's folder, or a copy with ``model.onnx`` where it has none."""
+    folder = find_model(model)
+    if (folder / "model.onnx").is_file():
+        return folder
+    config, tensors = read_model_folder(folder)
+    write_model_folder(target, config, tensors, export_graph(config, tensors))
+    return target

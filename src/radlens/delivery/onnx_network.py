@@ -1,0 +1,65 @@
+"""A network as a file of the ONNX form, run by onnxruntime on the processor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from radlens.delivery.answers import Outputs
+from radlens.errors import DataError, RadlensError
+
+_INPUT = "pixels"
+
+
+class OnnxNetwork:
+    """From stored pixels to named outputs; any number of threads may run it at once.
+
+    Args:
+        path: the file; its input ``pixels`` is uint8, shape (batch, channels, height, width).
+        shape: channels, height and width that the pixels will have.
+        threads: processor cores that one run uses.
+
+    Raises:
+        DataError: the file is no network of this form, or takes other pixels.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, int, int], threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        # Threads that wait busily take the cores from those that decode.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Warnings of how a graph could be better are for those who write it.
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            # The runtime has an exception of its own for each kind of damage.
+            raise DataError(f"{path} cannot be run as an ONNX network: {_first_line(error)}") from error
+        inputs = {one.name: one for one in self._session.get_inputs()}
+        if set(inputs) != {_INPUT} or inputs[_INPUT].type != "tensor(uint8)":
+            raise DataError(f"{path} takes {', '.join(sorted(inputs))}; one input {_INPUT} of uint8 was expected.")
+        if tuple(inputs[_INPUT].shape[1:]) != shape:
+            raise DataError(f"{path} takes pixels of shape {inputs[_INPUT].shape[1:]}; config.json says {list(shape)}.")
+        self.outputs = frozenset(one.name for one in self._session.get_outputs())
+
+    def run(self, pixels: npt.NDArray[np.uint8], wanted: Sequence[str]) -> Outputs:
+        """The wanted outputs, each with one row an image.
+
+        Raises:
+            RadlensError: the runtime failed, such as for lack of memory.
+        """
+        feed: dict[str, Any] = {_INPUT: np.ascontiguousarray(pixels)}
+        try:
+            results = self._session.run(list(wanted), feed)
+        except Exception as error:
+            raise RadlensError(f"The network failed on {len(pixels)} image(s): {_first_line(error)}") from error
+        return dict(zip(wanted, results, strict=True))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
