@@ -88,7 +88,7 @@ def run(
     if resume:
         chosen, prepared = _begin_again(folder)
     else:
-        chosen, prepared = _begin(folder, _resolve(source, preset, model, seed, config, settings, allow), overwrite)
+        chosen, prepared = _begin(folder, settings_of(source, preset, model, seed, config, settings, allow), overwrite)
     fitted, validation = train_model(chosen, prepared, folder)
     model_config, _ = read_model_folder(folder)
     write_down_opening("run --resume" if resume else "run", hash_weights(folder), prepared, folder)
@@ -117,7 +117,7 @@ def train(
     if resume:
         chosen, prepared = _begin_again(folder)
     else:
-        chosen, prepared = _begin(folder, _resolve(source, preset, model, seed, config, settings, allow), overwrite)
+        chosen, prepared = _begin(folder, settings_of(source, preset, model, seed, config, settings, allow), overwrite)
     train_model(chosen, prepared, folder)
     return load(folder)
 
@@ -136,7 +136,7 @@ def index(
         UsageError: a setting cannot be used, or ``out`` is not empty.
         DataError: the images or labels cannot be used.
     """
-    chosen = _resolve(source, None, None, None, config, settings)
+    chosen = settings_of(source, None, None, None, config, settings)
     manifest = read_source(chosen.data)
     manifest.write(claim_output(Path(out), overwrite=overwrite))
     return manifest
@@ -165,7 +165,7 @@ def audit(
         UsageError: a setting cannot be used, or ``out`` is not empty.
         DataError: the images or labels cannot be used.
     """
-    chosen = _resolve(source, None, None, seed, config, settings)
+    chosen = settings_of(source, None, None, seed, config, settings)
     if out is not None:
         _check_folder(Path(out), overwrite, chosen.data.source)
     manifest = read_source(chosen.data)
@@ -208,7 +208,7 @@ def evaluate(
         DataError: the model or the images cannot be used, or the classes differ.
     """
     folder = Path(out)
-    chosen = _resolve(source, None, None, None, config, settings, allow)
+    chosen = settings_of(source, None, None, None, config, settings, allow)
     if is_predictions_file(model):
         _check_folder(folder, overwrite, chosen.data.source, model)
         asked = any(text.partition("=")[0].strip() == "evaluate.threshold" for text in settings)
@@ -300,6 +300,8 @@ def _begin(folder: Path, chosen: RunSettings, overwrite: bool) -> tuple[RunSetti
 def _begin_again(folder: Path) -> tuple[RunSettings, Prepared]:
     if not (folder / "config.yaml").is_file():
         raise UsageError(f"There is no stopped run in {folder} to go on with: it has no config.yaml.")
+    if (folder / "folds").is_dir():
+        raise UsageError(f"{folder} is a cross-validation. To go on with it, say so: radlens run --resume --folds N")
     chosen = resolve(file=folder / "config.yaml")
     logger.info("Going on with the run in %s", folder)
     manifest = Manifest.read(folder)
@@ -315,7 +317,7 @@ def _check_folder(folder: Path, overwrite: bool, *needed: str | Path | None) -> 
             raise UsageError(f"The output folder {folder} holds {path}, which is read. Choose another --out.")
 
 
-def _resolve(
+def settings_of(
     source: str | Path | None,
     preset: str | None,
     model: str | None,
@@ -324,6 +326,11 @@ def _resolve(
     settings: tuple[str, ...] | list[str],
     allow: tuple[str, ...] | list[str] = (),
 ) -> RunSettings:
+    """The settings of a command, with a source that can be found again from another folder.
+
+    Raises:
+        UsageError: a setting cannot be used, or a check to allow does not exist.
+    """
     given = None if source is None else str(source)
     if given is not None and given.casefold() not in NAMED_SOURCES and Path(given).expanduser().exists():
         # The settings are written down and used again from other folders.
