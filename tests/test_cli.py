@@ -130,5 +130,10 @@ def test_run_index_audit_and_evaluate_print_what_they_made(
     assert answers["predicted"][0] in capsys.readouterr().out
     assert call(monkeypatch, "predict", str(tmp_path / "run"), str(tmp_path / "no.png")) == 1
     assert "no.png" in capsys.readouterr().out
+    assert call(monkeypatch, "export", str(tmp_path / "run"), "--out", str(tmp_path / "model")) == 0
+    assert f"Model: {tmp_path / 'model'}" in capsys.readouterr().out
+    assert call(monkeypatch, "push", str(tmp_path / "model"), "owner/lungs", "--dry-run") == 0
+    sent = [line.split()[2] for line in capsys.readouterr().out.splitlines() if line.startswith("Would send")]
+    assert {Path(file) for file in sent} == set((tmp_path / "model").iterdir())
     assert call(monkeypatch, "predict", "no-model", paths[0]) == 1
     assert "There is no model 'no-model'" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from PIL import Image
 import radlens
 from radlens.config import resolve
 from radlens.dataset.manifest import Manifest
+from radlens.delivery.model_folder import open_model_folder
 from radlens.errors import DataError, UsageError
 from radlens.result import Result
 
@@ -60,6 +61,8 @@ def test_a_run_leaves_every_artifact(finished: Any) -> None:
         "augmentation/epoch-000.npy",
         "augmentation/epoch-001.npy",
         "model/config.json",
+        "model/README.md",
+        "model/model.onnx",
         "model/model.safetensors",
         "model/training_images.txt",
         "predictions.csv",
@@ -70,6 +73,22 @@ def test_a_run_leaves_every_artifact(finished: Any) -> None:
     }
     # Whether a label is doubted, or an answer wrong, depends on what so short a training gives.
     assert written - {"label_suspects.csv", "misclassified.csv"} == expected
+
+
+def test_the_model_folder_says_what_it_is_made_of_how_it_did_and_how_its_graph_was_checked(finished: Any) -> None:
+    config = open_model_folder(finished.folder).config
+    for split, auroc in headline(finished).items():
+        assert config.metrics[split].n == finished.metrics[split]["n"]
+        assert config.metrics[split].metrics["auroc"].model_dump() == {
+            key: auroc[key] for key in ("value", "low", "high")
+        }
+    assert config.training_data is not None
+    assert config.training_data.images == finished.manifest.table["split"].value_counts().to_dict()
+    assert config.onnx is not None
+    assert (config.onnx.parity.images, config.onnx.parity.decisions_flipped) == (200, 0)
+    card = (finished.folder / "model" / "README.md").read_text(encoding="utf-8")
+    assert "simulated images, not of people" in card
+    assert f"{headline(finished)['test']['value']:.3f}" in card
 
 
 def test_the_predictions_are_what_the_loaded_model_says_of_the_files(finished: Any) -> None:

@@ -32,7 +32,7 @@ Out = Annotated[Path, typer.Option(help="Folder for the results; must be new or 
 OptionalOut = Annotated[Path | None, typer.Option(help="Folder for the results; must be new or empty.")]
 Preset = Annotated[str | None, typer.Option(help="Values to start from: fast (the default), best or baseline.")]
 TrainedModelName = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A run folder, a model folder, or the name of a model in the box.")
+    str, typer.Argument(metavar="MODEL", help="A run, a model folder, a model in the box, or owner/name of the hub.")
 ]
 Model = Annotated[str | None, typer.Option(help="Network to train, by name.")]
 Seed = Annotated[int | None, typer.Option(help="Every random choice of the run follows from it.")]

@@ -31,12 +31,13 @@ def load(
     threads: int = 1,
     limits: DecodeLimits = DEFAULT_LIMITS,
 ) -> Predictor:
-    """Load a model that answers, from a run folder or a model folder, or one that comes with radlens, by its name.
+    """Load a model that answers.
 
     Where the folder has ``model.onnx``, onnxruntime runs it and PyTorch is not imported; else PyTorch runs the network.
 
     Args:
-        model: folder or name.
+        model: a run folder, a model folder, the name of a model that comes with radlens, or ``owner/name`` of the
+            Hugging Face hub, ``@`` and a revision after it if need be. A folder of that name comes first.
         operating_point: name of one of the operating points that the model carries, such as ``sensitivity 0.95``;
             None: its own threshold.
         threads: processor cores for one run of ``model.onnx``. One is best for many images, since several are then
@@ -46,7 +47,8 @@ def load(
     Raises:
         DataError: there is no model, or it is damaged.
         UsageError: the model carries no such operating point.
-        RadlensError: the folder has no ``model.onnx``, and PyTorch is not installed.
+        RadlensError: the folder has no ``model.onnx``, and PyTorch is not installed; or a model of the hub cannot be
+            fetched.
     """
     folder = open_model_folder(find_model(model))
     graph = folder.file(ONNX_FILE)

@@ -215,6 +215,7 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
     )
     validation = prepared.manifest.only((prepared.manifest.table["split"] == "val").to_numpy())
     chosen = choose(trained, validation, prepared.split("val"), settings.evaluate, settings.seed)
+    data = describe_data(prepared.manifest, prepared.cache.digests)
     model_config = ModelConfig(
         radlens_version=__version__,
         task=info.task,
@@ -230,11 +231,11 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
         operating_point=chosen.operating_point,
         operating_points=chosen.operating_points,
         abstention=chosen.abstention,
-        trained_on=" ".join(part for part in (info.name, info.source, info.licence, info.citation) if part),
+        trained_on=" ".join(part for part in (data.name, data.source, data.licence, data.citation) if part),
         simulated=info.simulated,
         seed=settings.seed,
         best_epoch=fitted.best_epoch,
-        training_data=describe_data(prepared.manifest, prepared.cache.digests),
+        training_data=data,
     )
     used = prepared.manifest.table["split"].isin(("train", "val"))
     write_training_images(folder / "model", np.asarray(prepared.cache.digests)[used.to_numpy()])

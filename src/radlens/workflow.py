@@ -20,6 +20,7 @@ from radlens.delivery.hub import push as push_model
 from radlens.delivery.model_folder import ModelConfig, find_model, hash_weights, read_model_folder, run_of
 from radlens.delivery.predictor import Predictor
 from radlens.delivery.release import Kind, add_metrics
+from radlens.delivery.torch_model import trained_model
 from radlens.delivery.training_images import read_training_images
 from radlens.errors import DataError, UsageError, did_you_mean
 from radlens.files import check_output, claim_output
@@ -219,8 +220,8 @@ def evaluate(
     if source is None:
         raise UsageError("A model is evaluated on labelled images: give a SOURCE. Only a CSV of predictions has none.")
     model = find_model(model)
-    model_config, _ = read_model_folder(model)
-    trained = load_trained(model)
+    model_config, tensors = read_model_folder(model)
+    trained = trained_model(model_config, tensors)
     chosen = chosen.model_copy(update={"preprocessing": model_config.preprocessing})
     _check_folder(folder, overwrite, chosen.data.source, model)
     manifest, name = _select(_for_model(read_source(chosen.data), model_config), split)

@@ -81,6 +81,13 @@ def test_a_stopped_run_is_gone_on_with_wherever_it_was_torn(
         out.rename(partial)
 
 
+def test_a_torn_row_goes_even_where_nothing_is_to_be_written(rows: Rows, tmp_path: Path) -> None:
+    wanted = written(tmp_path / "whole", rows, "a")
+    partial = stopped(tmp_path / "out", rows, "a", "b" * 1000)
+    partial.write_bytes(partial.read_bytes()[:-20])
+    assert written(tmp_path / "out", rows, "a", resume=True) == wanted
+
+
 def test_a_whole_file_is_added_to(rows: Rows, tmp_path: Path) -> None:
     wanted = written(tmp_path / "whole", rows, "a", "b", "c")
     written(tmp_path / "out", rows, "a")
@@ -127,6 +134,7 @@ def test_answers_of_another_model_are_not_mixed_in(rows: Rows, tmp_path: Path, o
     ):
         pass
     assert (tmp_path / "out").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_file_of_something_else_is_left_alone(rows: Rows, tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
-from radlens.delivery.remarks import remarks_of
+from radlens.delivery.remarks import is_colourful, remarks_of
 from radlens.imaging.decode import FileFacts
 from radlens.imaging.pixels import read_pixels
 from radlens.imaging.preprocess import Preprocessing
@@ -64,3 +65,24 @@ def test_ordinary_radiographs_get_next_to_no_remarks(shared_data: Path) -> None:
         pixels, facts = read_pixels(str(path), contract)
         remarked += bool(remarks_of(pixels, contract, facts))
     assert remarked <= len(paths) // 100
+
+
+@pytest.mark.parametrize(
+    ("mode", "form", "wanted"),
+    [
+        ("MONOCHROME1", "DICOM", False),
+        ("PALETTE COLOR", "DICOM", False),
+        ("YBR_FULL_422", "DICOM", True),
+        ("I;16", "PNG", False),
+        ("RGB;16", "TIFF", True),
+        ("RGB", "JPEG", True),
+    ],
+)
+def test_colours_are_told_by_the_form_and_then_by_the_picture(
+    mode: str, form: str, wanted: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "red.png"
+    Image.new("RGB", (20, 20), (200, 20, 20)).save(path)
+    assert is_colourful(str(path), None, FileFacts(20, 20, mode, form, 1)) == wanted
+    Image.new("RGB", (20, 20), (90, 90, 90)).save(path)
+    assert is_colourful(str(path), None, FileFacts(20, 20, mode, form, 1)) == (wanted and form == "DICOM")

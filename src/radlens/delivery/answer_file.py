@@ -108,7 +108,8 @@ def answer_file(path: Path, rows: Rows, maker: Maker, *, resume: bool, overwrite
     _check(path, partial, resume=resume, overwrite=overwrite)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if resume and path.exists() and not partial.exists():
+        is_copy = resume and path.exists() and not partial.exists()
+        if is_copy:
             with replacing(partial) as copy:
                 shutil.copyfile(path, copy)
         with _locked(partial) as file:
@@ -117,6 +118,8 @@ def answer_file(path: Path, rows: Rows, maker: Maker, *, resume: bool, overwrite
             try:
                 answers = AnswerFile(file, rows, maker)
             except RadlensError as error:
+                if is_copy:
+                    partial.unlink()
                 raise type(error)(f"{path} cannot be gone on with: {error}.") from None
             try:
                 yield answers
@@ -124,6 +127,10 @@ def answer_file(path: Path, rows: Rows, maker: Maker, *, resume: bool, overwrite
                 log.warning("The answers so far are in %s; --resume goes on with them.", partial)
                 raise
             answers.finish()
+            if fcntl is not None:
+                partial.replace(path)
+        if fcntl is None:
+            # Windows renames no file that is open.
             partial.replace(path)
     except OSError as error:
         raise write_error(path, error) from error

@@ -65,7 +65,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Image:
+class ReadImage:
     """One image on its way to an answer.
 
     Attributes:
@@ -79,7 +79,7 @@ class Image:
     remarks: tuple[str, ...] = ()
 
 
-def answer_of(image: Image, outputs: Outputs, config: ModelConfig, threshold: float) -> Answer:
+def answer_of(image: ReadImage, outputs: Outputs, config: ModelConfig, threshold: float) -> Answer:
     """Put the answer to one image together.
 
     Args:

@@ -188,10 +188,12 @@ def _files(config: ModelConfig) -> str:
     lines = ["`model.safetensors` holds the weights, `config.json` all that is needed to use them rightly."]
     if config.onnx is not None:
         parity = config.onnx.parity
+        before = " before its weights were rounded to 8 bits" if config.onnx.weights == "int8" else ""
         lines.append(
             f"`model.onnx` (weights in {config.onnx.weights}) goes from stored pixels to calibrated probabilities. On "
             f"{parity.images:,} images ({_text(parity.source)}) its probabilities were within "
-            f"{parity.largest_difference:.1g} of PyTorch's, and {parity.decisions_flipped} decisions differed."
+            f"{parity.largest_difference:.1g} of PyTorch's{before}, and {parity.decisions_flipped} decisions differed. "
+            "The figures above are PyTorch's."
         )
         for tried in config.onnx.variants:
             aurocs = " to ".join("undefined" if value is None else f"{value:.4f}" for value in tried.auroc)

@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from radlens.config import resolve
 from radlens.dataset.manifest import Manifest
-from radlens.delivery.model_files import CARD_FILE
-from radlens.delivery.model_folder import open_model_folder, read_model_folder
+from radlens.delivery.model_files import CARD_FILE, safe_file
+from radlens.delivery.model_folder import open_model_folder, read_weights
 from radlens.delivery.onnx_export import FEWEST_IMAGES, Pixels, phantom_pixels
 from radlens.delivery.onnx_variants import Trial
-from radlens.delivery.release import Kind, release
+from radlens.delivery.release import Kind, metrics_by_split, release
 from radlens.delivery.training_images import TRAINING_IMAGES_FILE
-from radlens.errors import UsageError
+from radlens.errors import DataError, UsageError
 from radlens.files import building, write_text
 from radlens.imaging.cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
 from radlens.version import __version__
 
 
+@dataclass(frozen=True, eq=False)
+class _RunImages:
+    """Validation and training images of a run, with the split and the target of each."""
+
+    cache: PixelCache
+    split: npt.NDArray[np.str_]
+    targets: npt.NDArray[np.int64]
+
+    @property
+    def readable(self) -> npt.NDArray[np.bool_]:
+        return self.cache.rows >= 0
+
+
 def export(model: Path, out: Path | None = None, smaller: Collection[Kind] = ()) -> Path:
     """Write the model folder of a run or of an earlier export anew, in today's form and with its graph.
 
     Args:
-        model: a run folder or a model folder.
+        model: a run folder or a model folder. Its card may have been edited.
         out: a new folder for it; None: where it lies.
         smaller: see :func:`radlens.delivery.release.release`; measured on the run's validation images.
 
@@ -40,32 +56,39 @@ def export(model: Path, out: Path | None = None, smaller: Collection[Kind] = ())
     """
     if out is not None and out.exists():
         raise UsageError(f"The output {out} exists. Choose another --out, or leave it out to write the model in place.")
-    found = open_model_folder(model)
-    config, tensors = read_model_folder(model)
-    config = config.model_copy(update={"radlens_version": __version__})
+    found = open_model_folder(model, any_card=True)
+    tensors = read_weights(found)
+    config = found.config.model_copy(update={"radlens_version": __version__, **_metrics_of(model)})
     images = _read_run(model, config.preprocessing, whole=bool(smaller))
-    pixels, source = parity_images(config.preprocessing, *images[:2]) if images else parity_images(config.preprocessing)
-    trial = None
-    if smaller:
-        if images is None or not (images[1] == "val").any():
-            raise UsageError(
-                f"Smaller weights are measured on the validation images of a run, which {model} does not have. "
-                "Give the run folder, with the images where they were."
-            )
-        cache, split, targets = images
-        val, train = (cache.rows[(split == name) & (cache.rows >= 0)] for name in ("val", "train"))
-        chosen = targets[(split == "val") & (cache.rows >= 0)]
-        words = f"{len(val)} validation images"
-        trial = Trial(cache.pixels[val], chosen, words, cache.pixels[train[:: max(1, len(train) // FEWEST_IMAGES)]])
+    known = (images.cache, images.split) if images else ()
+    pixels, source = parity_images(config.preprocessing, *known)
+    trial = _trial(model, images) if smaller else None
     if out is None:
         release(found.path, config, tensors, pixels, source, smaller, trial)
         return found.path
     with building(out) as temporary:
         for name in (TRAINING_IMAGES_FILE, CARD_FILE):
-            if (file := found.file(name)) is not None:
-                write_text(temporary / name, file.read_text(encoding="utf-8"))
+            if found.file(name) is not None:
+                write_text(temporary / name, safe_file(found.path, name).read_text(encoding="utf-8", errors="replace"))
         release(temporary, config, tensors, pixels, source, smaller, trial)
     return out
+
+
+def _trial(run: Path, images: _RunImages | None) -> Trial:
+    """The validation images of a run, to measure on, and some of its training images, to fit to.
+
+    Raises:
+        UsageError: there are none.
+    """
+    if images is None or not (images.readable & (images.split == "val")).any():
+        raise UsageError(
+            f"Smaller weights are measured on the validation images of a run, which {run} does not have. Give the run "
+            "folder, with the images where they were."
+        )
+    cache = images.cache
+    val, train = (np.flatnonzero(images.readable & (images.split == name)) for name in ("val", "train"))
+    some = cache.rows[train[:: max(1, len(train) // FEWEST_IMAGES)]]
+    return Trial(cache.pixels[cache.rows[val]], images.targets[val], "of validation", cache.pixels[some])
 
 
 def parity_images(
@@ -97,10 +120,19 @@ def parity_images(
     return np.concatenate(parts), ", ".join(words)
 
 
-def _read_run(
-    run: Path, contract: Preprocessing, *, whole: bool
-) -> tuple[PixelCache, npt.NDArray[np.str_], npt.NDArray[np.int64]] | None:
-    """Pixels, splits and targets of validation and training images of a run; some of each, or all; None: no run."""
+def _metrics_of(run: Path) -> dict[str, Any]:
+    """The figures of a run, for its config, if it has any."""
+    path = run / "metrics.json"
+    if not path.is_file():
+        return {}
+    try:
+        return {"metrics": metrics_by_split(json.loads(path.read_text(encoding="utf-8")))}
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+
+
+def _read_run(run: Path, contract: Preprocessing, *, whole: bool) -> _RunImages | None:
+    """Some of the validation and training images of a run, or all of them; None where there is no run."""
     if not (run / "manifest.csv").is_file() or not (run / "config.yaml").is_file():
         return None
     manifest = Manifest.read(run)
@@ -113,4 +145,4 @@ def _read_run(
     data = resolve(file=run / "config.yaml").data
     chosen = manifest.only(mask)
     cache = PixelCache.build(chosen.locations, contract, data.workers, data.limits)
-    return cache, split[mask], chosen.targets()
+    return _RunImages(cache, split[mask], chosen.targets())

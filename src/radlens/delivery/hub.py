@@ -15,8 +15,6 @@ from radlens.errors import DataError, RadlensError, UsageError
 logger = logging.getLogger(__name__)
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
-# The hub's own errors are of these kinds, and so are those of the network.
-_TROUBLE = (OSError, RuntimeError, ValueError)
 _ID = re.compile(rf"(?P<id>{_NAME}/{_NAME})(@(?P<revision>{_NAME}))?")
 
 
@@ -60,7 +58,9 @@ def fetch(name: str) -> Path:
             f"The hub has no model {name!r} for you: {_first_line(error)} Check the name; for a private model, log in "
             "with: hf auth login"
         ) from error
-    except _TROUBLE as error:
+    except RadlensError:
+        raise
+    except Exception as error:  # noqa: BLE001 those of the hub and of the network have no common class
         # The hub cannot be reached, or the connection broke: what is there already will do.
         return _fetched_before(hub, wanted, name, error)
 
@@ -68,7 +68,7 @@ def fetch(name: str) -> Path:
 def _fetched_before(hub: Any, wanted: dict[str, Any], name: str, trouble: Exception) -> Path:
     try:
         folder = Path(hub.snapshot_download(**wanted, local_files_only=True))
-    except _TROUBLE:
+    except Exception:  # noqa: BLE001 as above
         raise RadlensError(
             f"The model {name!r} cannot be fetched from the hub, and it was not fetched before: "
             f"{_first_line(trouble)} Check the network, or give a folder."
@@ -129,7 +129,7 @@ def push(model: Path, name: str, *, private: bool = False) -> str:
             delete_patterns=[known for known in KNOWN_FILES if known not in {file.name for file in files}],
             commit_message="Model folder written by radlens",
         )
-    except _TROUBLE as error:
+    except Exception as error:
         raise RadlensError(f"The hub did not take the model as {name!r}: {_first_line(error)}") from error
     return str(url)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from radlens.delivery.records import FileRecord
@@ -62,8 +62,8 @@ def record_file(path: Path) -> FileRecord:
     return FileRecord(sha256=digest, size=path.stat().st_size)
 
 
-def check_files(folder: Path, files: Mapping[str, FileRecord]) -> None:
-    """Compare the files with what was written down of them, sizes first.
+def check_files(folder: Path, files: Mapping[str, FileRecord], unchecked: Collection[str] = ()) -> None:
+    """Compare the files with what was written down of them, sizes first, but for those that may have any content.
 
     Raises:
         DataError: a file is unknown, missing or altered, or there is one that nothing was written down of.
@@ -77,9 +77,9 @@ def check_files(folder: Path, files: Mapping[str, FileRecord]) -> None:
     if WEIGHTS_FILE not in files and ONNX_FILE not in files:
         raise DataError(f"{folder / CONFIG_FILE} lists neither {WEIGHTS_FILE} nor {ONNX_FILE}: there is no model.")
     for name in KNOWN_FILES[1:]:
-        if name not in files and (folder / name).exists():
+        if name not in files and name not in unchecked and (folder / name).exists():
             raise DataError(f"{folder / name} is not listed in {CONFIG_FILE}: it was put there by something else.")
-    paths = {name: safe_file(folder, name) for name in files}
+    paths = {name: safe_file(folder, name) for name in files if name not in unchecked}
     for name, path in paths.items():
         if path.stat().st_size != files[name].size:
             _altered(path, f"{files[name].size:,} bytes were written, it has {path.stat().st_size:,}")

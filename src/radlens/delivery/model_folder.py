@@ -45,6 +45,7 @@ __all__ = [
     "find_model",
     "open_model_folder",
     "read_model_folder",
+    "read_weights",
     "write_model_folder",
 ]
 
@@ -204,10 +205,14 @@ def write_config(folder: Path, config: ModelConfig, card: str | None = None) -> 
     write_text(folder / CONFIG_FILE, config.model_dump_json(indent=2) + "\n")
 
 
-def open_model_folder(path: Path) -> ModelFolder:
+def open_model_folder(path: Path, *, any_card: bool = False) -> ModelFolder:
     """Read the config of a model folder, or of the ``model`` folder inside a run folder, and check its files.
 
     No file is read but for its hash, and no code of the folder is run. Folders of format version 1 have no hashes.
+
+    Args:
+        path: the folder.
+        any_card: take a card that was edited.
 
     Raises:
         DataError: there is none, a file is missing, altered or damaged, or a newer radlens wrote it.
@@ -235,7 +240,7 @@ def open_model_folder(path: Path) -> ModelFolder:
     if version == 1:
         safe_file(folder, WEIGHTS_FILE)
     else:
-        check_files(folder, config.files)
+        check_files(folder, config.files, unchecked=(CARD_FILE,) if any_card else ())
     return ModelFolder(folder, config)
 
 
@@ -247,6 +252,15 @@ def read_model_folder(path: Path) -> tuple[ModelConfig, Tensors]:
             wrote it.
     """
     found = open_model_folder(path)
+    return found.config, read_weights(found)
+
+
+def read_weights(found: ModelFolder) -> Tensors:
+    """The weights of a model folder that was opened.
+
+    Raises:
+        DataError: it has none, they are damaged, or one is no number.
+    """
     where = safe_file(found.path, WEIGHTS_FILE)
     try:
         tensors = load_file(where)
@@ -259,7 +273,7 @@ def read_model_folder(path: Path) -> tuple[ModelConfig, Tensors]:
             raise DataError(
                 f"The weights {where} hold values that are no numbers, in {name[:100]!r}: they are damaged."
             )
-    return found.config, tensors
+    return tensors
 
 
 def join_tensors(network: Tensors, familiarity: Tensors) -> Tensors:

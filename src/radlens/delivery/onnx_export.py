@@ -62,7 +62,7 @@ def export_graph(config: ModelConfig, tensors: Tensors, *, keep_weights: bool = 
             keep_weights=keep_weights,
         )
         pixels = torch.zeros((2, *config.preprocessing.shape), dtype=torch.uint8)
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             program = torch.onnx.export(
                 graph.eval(),
                 (pixels,),
@@ -192,9 +192,9 @@ def require(*packages: str) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter tells of its steps and of packages that it does not need."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+def quiet() -> Iterator[None]:
+    """Keep back what exporters tell of their steps and of packages that they do not need; some tell the root logger."""
+    loggers = [logging.getLogger(name) for name in (None, "torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

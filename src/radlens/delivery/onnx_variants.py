@@ -15,7 +15,7 @@ import numpy.typing as npt
 from radlens.assessment.metrics import Answers, binary_metrics, multiclass_metrics, multilabel_metrics
 from radlens.decision import decide
 from radlens.delivery.model_folder import ModelConfig, Tensors, join_tensors, split_tensors
-from radlens.delivery.onnx_export import Floats, Pixels, count_flips, open_session, require, run_graph
+from radlens.delivery.onnx_export import Floats, Pixels, count_flips, open_session, quiet, require, run_graph
 from radlens.delivery.records import Variant
 from radlens.errors import DataError
 
@@ -115,18 +115,19 @@ def quantize(model: bytes, training: Pixels) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         try:
-            quantize_static(
-                onnx.load_from_string(model),
-                path,
-                Reader(),
-                quant_format=QuantFormat.QDQ,
-                op_types_to_quantize=[*_WEIGHTED, "Add", "Clip", "Relu", "MaxPool", "AveragePool"],
-                nodes_to_exclude=_last_nodes(onnx.load_from_string(model)),
-                per_channel=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                reduce_range=not _has_vnni(),
-            )
+            with quiet():
+                quantize_static(
+                    onnx.load_from_string(model),
+                    path,
+                    Reader(),
+                    quant_format=QuantFormat.QDQ,
+                    op_types_to_quantize=[*_WEIGHTED, "Add", "Clip", "Relu", "MaxPool", "AveragePool"],
+                    nodes_to_exclude=_last_nodes(onnx.load_from_string(model)),
+                    per_channel=True,
+                    activation_type=QuantType.QUInt8,
+                    weight_type=QuantType.QInt8,
+                    reduce_range=not _has_vnni(),
+                )
         except Exception as error:
             raise DataError(f"onnxruntime cannot quantize the graph: {error}") from error
         return path.read_bytes()

@@ -23,6 +23,7 @@ from radlens.delivery.inputs import STANDARD_INPUT, describe, find_images
 from radlens.delivery.predictor import BATCH_SIZE, Onlooker, Predictor, Source
 from radlens.errors import UsageError, did_you_mean
 from radlens.files import replacing
+from radlens.imaging.limits import DecodeError
 from radlens.imaging.scan import LeftOut
 
 log = logging.getLogger("radlens")
@@ -93,11 +94,12 @@ def predict_files(
     images = find_images(arguments, left_out)
     with ExitStack() as stack:
         write: Callable[[Answer], None]
+        before = 0
         if out is not None:
             file = stack.enter_context(
                 answer_file(out, rows_in(form, predictor.config, maker), maker, resume=resume, overwrite=overwrite)
             )
-            images, write = _missing(images, file, tally), file.write
+            images, write, before = _missing(images, file, tally), file.write, file.rows_before
         else:
             rows = TableRows(predictor.config) if form == "table" else rows_in(form, predictor.config, maker)
             write = stack.enter_context(_Printed(standard_output, rows)).write
@@ -108,7 +110,7 @@ def predict_files(
             fail_fast=fail_fast,
             onlooker=_overlays(predictor, explain) if explain else None,
         )
-        step = stack.enter_context(_progress(arguments, is_hidden=out is None and standard_output.isatty()))
+        step = stack.enter_context(_progress(arguments, before, is_hidden=out is None and standard_output.isatty()))
         for answer in stack.enter_context(closing(answers)):
             write(answer)
             tally.count(answer)
@@ -174,15 +176,21 @@ def _missing(images: Iterator[str], file: AnswerFile, tally: Tally) -> Iterator[
 
 def _overlays(predictor: Predictor, folder: Path) -> Onlooker:
     def write(source: Source, answer: Answer, cam: npt.NDArray[np.float32]) -> None:
+        try:
+            picture = predictor.overlay(source, answer, cam)
+        except DecodeError as error:
+            # At its own size a picture takes memory that it did not take at the network's.
+            log.warning("There is no overlay of %s", error)
+            return
         with replacing(overlay_path(folder, answer.path)) as temporary:
-            predictor.overlay(source, answer, cam).save(temporary, "PNG")
+            picture.save(temporary, "PNG")
 
     return write
 
 
 @contextmanager
-def _progress(arguments: Sequence[str], *, is_hidden: bool) -> Iterator[Callable[[], None]]:
-    """A bar on standard error, if that is a terminal; gives what to call for each image."""
+def _progress(arguments: Sequence[str], before: int, *, is_hidden: bool) -> Iterator[Callable[[], None]]:
+    """A bar on standard error, if that is a terminal, from the rows that are there; gives what to call for each."""
     if is_hidden or not sys.stderr.isatty():
         yield lambda: None
         return
@@ -191,7 +199,7 @@ def _progress(arguments: Sequence[str], *, is_hidden: bool) -> Iterator[Callable
     from radlens.progress import progress_bar
 
     with progress_bar() as bar:
-        task = bar.add_task("Answering", total=total)
+        task = bar.add_task("Answering", total=total, completed=before)
         yield lambda: bar.advance(task)
 
 

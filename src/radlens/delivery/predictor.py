@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as Pictures
+from PIL import Image
 
 from radlens.cores import available_cores
-from radlens.delivery.answers import Answer, Image, Outputs, answer_of, needed_outputs
+from radlens.delivery.answers import Answer, Outputs, ReadImage, answer_of, needed_outputs
 from radlens.delivery.model_folder import ModelConfig
 from radlens.delivery.overlay import overlay
 from radlens.delivery.remarks import is_colourful, remarks_of, shows_colours
@@ -98,7 +99,7 @@ class Predictor:
             DataError: with ``fail_fast``, an image cannot be read.
         """
         if isinstance(images, str | Path | bytes | np.ndarray):
-            return next(self.stream([images], fail_fast=fail_fast, workers=1))
+            return _or_raise(self._answer([images], None)[0], fail_fast=fail_fast)
         return list(self.stream(images, fail_fast=fail_fast))
 
     def predict_batch(self, pixels: npt.NDArray[np.uint8], batch_size: int = BATCH_SIZE) -> list[Answer]:
@@ -114,7 +115,7 @@ class Predictor:
         answers: list[Answer] = []
         for start in range(0, len(self._checked(pixels)), batch_size):
             part = pixels[start : start + batch_size]
-            images = [Image("array", one, remarks_of(one, self.preprocessing)) for one in part]
+            images = [ReadImage("array", one, remarks_of(one, self.preprocessing)) for one in part]
             answers += self._answers(images, self._network.run(part, self._needed))
         return answers
 
@@ -158,12 +159,12 @@ class Predictor:
         def work(sources: list[Source]) -> list[Answer]:
             return self._answer(sources, onlooker)
 
-        for answer in in_order(work, images, workers=workers or available_cores(), batch_size=batch_size):
-            if answer.error and fail_fast:
-                raise DataError(f"{answer.path}: {answer.error}")
-            yield answer
+        answers = in_order(work, images, workers=workers or available_cores(), batch_size=batch_size)
+        with closing(answers):
+            for answer in answers:
+                yield _or_raise(answer, fail_fast=fail_fast)
 
-    def explain(self, image: Source) -> Pictures.Image:
+    def explain(self, image: Source) -> Image.Image:
         """The picture at its own size, red where it speaks for the answer and blue where against, with a legend.
 
         Raises:
@@ -174,21 +175,21 @@ class Predictor:
         outputs = self._network.run(one.pixels[np.newaxis], (*self._needed, "cam"))
         return self.overlay(image, self._answers([one], outputs)[0], outputs["cam"][0])
 
-    def overlay(self, image: Source, answer: Answer, cam: npt.NDArray[np.float32]) -> Pictures.Image:
+    def overlay(self, image: Source, answer: Answer, cam: npt.NDArray[np.float32]) -> Image.Image:
         """What :meth:`explain` gives, of an answer and a map that were made already.
 
         Raises:
             DecodeError: the image cannot be read.
         """
         if isinstance(image, np.ndarray):
-            return overlay(Pictures.fromarray(image), cam, answer, self.config)
+            return overlay(Image.fromarray(image), cam, answer, self.config)
         picture = decode(_name_of(image), image if isinstance(image, bytes) else None, limits=self._limits)
         return overlay(picture.image, cam, answer, self.config)
 
     def _answer(self, sources: Sequence[Source], onlooker: Onlooker | None) -> list[Answer]:
         """Answers for a few sources; those that cannot be read are told apart before the network runs."""
         images = [self._read_or_say(source) for source in sources]
-        readable = [(source, one) for source, one in zip(sources, images, strict=True) if isinstance(one, Image)]
+        readable = [(source, one) for source, one in zip(sources, images, strict=True) if isinstance(one, ReadImage)]
         answered: list[Answer] = []
         if readable:
             wanted = (*self._needed, "cam") if onlooker else self._needed
@@ -200,20 +201,20 @@ class Predictor:
         left = iter(answered)
         return [one if isinstance(one, Answer) else next(left) for one in images]
 
-    def _answers(self, images: Sequence[Image], outputs: Outputs) -> list[Answer]:
+    def _answers(self, images: Sequence[ReadImage], outputs: Outputs) -> list[Answer]:
         return [
             answer_of(image, {name: rows[number] for name, rows in outputs.items()}, self.config, self.threshold)
             for number, image in enumerate(images)
         ]
 
-    def _read_or_say(self, source: Source) -> Image | Answer:
+    def _read_or_say(self, source: Source) -> ReadImage | Answer:
         try:
             return self._read(source)
         except RadlensError as error:
             name = _name_of(source)
             return Answer(name, error=str(error).removeprefix(f"{name}: "))
 
-    def _read(self, source: Source) -> Image:
+    def _read(self, source: Source) -> ReadImage:
         name = _name_of(source)
         if isinstance(source, np.ndarray):
             picture = _picture(source)
@@ -223,7 +224,7 @@ class Predictor:
             content = source if isinstance(source, bytes) else None
             pixels, facts = read_pixels(name, self.preprocessing, self._limits, content)
             colourful = self.preprocessing.channels == 1 and is_colourful(name, content, facts, self._limits)
-        return Image(name, pixels, remarks_of(pixels, self.preprocessing, facts, is_colourful=colourful))
+        return ReadImage(name, pixels, remarks_of(pixels, self.preprocessing, facts, is_colourful=colourful))
 
     def _checked(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         if pixels.dtype != np.uint8 or pixels.shape[1:] != self.preprocessing.shape:
@@ -259,13 +260,19 @@ def _threshold(config: ModelConfig, operating_point: str | None) -> float:
     return config.operating_points[operating_point]
 
 
+def _or_raise(answer: Answer, *, fail_fast: bool) -> Answer:
+    if answer.error and fail_fast:
+        raise DataError(f"{answer.path}: {answer.error}")
+    return answer
+
+
 def _name_of(source: Source) -> str:
     if isinstance(source, np.ndarray):
         return "array"
     return "bytes" if isinstance(source, bytes) else str(source)
 
 
-def _picture(pixels: npt.NDArray[np.uint8]) -> Pictures.Image:
+def _picture(pixels: npt.NDArray[np.uint8]) -> Image.Image:
     is_grey = pixels.ndim == 2
     if pixels.dtype != np.uint8 or not (is_grey or (pixels.ndim == 3 and pixels.shape[2] == 3)) or not pixels.size:
         raise DecodeError(
@@ -273,4 +280,4 @@ def _picture(pixels: npt.NDArray[np.uint8]) -> Pictures.Image:
             "(height, width) or (height, width, 3) was expected. Give a file or its bytes where the values have more "
             "than 8 bits, so that they are shown as in training; for a batch of pixels use predict_batch"
         )
-    return Pictures.fromarray(np.ascontiguousarray(pixels))
+    return Image.fromarray(np.ascontiguousarray(pixels))

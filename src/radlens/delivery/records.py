@@ -33,7 +33,7 @@ class Variant(Record):
     """Smaller weights that were tried; each pair is before and after, with the full weights and with these."""
 
     kind: Literal["float16", "int8"] = Field(description="How weights are stored.")
-    kept: bool = Field(description="Whether the graph has them now.")
+    kept: bool = Field(description="Whether they are used: float16 for both files, int8 for the graph alone.")
     reason: str = Field(description="Why, or why not.")
     images: int = Field(ge=1, description="How many it was tried on.")
     source: str = Field(description="What they are.")

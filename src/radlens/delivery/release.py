@@ -132,6 +132,12 @@ def add_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
         DataError: there is no model, or it is damaged.
     """
     found = open_model_folder(path)
+    config = found.config.model_copy(update={"metrics": metrics_by_split(metrics)})
+    write_config(found.path, config, _card(found.path, config))
+
+
+def metrics_by_split(metrics: Mapping[str, Any]) -> dict[str, SplitMetrics]:
+    """Of the content of ``metrics.json``, the figures of each split."""
     blocks = {}
     for split, block in metrics.items():
         if isinstance(block, dict) and "n" in block:
@@ -141,8 +147,7 @@ def add_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
                 if isinstance(figure, dict) and {"value", "low", "high"} <= figure.keys()
             }
             blocks[split] = SplitMetrics(n=block["n"], metrics=figures)
-    config = found.config.model_copy(update={"metrics": blocks})
-    write_config(found.path, config, _card(found.path, config))
+    return blocks
 
 
 def describe_data(manifest: Manifest, digests: Iterable[str]) -> TrainingData:
