@@ -50,9 +50,16 @@ def test_runs_and_evaluations_are_counted_and_the_report_says_so(run: Any, tmp_p
 
     radlens.compare([run.folder, again.folder])
     assert len(read_openings(run.folder)) == 3
+    shutil.copy(run.folder / "predictions.csv", run.folder / "theirs.csv")
+    radlens.evaluate(run.folder / "theirs.csv", None, tmp_path / "theirs", settings=QUICK)
+    assert len(read_openings(run.folder)) == 3
+    radlens.evaluate(
+        run.folder / "predictions.csv", None, tmp_path / "anew", settings=(*QUICK, "evaluate.threshold=0.4")
+    )
+    assert len(read_openings(run.folder)) == 4
 
     other = radlens.run("phantom", run.folder, settings=(*SMALL, "train.learning_rate=0.01"), overwrite=True)
-    assert len(read_openings(run.folder)) == 4
+    assert len(read_openings(run.folder)) == 5
     assert "by 2 different models" in other.report.read_text(encoding="utf-8")
 
 

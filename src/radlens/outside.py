@@ -92,10 +92,15 @@ def evaluate_outside(
     predictions = predictions[predictions["path"].isin(prepared.manifest.table["path"])].reset_index(drop=True)
     claim_keeping_ledger(folder, overwrite=overwrite)
     write_start(folder, chosen, manifest, prepared)
-    # Another threshold for a run's own answers is another look at them.
-    write_down_opening("evaluate", outside.digest, prepared, folder, run_of(outside.file.parent))
+    write_down_opening("evaluate", outside.digest, prepared, folder, _run_that_answered(outside.file))
     logger.info("Judged on %s: %d images.", judged, len(predictions))
     return write_evidence(chosen, prepared, predictions, threshold, folder, fitted=None)
+
+
+def _run_that_answered(file: Path) -> Path | None:
+    """The run whose own ``predictions.csv`` this is: another threshold for its answers is another look at them."""
+    own = file.name == "predictions.csv" and run_of(file.parent) == file.parent
+    return file.parent if own else None
 
 
 def _rows_of(outside: OutsidePredictions, manifest: Manifest, label: str, *, with_source: bool) -> pd.Series:

@@ -60,6 +60,7 @@ def record(opening: Opening, folder: Path, run: Path | None = None) -> None:
         known = [*earlier, *(one for one in known if one not in earlier)]
         try:
             _append(Path(run) / LEDGER_FILE, opening)
+            logger.info("This look at test images is written down in %s.", Path(run) / LEDGER_FILE)
         except OSError as error:
             logger.warning("This look at test images could not be written down in the run: %s", write_error(run, error))
     lines = [one.model_dump_json() for one in sorted([*known, opening], key=lambda one: one.when)]
