@@ -69,6 +69,7 @@ def test_a_run_leaves_every_artifact(finished: Any) -> None:
         "metrics.json",
         "report.html",
         "subgroups.csv",
+        "test_openings.jsonl",
     }
     # Whether a label is doubted, or an answer wrong, depends on what so short a training gives.
     assert written - {"label_suspects.csv", "misclassified.csv"} == expected

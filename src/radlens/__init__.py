@@ -1,7 +1,7 @@
 """radlens: a folder of labelled medical images in; a disease classifier you can trust and explain out.
 
 The verbs are functions: :func:`run`, :func:`index`, :func:`audit`, :func:`train`, :func:`evaluate`, :func:`compare`,
-:func:`export`, :func:`load`, :func:`push`.
+:func:`cross_validate`, :func:`export`, :func:`load`, :func:`push`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,23 @@ from radlens.version import __version__
 
 if TYPE_CHECKING:
     from radlens.comparing import compare
+    from radlens.cross_validation import cross_validate
     from radlens.loading import load
     from radlens.workflow import audit, evaluate, export, index, push, run, train
 
-__all__ = ["__version__", "audit", "compare", "evaluate", "export", "index", "load", "push", "run", "train"]
+__all__ = [
+    "__version__",
+    "audit",
+    "compare",
+    "cross_validate",
+    "evaluate",
+    "export",
+    "index",
+    "load",
+    "push",
+    "run",
+    "train",
+]
 
 
 def __getattr__(name: str) -> object:
@@ -28,6 +41,10 @@ def __getattr__(name: str) -> object:
         from radlens.comparing import compare
 
         return compare
+    if name == "cross_validate":
+        from radlens.cross_validation import cross_validate
+
+        return cross_validate
     if name in __all__:
         import radlens.workflow as workflow
 

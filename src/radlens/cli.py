@@ -91,10 +91,33 @@ def run(
     allow: Allow = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
+    folds: Annotated[
+        int | None,
+        typer.Option(help="Cross-validate with so many trainings; each image is judged unseen."),
+    ] = None,
 ) -> None:
     """Load, look, split, augment, train, evaluate, report."""
     from radlens.workflow import run as run_workflow
 
+    if folds is not None:
+        from radlens.cross_validation import cross_validate
+
+        _show(
+            cross_validate(
+                source,
+                out,
+                folds=folds,
+                preset=preset,
+                model=model,
+                seed=seed,
+                config=config,
+                settings=settings or (),
+                allow=allow or (),
+                overwrite=overwrite,
+                resume=resume,
+            )
+        )
+        return
     _show(
         run_workflow(
             source,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from radlens.assessment.opening_ledger import claim_keeping_ledger
 from radlens.assessment.operating_point import choose_threshold
 from radlens.assessment.outside_manifest import agree_on_labels, own_manifest, stated_threshold
 from radlens.assessment.outside_predictions import OutsidePredictions, match_images, read_outside
@@ -16,10 +17,19 @@ from radlens.config import EvaluateSettings, RunSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.dataset.sources import read_source
 from radlens.dataset.sources.csv_table import splits_of
+from radlens.delivery.model_folder import run_of
 from radlens.errors import DataError, UsageError
-from radlens.files import claim_output
 from radlens.result import Result
-from radlens.stages import Listed, Prepared, list_only, prepare, read_images, write_evidence, write_start
+from radlens.stages import (
+    Listed,
+    Prepared,
+    list_only,
+    prepare,
+    read_images,
+    write_down_opening,
+    write_evidence,
+    write_start,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +90,17 @@ def evaluate_outside(
         prepared = list_only(manifest, chosen.data.allow)
     predictions = with_threshold(predictions, manifest.info, threshold)
     predictions = predictions[predictions["path"].isin(prepared.manifest.table["path"])].reset_index(drop=True)
-    claim_output(folder, overwrite=overwrite)
+    claim_keeping_ledger(folder, overwrite=overwrite)
     write_start(folder, chosen, manifest, prepared)
+    write_down_opening("evaluate", outside.digest, prepared, folder, _run_that_answered(outside.file))
     logger.info("Judged on %s: %d images.", judged, len(predictions))
     return write_evidence(chosen, prepared, predictions, threshold, folder, fitted=None)
+
+
+def _run_that_answered(file: Path) -> Path | None:
+    """The run whose own ``predictions.csv`` this is: another threshold for its answers is another look at them."""
+    own = file.name == "predictions.csv" and run_of(file.parent) == file.parent
+    return file.parent if own else None
 
 
 def _rows_of(outside: OutsidePredictions, manifest: Manifest, label: str, *, with_source: bool) -> pd.Series:

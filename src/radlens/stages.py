@@ -16,6 +16,7 @@ from radlens.assessment.evaluate import evaluate as evaluate_predictions
 from radlens.assessment.evaluate import write_metrics
 from radlens.assessment.failure_reasons import FAILURE_COLUMNS
 from radlens.assessment.label_suspects import find_label_suspects
+from radlens.assessment.opening_ledger import new_opening, opening_note, read_openings, record
 from radlens.assessment.predictions import predictions_table, with_answers, write_predictions
 from radlens.assessment.report.audit_page import write_audit_page
 from radlens.assessment.report.content import main_split
@@ -271,6 +272,29 @@ def predict_split(model: TrainedModel, config: ModelConfig, prepared: Prepared, 
     return with_answers(table, prepared.manifest.info, config.abstention.least, unfamiliarity)
 
 
+def write_down_opening(
+    command: str, model: str, prepared: Prepared | Listed, folder: Path, run: Path | None = None
+) -> None:
+    """Write down that test images are scored, before anything of it is shown.
+
+    Args:
+        command: why.
+        model: hash of what scores.
+        prepared: the images.
+        folder: where the evidence goes.
+        run: the run folder that the model is of, if it is of one.
+    """
+    table = prepared.manifest.table
+    digests = prepared.cache.digests if prepared.cache else table["path"].tolist()
+    images = [
+        (digest, label)
+        for digest, label, split in zip(digests, table["label"], table["split"], strict=True)
+        if split == "test"
+    ]
+    if images:
+        record(new_opening(command, model, images), folder, run)
+
+
 def write_subgroups(
     settings: RunSettings, manifest: Manifest, predictions: pd.DataFrame, metrics: dict[str, Any], folder: Path
 ) -> pd.DataFrame:
@@ -305,7 +329,9 @@ def write_evidence(
     content = collect(
         settings, prepared.manifest, prepared.cache, prepared.audit, predictions, metrics, folder, fitted, suspects
     )
-    content = replace(content, subgroups=subgroups)
+    openings = read_openings(folder) if "test" in metrics else []
+    notes = (*content.notes, *([opening_note(openings)] if openings else []))
+    content = replace(content, subgroups=subgroups, notes=notes)
     wrong = content_failures(content, content.main_split)
     if not wrong.empty:
         write_text(folder / "misclassified.csv", wrong[list(FAILURE_COLUMNS)].to_csv(index=False))

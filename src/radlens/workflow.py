@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from radlens.assessment.opening_ledger import claim_keeping_ledger
 from radlens.config import RunSettings, resolve
 from radlens.dataset.audit import CHECKS, Audit
 from radlens.dataset.audit import audit as audit_manifest
@@ -15,7 +17,7 @@ from radlens.dataset.sources import NAMED_SOURCES, read_source
 from radlens.delivery.export import export as export_model
 from radlens.delivery.hub import files_to_send
 from radlens.delivery.hub import push as push_model
-from radlens.delivery.model_folder import ModelConfig, find_model, read_model_folder
+from radlens.delivery.model_folder import ModelConfig, find_model, hash_weights, read_model_folder, run_of
 from radlens.delivery.predictor import Predictor
 from radlens.delivery.release import Kind, add_metrics
 from radlens.delivery.torch_model import trained_model
@@ -36,6 +38,7 @@ from radlens.stages import (
     read_images,
     train_model,
     write_audit,
+    write_down_opening,
     write_evidence,
     write_start,
 )
@@ -86,9 +89,10 @@ def run(
     if resume:
         chosen, prepared = _begin_again(folder)
     else:
-        chosen, prepared = _begin(folder, _resolve(source, preset, model, seed, config, settings, allow), overwrite)
+        chosen, prepared = _begin(folder, settings_of(source, preset, model, seed, config, settings, allow), overwrite)
     fitted, validation = train_model(chosen, prepared, folder)
     model_config, _ = read_model_folder(folder)
+    write_down_opening("run --resume" if resume else "run", hash_weights(folder), prepared, folder)
     test = predict_split(load_trained(folder), model_config, prepared, "test")
     predictions = pd.concat([validation, test], ignore_index=True)
     result = write_evidence(chosen, prepared, predictions, model_config.threshold, folder, fitted)
@@ -114,7 +118,7 @@ def train(
     if resume:
         chosen, prepared = _begin_again(folder)
     else:
-        chosen, prepared = _begin(folder, _resolve(source, preset, model, seed, config, settings, allow), overwrite)
+        chosen, prepared = _begin(folder, settings_of(source, preset, model, seed, config, settings, allow), overwrite)
     train_model(chosen, prepared, folder)
     return load(folder)
 
@@ -133,7 +137,7 @@ def index(
         UsageError: a setting cannot be used, or ``out`` is not empty.
         DataError: the images or labels cannot be used.
     """
-    chosen = _resolve(source, None, None, None, config, settings)
+    chosen = settings_of(source, None, None, None, config, settings)
     manifest = read_source(chosen.data)
     manifest.write(claim_output(Path(out), overwrite=overwrite))
     return manifest
@@ -162,7 +166,7 @@ def audit(
         UsageError: a setting cannot be used, or ``out`` is not empty.
         DataError: the images or labels cannot be used.
     """
-    chosen = _resolve(source, None, None, seed, config, settings)
+    chosen = settings_of(source, None, None, seed, config, settings)
     if out is not None:
         _check_folder(Path(out), overwrite, chosen.data.source)
     manifest = read_source(chosen.data)
@@ -205,13 +209,14 @@ def evaluate(
         DataError: the model or the images cannot be used, or the classes differ.
     """
     folder = Path(out)
-    chosen = _resolve(source, None, None, None, config, settings, allow)
+    chosen = settings_of(source, None, None, None, config, settings, allow)
     if is_predictions_file(model):
         _check_folder(folder, overwrite, chosen.data.source, model)
         asked = any(text.partition("=")[0].strip() == "evaluate.threshold" for text in settings)
         asked |= config is not None and chosen.evaluate.threshold != "balanced"
         options = {"with_source": source is not None, "threshold_asked": asked, "overwrite": overwrite}
         return evaluate_outside(Path(model), chosen, folder, split=split, **options)
+    _require_own_operating_point(settings)
     if source is None:
         raise UsageError("A model is evaluated on labelled images: give a SOURCE. Only a CSV of predictions has none.")
     model = find_model(model)
@@ -222,8 +227,10 @@ def evaluate(
     manifest, name = _select(_for_model(read_source(chosen.data), model_config), split)
     cache = read_images(manifest, chosen.data, model_config.preprocessing)
     prepared = prepare(manifest, cache, chosen.data, chosen.seed, read_training_images(model))
-    claim_output(folder, overwrite=overwrite)
+    claim_keeping_ledger(folder, overwrite=overwrite)
     write_start(folder, chosen, manifest, prepared)
+    if name == "test":
+        write_down_opening("evaluate", hash_weights(model), prepared, folder, run_of(model))
     predictions = predict_split(trained, model_config, prepared, name)
     return write_evidence(chosen, prepared, predictions, model_config.threshold, folder, fitted=None)
 
@@ -286,7 +293,7 @@ def _begin(folder: Path, chosen: RunSettings, overwrite: bool) -> tuple[RunSetti
     cache = read_images(manifest, chosen.data, chosen.preprocessing)
     manifest, cache, duplicates = part(manifest, cache, chosen)
     prepared = prepare(manifest, cache, chosen.data, chosen.seed, duplicates=duplicates)
-    claim_output(folder, overwrite=overwrite)
+    claim_keeping_ledger(folder, overwrite=overwrite)
     write_start(folder, chosen, manifest, prepared)
     return chosen, prepared
 
@@ -294,6 +301,8 @@ def _begin(folder: Path, chosen: RunSettings, overwrite: bool) -> tuple[RunSetti
 def _begin_again(folder: Path) -> tuple[RunSettings, Prepared]:
     if not (folder / "config.yaml").is_file():
         raise UsageError(f"There is no stopped run in {folder} to go on with: it has no config.yaml.")
+    if (folder / "folds").is_dir():
+        raise UsageError(f"{folder} is a cross-validation. To go on with it, say so: radlens run --resume --folds N")
     chosen = resolve(file=folder / "config.yaml")
     logger.info("Going on with the run in %s", folder)
     manifest = Manifest.read(folder)
@@ -309,7 +318,7 @@ def _check_folder(folder: Path, overwrite: bool, *needed: str | Path | None) -> 
             raise UsageError(f"The output folder {folder} holds {path}, which is read. Choose another --out.")
 
 
-def _resolve(
+def settings_of(
     source: str | Path | None,
     preset: str | None,
     model: str | None,
@@ -318,6 +327,11 @@ def _resolve(
     settings: tuple[str, ...] | list[str],
     allow: tuple[str, ...] | list[str] = (),
 ) -> RunSettings:
+    """The settings of a command, with a source that can be found again from another folder.
+
+    Raises:
+        UsageError: a setting cannot be used, or a check to allow does not exist.
+    """
     given = None if source is None else str(source)
     if given is not None and given.casefold() not in NAMED_SOURCES and Path(given).expanduser().exists():
         # The settings are written down and used again from other folders.
@@ -348,6 +362,22 @@ def _select(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
             "Use --split all for every image."
         )
     return manifest.only((manifest.table["split"] == wanted).to_numpy()), wanted
+
+
+def _require_own_operating_point(settings: Sequence[str]) -> None:
+    """Nothing is chosen on the images that a model is judged on.
+
+    Raises:
+        UsageError: a setting asks for it.
+    """
+    chosen = ("evaluate.threshold", "evaluate.calibration", "evaluate.mirror")
+    asked = [name for name in chosen if any(text.partition("=")[0].strip() == name for text in settings)]
+    if asked:
+        raise UsageError(
+            f"{asked[0]} has no effect here: the model carries what was chosen on its validation images, and nothing "
+            "is chosen on the images that it is judged on. Train with that setting; or judge the answers at another "
+            "threshold: radlens evaluate OUT/predictions.csv --set evaluate.threshold=NUMBER --out DIR"
+        )
 
 
 def _for_model(manifest: Manifest, model: ModelConfig) -> Manifest:

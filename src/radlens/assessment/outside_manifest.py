@@ -9,12 +9,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from radlens.assessment.outside_predictions import OutsidePredictions, number_of
+from radlens.assessment.predictions import ANSWER, UNFAMILIARITY
 from radlens.config import DataSettings
 from radlens.dataset.manifest import REQUIRED_COLUMNS, DatasetInfo, Manifest, order_classes
 from radlens.dataset.sources.csv_table import filled, labels_of, name_rows, splits_of
 from radlens.dataset.sources.identifying import is_identifying_name
 from radlens.decision import Task
 from radlens.errors import DataError, did_you_mean
+
+# What a program answered says nothing of the image.
+_ANSWERS = frozenset({"predicted", "threshold", ANSWER, UNFAMILIARITY})
 
 
 def own_manifest(outside: OutsidePredictions, data: DataSettings) -> Manifest:
@@ -38,7 +42,7 @@ def own_manifest(outside: OutsidePredictions, data: DataSettings) -> Manifest:
     used = {str(series.name) for series in (outside.paths, patients, splits) if series is not None}
     used |= {*outside.columns.values(), outside.score, *data.csv.label}
     for name in outside.cells.columns:
-        if name not in used and name.casefold() not in ("predicted", "threshold") and not is_identifying_name(name):
+        if name not in used and name.casefold() not in _ANSWERS and not is_identifying_name(name):
             table[f"source_{name}" if name in REQUIRED_COLUMNS else name] = outside.cells[name]
     info = DatasetInfo(
         name=outside.file.stem, task=task, classes=classes, root=str(outside.file.parent), source=str(outside.file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -291,3 +292,21 @@ def split_tensors(tensors: Tensors) -> tuple[Tensors, Tensors]:
     network = {name: value for name, value in tensors.items() if not name.startswith(_FAMILIARITY_PREFIX)}
     others = {name.removeprefix(_FAMILIARITY_PREFIX): tensors[name] for name in tensors if name not in network}
     return network, others
+
+
+def run_of(path: Path) -> Path | None:
+    """The run folder that a model is in: the path itself or the folder above; None for a model that was taken out."""
+    for folder in (Path(path), Path(path).absolute().parent):
+        if (folder / "config.yaml").is_file() and (folder / "model" / CONFIG_FILE).is_file():
+            return folder
+    return None
+
+
+def hash_weights(path: Path) -> str:
+    """SHA-256 of a model's weights, in hexadecimal digits.
+
+    Args:
+        path: a model folder, or a run folder that holds one.
+    """
+    folder = Path(path) / "model" if (Path(path) / "model" / CONFIG_FILE).is_file() else Path(path)
+    return hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
