@@ -62,6 +62,8 @@ def test_the_report_and_the_metrics_tell_of_it(finished: Any) -> None:
     page = finished.report.read_text(encoding="utf-8")
     assert f"the model answers {found['n_answered']:,}, refers {found['n_referred']:,}" in page
     assert 'id="abstention"' in page
+    wrong = finished.predictions.query("split == 'test' and label != predicted")
+    assert page.count('alt="Where the model looks in') == len(wrong) > 0
 
 
 def test_evaluating_elsewhere_gives_the_same_answers_and_refuses_what_is_strange(finished: Any, tmp_path: Path) -> None:

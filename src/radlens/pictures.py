@@ -6,10 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
+from radlens.assessment.report.content import MapPainter
 from radlens.dataset.manifest import Manifest
+from radlens.imaging.cache import PixelCache
 from radlens.imaging.decode import decode
 from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
+from radlens.imaging.paint import paint
+from radlens.learning.trained_model import TrainedModel
 
 _SHOWN_SIZE = (320, 320)
 
@@ -22,6 +27,26 @@ def picture_reader(manifest: Manifest, limits: DecodeLimits = DEFAULT_LIMITS) ->
         return shown(location_of[path], limits)
 
     return read_pixels
+
+
+def map_painter(model: TrainedModel, manifest: Manifest, cache: PixelCache, limits: DecodeLimits) -> MapPainter | None:
+    """What paints, over the picture of a manifest path, where the model sees one of its outputs.
+
+    Returns:
+        A function of the path and of the number of the output; None where the network has no maps.
+    """
+    row_of = dict(zip(manifest.table["path"], cache.rows, strict=True))
+    location_of = dict(zip(manifest.table["path"], manifest.locations, strict=True))
+    try:
+        model.maps(cache.pixels, cache.rows[:1])
+    except ValueError:
+        return None
+
+    def painted(path: str, output: int) -> npt.NDArray[np.uint8]:
+        values = model.maps(cache.pixels, np.array([row_of[path]]))[0, output]
+        return np.asarray(paint(Image.fromarray(shown(location_of[path], limits)), values, model.preprocessing))
+
+    return painted
 
 
 def shown(location: str, limits: DecodeLimits = DEFAULT_LIMITS) -> npt.NDArray[np.uint8]:

@@ -19,7 +19,8 @@ from radlens.dataset.manifest import Manifest, split_labels
 from radlens.imaging.cache import PixelCache
 from radlens.learning import augment
 from radlens.learning.fit import Fitted
-from radlens.pictures import picture_reader
+from radlens.learning.trained_model import TrainedModel
+from radlens.pictures import map_painter, picture_reader
 
 SAMPLES_PER_CLASS = 6
 AUGMENTED_IMAGES = 3
@@ -36,6 +37,7 @@ def collect(
     folder: Path,
     fitted: Fitted | None,
     suspects: pd.DataFrame | None = None,
+    model: TrainedModel | None = None,
 ) -> ReportContent:
     """Gather the content of a report; an evaluation without training has no history and no augmentation, one without
     pixels no pictures.
@@ -55,6 +57,7 @@ def collect(
         history=pd.read_csv(folder / "history.csv") if fitted else None,
         best_epoch=fitted.best_epoch if fitted else None,
         read_pixels=picture_reader(manifest, settings.data.limits) if cache else None,
+        paint_map=map_painter(model, manifest, cache, settings.data.limits) if cache and model else None,
         settings_yaml=to_yaml(settings),
         environment=json.loads((folder / "environment.json").read_text(encoding="utf-8")),
         notes=manifest.info.notes,

@@ -317,6 +317,7 @@ def write_evidence(
     threshold: float,
     folder: Path,
     fitted: Fitted | None,
+    model: TrainedModel | None = None,
 ) -> Result:
     """Write ``predictions.csv``, ``metrics.json`` and ``report.html``."""
     write_predictions(predictions, folder / "predictions.csv")
@@ -326,9 +327,8 @@ def write_evidence(
     suspects = find_label_suspects(predictions, prepared.manifest.info)
     if not suspects.empty:
         write_text(folder / "label_suspects.csv", suspects.to_csv(index=False))
-    content = collect(
-        settings, prepared.manifest, prepared.cache, prepared.audit, predictions, metrics, folder, fitted, suspects
-    )
+    manifest, cache, audit = prepared.manifest, prepared.cache, prepared.audit
+    content = collect(settings, manifest, cache, audit, predictions, metrics, folder, fitted, suspects, model)
     openings = read_openings(folder) if "test" in metrics else []
     notes = (*content.notes, *([opening_note(openings)] if openings else []))
     content = replace(content, subgroups=subgroups, notes=notes)

@@ -93,9 +93,10 @@ def run(
     fitted, validation = train_model(chosen, prepared, folder)
     model_config, _ = read_model_folder(folder)
     write_down_opening("run --resume" if resume else "run", hash_weights(folder), prepared, folder)
-    test = predict_split(load_trained(folder), model_config, prepared, "test")
+    trained = load_trained(folder)
+    test = predict_split(trained, model_config, prepared, "test")
     predictions = pd.concat([validation, test], ignore_index=True)
-    result = write_evidence(chosen, prepared, predictions, model_config.threshold, folder, fitted)
+    result = write_evidence(chosen, prepared, predictions, model_config.threshold, folder, fitted, trained)
     add_metrics(folder, result.metrics)
     return result
 
@@ -232,7 +233,7 @@ def evaluate(
     if name == "test":
         write_down_opening("evaluate", hash_weights(model), prepared, folder, run_of(model))
     predictions = predict_split(trained, model_config, prepared, name)
-    return write_evidence(chosen, prepared, predictions, model_config.threshold, folder, fitted=None)
+    return write_evidence(chosen, prepared, predictions, model_config.threshold, folder, None, trained)
 
 
 def demo(out: str | Path, *, seed: int = 0, overwrite: bool = False) -> Result:

@@ -8,11 +8,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from radlens.delivery.answers import Answer
 from radlens.delivery.model_folder import ModelConfig
-from radlens.imaging.preprocess import Preprocessing, preprocess_box
+from radlens.imaging.paint import AGAINST, FOR, OPACITY, paint
 
-FOR, AGAINST = (235, 45, 30), (30, 90, 235)
-# Opacity of the largest value of a map; the picture stays to be seen below.
-_OPACITY = 0.55
 _MIN_WIDTH = 320
 
 Floats = npt.NDArray[np.float32]
@@ -37,10 +34,7 @@ def overlay(picture: Image.Image, cam: Floats, answer: Answer, config: ModelConf
     number = _class_shown(answer, config)
     values = cam[0] if config.task == "binary" else cam[number]
     largest = float(np.abs(values).max()) or 1.0
-    shown = picture.convert("RGB")
-    for colour, part in ((FOR, values), (AGAINST, -values)):
-        mask = _spread(np.clip(part / largest, 0, 1), picture.size, config.preprocessing)
-        shown.paste(colour, (0, 0), mask)
+    shown = paint(picture, values, config.preprocessing)
     return _with_legend(shown, answer, config.classes[number], largest)
 
 
@@ -48,19 +42,6 @@ def _class_shown(answer: Answer, config: ModelConfig) -> int:
     if config.task == "binary":
         return 1
     return max(range(len(config.classes)), key=lambda number: answer.probabilities[config.classes[number]])
-
-
-def _spread(values: Floats, size: tuple[int, int], contract: Preprocessing) -> Image.Image:
-    """The values, 0 to 1, as opacity over the whole picture; none where the contract cut the picture off."""
-    levels = Image.fromarray((values * 255 * _OPACITY + 0.5).astype(np.uint8))
-    seen, covered = preprocess_box(contract, size)
-    scale = levels.width / contract.width, levels.height / contract.height
-    box = (covered[0] * scale[0], covered[1] * scale[1], covered[2] * scale[0], covered[3] * scale[1])
-    left, upper, right, lower = (round(edge) for edge in seen)
-    inner = levels.resize((max(1, right - left), max(1, lower - upper)), Image.Resampling.BICUBIC, box=box)
-    mask = Image.new("L", size)
-    mask.paste(inner, (left, upper))
-    return mask
 
 
 def _with_legend(shown: Image.Image, answer: Answer, name: str, largest: float) -> Image.Image:
@@ -85,7 +66,7 @@ def _with_legend(shown: Image.Image, answer: Answer, name: str, largest: float) 
 def _colour_bar(width: int, height: int) -> Image.Image:
     """From all against to all for, over a mid-grey picture."""
     values = np.linspace(-1, 1, width, dtype=np.float32)
-    opacity = np.abs(values)[:, np.newaxis] * _OPACITY
+    opacity = np.abs(values)[:, np.newaxis] * OPACITY
     colour = np.where(values[:, np.newaxis] > 0, np.array(FOR), np.array(AGAINST))
     line = 128 * (1 - opacity) + colour * opacity
     return Image.fromarray(np.repeat(line[np.newaxis], height, axis=0).astype(np.uint8))

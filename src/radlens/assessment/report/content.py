@@ -14,6 +14,8 @@ from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import DatasetInfo
 
 Pixels = npt.NDArray[np.uint8]
+# From a path and the number of an output.
+MapPainter = Callable[[str, int], Pixels]
 
 # An image, what augmentation made of it, and the parameters that were drawn for each of these.
 Augmented = tuple[Pixels, Sequence[Pixels], Sequence[Mapping[str, Any]]]
@@ -42,6 +44,8 @@ class ReportContent:
         best_epoch: the epoch whose weights were kept.
         read_pixels: gives the pixels of a path of the manifest; one that it cannot give is said to be missing. None:
             duplicates and errors are listed without images.
+        paint_map: gives the picture of a path with where the model sees one of its outputs painted over it; None: wrong
+            answers are shown without.
         settings_yaml: the resolved settings.
         environment: versions, hardware, seed, commit; may be nested.
         notes: what the reader must know, such as that a split was replaced.
@@ -65,6 +69,7 @@ class ReportContent:
     history: pd.DataFrame | None = None
     best_epoch: int | None = None
     read_pixels: Callable[[str], Pixels] | None = None
+    paint_map: MapPainter | None = None
     settings_yaml: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()

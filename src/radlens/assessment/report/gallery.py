@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from radlens.assessment.failure_reasons import REASONS, Reason, failures
 from radlens.assessment.figures_style import SPLIT_NAMES
 from radlens.assessment.misclassified import label_errors
+from radlens.assessment.predictions import probability_columns
 from radlens.assessment.report.content import Pixels, ReportContent
 from radlens.assessment.report.embed import Picture, to_picture
 from radlens.errors import RadlensError
@@ -27,13 +29,16 @@ _MEANT: Mapping[Reason, str] = {
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture with what stands under it: its name, lines that matter more, and why there is no picture."""
+    """A picture with what stands under it: its name, lines that matter more, and why there is no picture; and the same
+    picture with where the model looks painted over it.
+    """
 
     picture: Picture | None
     alt: str
     name: str
     lines: tuple[str, ...] = ()
     missing: str = ""
+    painted: Picture | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,23 @@ def _error_tile(row: pd.Series, content: ReportContent) -> Tile:
         lines.append(str(row["detail"]))
     alt = f"Wrong answer on a {SPLIT_NAMES[row['split']]} image: {row['label'] or 'no finding'} called "
     alt += f"{row['predicted'] or 'no finding'} ({'; '.join(lines)}), {row['path']}"
-    return Tile(picture, alt, file_name(str(row["path"])), tuple(lines), missing)
+    return Tile(picture, alt, file_name(str(row["path"])), tuple(lines), missing, _painted(row, content))
+
+
+def _painted(row: pd.Series, content: ReportContent) -> Picture | None:
+    """Where the model sees the positive class; of several classes the one answered, of several labels the surest."""
+    if content.paint_map is None:
+        return None
+    info, output = content.info, 0
+    if info.task == "multiclass":
+        output = info.classes.index(str(row["predicted"]))
+    elif info.task == "multilabel":
+        output = int(np.argmax([row[name] for name in probability_columns(info)]))
+    try:
+        return to_picture(content.paint_map(str(row["path"]), output))
+    # The file may have gone: the tile says so in place of its picture.
+    except (RadlensError, OSError, LookupError, ValueError):
+        return None
 
 
 def picture_of(
