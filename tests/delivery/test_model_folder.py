@@ -172,6 +172,7 @@ def test_a_damaged_config_is_said(folder: Path, content: bytes) -> None:
         {"best_epoch": -1},
         {"something_new": 1},
         {"calibration_slope": float("inf")},
+        {"task": "multiclass", "calibration_offset": 0.5},
         {"calibration_offset": float("nan")},
         {"files": {"model.safetensors": {"sha256": "0" * 63, "size": 1}}},
         {"files": {"model.safetensors": {"sha256": "0" * 64, "size": -1}}},

@@ -95,6 +95,18 @@ def test_a_graph_that_answers_otherwise_is_refused(make_model: Maker, some_pixel
         check_parity(model, at_one, pixels, barely, "noise")
 
 
+def test_a_map_whose_mean_is_not_the_logit_is_refused(
+    make_model: Maker, some_pixels: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, tensors = make_model()
+    model, pixels = export_graph(config, tensors), some_pixels(config)
+    outputs = run_graph(model, pixels)
+    shifted = {**outputs, "cam": outputs["cam"] + 0.01}
+    monkeypatch.setattr("radlens.delivery.onnx_export.run_graph", lambda *_: shifted)
+    with pytest.raises(DataError, match="maps of small_resnet are wrong"):
+        check_parity(model, config, pixels, outputs["probabilities"], "noise")
+
+
 def test_flips_are_counted_by_image() -> None:
     config = make_config("multilabel", ("a", "b"), 0.4)
     first = np.array([[0.5, 0.5], [0.3, 0.39], [0.9, 0.0]])

@@ -87,6 +87,8 @@ class ModelConfig(Record):
             raise ValueError(f"the classes must differ, got {self.classes}")
         if self.task == "binary" and len(self.classes) != 2:
             raise ValueError(f"a binary task has two classes, got {self.classes}")
+        if self.task == "multiclass" and self.calibration_offset:
+            raise ValueError(f"a multiclass task knows no calibration_offset, got {self.calibration_offset}")
         return self
 
 

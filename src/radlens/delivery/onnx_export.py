@@ -105,9 +105,10 @@ def check_parity(model: bytes, config: ModelConfig, pixels: Pixels, expected: Fl
         source: what the images are, for the record.
 
     Raises:
-        DataError: a probability differs by more than 1e-4, or a decision flips.
+        DataError: a probability differs by more than 1e-4, a decision flips, or the mean of a map is not the logit.
     """
-    got = run_graph(model, pixels)["probabilities"]
+    outputs = run_graph(model, pixels)
+    got = outputs["probabilities"]
     difference = float(np.abs(got - expected).max())
     flipped = count_flips(config, got, expected)
     # Written so that a difference that is no number fails too.
@@ -117,6 +118,8 @@ def check_parity(model: bytes, config: ModelConfig, pixels: Pixels, expected: Fl
             f"by up to {difference:.2g} (at most {LARGEST_DIFFERENCE:g} is allowed) and {flipped} decisions flip (none "
             "may)."
         )
+    if "cam" in outputs and not np.allclose(outputs["cam"].mean(axis=(2, 3)), outputs["logits"], rtol=1e-3, atol=1e-3):
+        raise DataError(f"The class activation maps of {config.network} are wrong: their means are not the logits.")
     return Parity(images=len(pixels), source=source, largest_difference=difference, decisions_flipped=flipped)
 
 
