@@ -52,7 +52,7 @@ def _with_legend(shown: Image.Image, answer: Answer, name: str, largest: float) 
     canvas.paste(shown, (0, 0))
     draw = ImageDraw.Draw(canvas)
     top, edge = shown.height + size // 2, size // 2
-    said = f"{name}: p = {answer.probabilities[name]:.3f}; answer: {answer.predicted or 'none'}"
+    said = f"{name}: p = {answer.probabilities[name]:.3f}; answer: {answer.answer or 'none'}"
     draw.text((edge, top), said, fill="white", font=font)
     bar = _colour_bar(width - 2 * edge, size)
     canvas.paste(bar, (edge, top + size * 3 // 2))

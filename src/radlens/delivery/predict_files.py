@@ -48,7 +48,7 @@ class Tally:
         if answer.error:
             self.failed += 1
         else:
-            self.answers[answer.predicted or "none"] += 1
+            self.answers[answer.answer or "none"] += 1
 
 
 def predict_files(
