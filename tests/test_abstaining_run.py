@@ -14,7 +14,7 @@ from PIL import Image
 
 import radlens
 from radlens.delivery.model_folder import CONFIG_FILE, WEIGHTS_FILE, ModelConfig, read_model_folder, write_model_folder
-from radlens.errors import DataError
+from radlens.errors import DataError, UsageError
 
 SMALL = (
     "data.phantom.images=160",
@@ -93,6 +93,21 @@ def test_without_pytorch_the_answers_are_those_of_the_evaluation(finished: Any) 
     noise = model.predict(np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))
     assert (noise.answer, noise.familiar.is_familiar) == ("refuse", False)
     assert noise.conformal in (*finished.manifest.info.classes, "refer")
+
+
+def test_another_prevalence_moves_odds_and_threshold_and_no_answer(finished: Any) -> None:
+    model, there = radlens.load(finished.folder), radlens.load(finished.folder, prevalence=0.02)
+    paths = [Path(finished.manifest.info.root) / path for path in finished.predictions["path"][:12]]
+    counts = model.config.training_data.classes
+    negative, positive = (counts[name] for name in model.classes)
+    factor = 0.02 / 0.98 * negative / positive
+    for old, new in zip(model.predict(paths), there.predict(paths), strict=True):
+        before, after = (each.probabilities[model.classes[1]] for each in (old, new))
+        assert after / (1 - after) == pytest.approx(factor * before / (1 - before), rel=1e-4)
+        assert (new.answer, new.predicted, new.familiar) == (old.answer, old.predicted, old.familiar)
+        assert (after >= there.threshold) == (before >= model.threshold)
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        radlens.load(finished.folder, prevalence=2)
 
 
 def test_a_folder_whose_limits_do_not_fit_is_refused(finished: Any, tmp_path: Path) -> None:

@@ -270,6 +270,9 @@ def predict(
     operating_point: Annotated[
         str | None, typer.Option(help="By name, such as 'sensitivity 0.95'; default: the model's own threshold.")
     ] = None,
+    prevalence: Annotated[
+        float | None, typer.Option(help="Share of positive images where the model is used, to tell probabilities for.")
+    ] = None,
     explain: Annotated[
         Path | None, typer.Option(help="Folder for pictures of what speaks for and against the answer.")
     ] = None,
@@ -289,7 +292,7 @@ def predict(
         # The same bytes on every system.
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     tally = predict_files(
-        load(model, operating_point=operating_point, threads=threads),
+        load(model, operating_point=operating_point, prevalence=prevalence, threads=threads),
         images,
         sys.stdout,
         form=form,

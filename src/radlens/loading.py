@@ -28,6 +28,7 @@ def load(
     model: str | Path,
     *,
     operating_point: str | None = None,
+    prevalence: float | None = None,
     threads: int = 1,
     limits: DecodeLimits = DEFAULT_LIMITS,
 ) -> Predictor:
@@ -40,6 +41,7 @@ def load(
             Hugging Face hub, ``@`` and a revision after it if need be. A folder of that name comes first.
         operating_point: name of one of the operating points that the model carries, such as ``sensitivity 0.95``;
             None: its own threshold.
+        prevalence: share of positive images where the model is used, to tell probabilities for; see :class:`Predictor`.
         threads: processor cores for one run of ``model.onnx``. One is best for many images, since several are then
             answered side by side; more answer a single image sooner.
         limits: bounds on the files that are opened.
@@ -57,7 +59,14 @@ def load(
         network = OnnxNetwork(graph, folder.config.preprocessing.shape, threads)
     else:
         network = _with_torch(folder)
-    return Predictor(folder.config, network, _identity(folder), operating_point=operating_point, limits=limits)
+    return Predictor(
+        folder.config,
+        network,
+        _identity(folder),
+        operating_point=operating_point,
+        prevalence=prevalence,
+        limits=limits,
+    )
 
 
 def load_trained(model: str | Path) -> TrainedModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeAlias, overload
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from radlens.cores import available_cores
+from radlens.decision import adjust_prevalence
 from radlens.delivery.answers import Answer, Outputs, ReadImage, answer_of, needed_outputs
 from radlens.delivery.model_folder import ModelConfig
 from radlens.delivery.overlay import overlay
@@ -49,13 +51,15 @@ class Predictor:
         network: what computes.
         identity: of the model, which rows of answers name; see :func:`radlens.loading.load`.
         operating_point: name of one of the operating points that the model carries; None: its own threshold.
+        prevalence: share of images of the positive class where the model is used, for a binary model; probabilities and
+            threshold are then told for it, and the answers stay what they were. None: as in validation.
         limits: bounds on the files that are opened.
 
     Attributes:
-        threshold: the operating point in force.
+        threshold: the operating point in force, on the scale of the probabilities that are told.
 
     Raises:
-        UsageError: the model carries no operating point of this name.
+        UsageError: the model carries no operating point of this name, or cannot be told a prevalence.
         DataError: the network lacks an output that the config needs.
     """
 
@@ -66,11 +70,15 @@ class Predictor:
         identity: str = "",
         *,
         operating_point: str | None = None,
+        prevalence: float | None = None,
         limits: DecodeLimits = DEFAULT_LIMITS,
     ) -> None:
         self.config, self.identity = config, identity
         self.task, self.classes, self.preprocessing = config.task, config.classes, config.preprocessing
-        self.threshold = _threshold(config, operating_point)
+        self._decide_at = _threshold(config, operating_point)
+        self._shares = _shares(config, prevalence)
+        told = self._told(np.array([[1 - self._decide_at, self._decide_at]])) if self._shares else None
+        self.threshold = self._decide_at if told is None else float(told[0, 1])
         self._network, self._limits, self._needed = network, limits, needed_outputs(config)
         missing = sorted({*self._needed} - network.outputs)
         if missing:
@@ -125,7 +133,7 @@ class Predictor:
         for start in range(0, len(pixels), batch_size):
             part = pixels[start : start + batch_size]
             found[start : start + len(part)] = self._network.run(part, ("probabilities",))["probabilities"]
-        return found
+        return self._told(found)
 
     def stream(
         self,
@@ -202,10 +210,23 @@ class Predictor:
         return [one if isinstance(one, Answer) else next(left) for one in images]
 
     def _answers(self, images: Sequence[ReadImage], outputs: Outputs) -> list[Answer]:
-        return [
-            answer_of(image, {name: rows[number] for name, rows in outputs.items()}, self.config, self.threshold)
+        answers = [
+            answer_of(image, {name: rows[number] for name, rows in outputs.items()}, self.config, self._decide_at)
             for number, image in enumerate(images)
         ]
+        if not self._shares:
+            return answers
+        told = self._told(outputs["probabilities"]).tolist()
+        return [
+            replace(answer, probabilities=dict(zip(self.classes, row, strict=True)))
+            for answer, row in zip(answers, told, strict=True)
+        ]
+
+    def _told(self, probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """The probabilities at the prevalence that was stated, or as they are."""
+        if not self._shares:
+            return np.asarray(probabilities, dtype=np.float64)
+        return adjust_prevalence(probabilities, self.task, *self._shares)
 
     def _read_or_say(self, source: Source) -> ReadImage | Answer:
         try:
@@ -264,6 +285,22 @@ def _or_raise(answer: Answer, *, fail_fast: bool) -> Answer:
     if answer.error and fail_fast:
         raise DataError(f"{answer.path}: {answer.error}")
     return answer
+
+
+def _shares(config: ModelConfig, prevalence: float | None) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """The shares of the two classes in the data that the model was made of, and where it is used."""
+    if prevalence is None:
+        return None
+    if not 0 < prevalence < 1:
+        raise UsageError(f"A prevalence lies between 0 and 1, got {prevalence}.")
+    if config.task != "binary" or config.training_data is None:
+        raise UsageError(
+            "Probabilities can be told for another prevalence only by a binary model whose config.json says how "
+            "frequent its classes were (training_data)."
+        )
+    negative, positive = (config.training_data.classes[name] for name in config.classes)
+    before = positive / (negative + positive)
+    return (1 - before, before), (1 - prevalence, prevalence)
 
 
 def _name_of(source: Source) -> str:
