@@ -89,6 +89,14 @@ def test_the_operating_point_is_never_chosen_on_the_images_judged(
     assert "Operating point 0.5, for want of another" in half.report.read_text(encoding="utf-8")
 
 
+def test_the_costs_that_are_stated_choose_the_operating_point(table: pd.DataFrame, tmp_path: Path) -> None:
+    table.to_csv(tmp_path / "answers.csv", index=False)
+    asked = (*QUICK, "evaluate.threshold=cost", "evaluate.cost_missed=20")
+    careful = radlens.evaluate(tmp_path / "answers.csv", None, tmp_path / "careful", settings=asked)
+    equal = radlens.evaluate(tmp_path / "answers.csv", None, tmp_path / "equal", settings=asked[:-1])
+    assert careful.metrics["test"]["threshold"] < equal.metrics["test"]["threshold"]
+
+
 def balance(rows: pd.DataFrame, threshold: float) -> float:
     truth, called = rows["label"] == "PNEUMONIA", rows["probability_PNEUMONIA"] >= threshold
     return float((recall_score(truth, called) + recall_score(~truth, ~called)) / 2)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from radlens.assessment.opening_ledger import claim_keeping_ledger
-from radlens.assessment.operating_point import choose_threshold
+from radlens.assessment.operating_point import choose_operating_point
 from radlens.assessment.outside_manifest import agree_on_labels, own_manifest, stated_threshold
 from radlens.assessment.outside_predictions import OutsidePredictions, match_images, read_outside
 from radlens.assessment.predictions import predictions_table, with_threshold
@@ -184,7 +184,8 @@ def _operating_point(
             column = "threshold" if outside.column("threshold") is not None else "predicted"
             return stated, f"Operating point {stated:.3g}: as the column {column} of the file has it."
     if not validation.empty:
-        threshold = choose_threshold(setting if asked else "balanced", validation, info)
+        own = settings if asked else settings.model_copy(update={"threshold": "balanced"})
+        threshold, _ = choose_operating_point(own, validation, info)
         return threshold, (
             f"Operating point {threshold:.3g}: chosen ({setting if asked else 'balanced'}) on the "
             f"{len(validation):,} validation rows of the file."
