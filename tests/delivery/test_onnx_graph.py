@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from radlens.decision import Task, recalibrate
+from radlens.decision import Calibration, Task, recalibrate
 from radlens.delivery.onnx_graph import OnnxGraph, Scores, lighten
 from radlens.errors import RadlensError
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.augment import to_network_range
 from radlens.learning.classifier import to_probabilities
+from radlens.learning.familiarity import Familiarity
 from radlens.learning.trained_model import load_network
 
 CONTRACT = Preprocessing(height=32, width=40, low=-1.0, high=1.0)
@@ -34,11 +35,55 @@ def test_scores_are_those_of_recalibrate(task: Task, logits: list[float], slope:
     given_logits = torch.tensor([logits[:1] if task == "binary" else logits], dtype=torch.float32)
     wanted = recalibrate(to_probabilities(given_logits.double(), task).numpy(), task, slope, offset)
     # For logits beyond 30, NumPy's way over 1 - p is the less exact one.
-    np.testing.assert_allclose(Scores(task, slope, offset).probabilities(given_logits), wanted, atol=1e-3)
+    np.testing.assert_allclose(
+        Scores(task, line_of(task, slope, offset)).probabilities(given_logits), wanted, atol=1e-3
+    )
     if max(map(abs, logits)) < 25:
-        np.testing.assert_allclose(Scores(task, slope, offset).probabilities(given_logits), wanted, atol=1e-6)
-    plain = Scores(task, 1.0, 0.0).probabilities(given_logits)
+        np.testing.assert_allclose(
+            Scores(task, line_of(task, slope, offset)).probabilities(given_logits), wanted, atol=1e-6
+        )
+    plain = Scores(task, Calibration()).probabilities(given_logits)
     np.testing.assert_allclose(plain, to_probabilities(given_logits.double(), task), atol=1e-12)
+
+
+def line_of(task: Task, slope: float, offset: float) -> Calibration:
+    return Calibration("temperature", (slope,)) if task == "multiclass" else Calibration("line", (slope, offset))
+
+
+@pytest.mark.parametrize("task", ["binary", "multilabel"])
+@pytest.mark.parametrize(
+    "calibration",
+    [
+        Calibration("beta", (1.4, 0.6, -0.3)),
+        Calibration("beta", (0.0, 2.0, 1.0)),
+        Calibration("isotonic", (0.2, 0.5, 0.9, 0.05, 0.4, 0.97)),
+        Calibration("isotonic", (0.5, 0.3)),
+    ],
+)
+def test_every_kind_of_calibration_is_in_the_graph_as_numpy_has_it(task: Task, calibration: Calibration) -> None:
+    logits = torch.linspace(-12, 12, 60)[:, None].repeat(1, 1 if task == "binary" else 3)
+    wanted = calibration.apply(to_probabilities(logits.double(), task).numpy(), task)
+    np.testing.assert_allclose(Scores(task, calibration).probabilities(logits), wanted, atol=1e-9)
+
+
+@torch.no_grad()
+def test_the_distance_is_that_of_the_module(make_model: Callable[..., Any], some_pixels: Callable[..., Any]) -> None:
+    config, tensors = make_model("small_resnet", size=(64, 80), task="binary", classes=("a", "b"))
+    module = load_network("small_resnet", "binary", 2, config.preprocessing, tensors).eval()
+    pixels = some_pixels(config)
+    familiarity = Familiarity.fit(config.preprocessing.shape, pixels, np.arange(len(pixels)), 0)
+    for keep in (False, True):
+        graph = OnnxGraph(
+            module,
+            config.preprocessing,
+            Scores("binary", Calibration()),
+            familiarity=familiarity,
+            mirror=False,
+            keep_weights=keep,
+        )
+        assert graph.outputs[-1] == "distance"
+        distance = graph(torch.from_numpy(pixels))[-1]
+        torch.testing.assert_close(distance, familiarity(torch.from_numpy(pixels)), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("mirror", [False, True])
@@ -50,7 +95,9 @@ def test_logits_embedding_and_map_agree(
     config, tensors = make_model(network, size=(64, 80), task="multilabel", classes=("a", "b", "c"))
     module = load_network(network, config.task, 3, config.preprocessing, tensors).eval()
     pixels = torch.from_numpy(some_pixels(config))
-    graph = OnnxGraph(module, config.preprocessing, Scores(config.task, 2.0, 0.5), mirror=mirror).eval()
+    graph = OnnxGraph(
+        module, config.preprocessing, Scores(config.task, Calibration("line", (2.0, 0.5))), mirror=mirror
+    ).eval()
     assert graph.outputs == ("probabilities", "logits", "embedding", "cam")
     probabilities, logits, embedding, cam = graph(pixels)
     images = to_network_range(pixels, config.preprocessing)
@@ -77,7 +124,7 @@ def test_a_map_lights_up_where_the_evidence_is() -> None:
         pixels = torch.zeros((1, 1, 4, 4), dtype=torch.uint8)
         pixels[0, 0, 0, 3] = 255
         contract = Preprocessing(height=8, width=8)
-        _, logits, _, cam = OnnxGraph(network, contract, Scores("binary", 1, 0), mirror=True)(pixels)
+        _, logits, _, cam = OnnxGraph(network, contract, Scores("binary", Calibration()), mirror=True)(pixels)
     wanted = np.zeros((4, 4))
     wanted[0, 3] = 1
     np.testing.assert_allclose(cam[0, 0], wanted, atol=1e-6)
@@ -87,7 +134,7 @@ def test_a_map_lights_up_where_the_evidence_is() -> None:
 def test_where_features_are_flattened_there_is_no_map(make_model: Callable[..., Any]) -> None:
     config, tensors = make_model("baseline_cnn", size=(48, 50))
     module = load_network("baseline_cnn", "binary", 2, config.preprocessing, tensors)
-    graph = OnnxGraph(module, config.preprocessing, Scores("binary", 1, 0), mirror=False)
+    graph = OnnxGraph(module, config.preprocessing, Scores("binary", Calibration()), mirror=False)
     assert graph.outputs == ("probabilities", "logits", "embedding")
     _, logits, embedding = graph(torch.zeros((2, 1, 48, 50), dtype=torch.uint8))
     assert (logits.shape, embedding.shape) == ((2, 1), (2, 128))
@@ -96,7 +143,7 @@ def test_where_features_are_flattened_there_is_no_map(make_model: Callable[..., 
 def test_a_network_whose_logits_come_from_elsewhere_is_said() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(32 * 40, 2), nn.Tanh())
     with pytest.raises(RadlensError, match="do not come out of a linear layer"):
-        OnnxGraph(network, CONTRACT, Scores("multiclass", 1, 0), mirror=False)
+        OnnxGraph(network, CONTRACT, Scores("multiclass", Calibration()), mirror=False)
 
 
 class Shared(nn.Module):

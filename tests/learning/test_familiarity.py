@@ -42,6 +42,9 @@ def test_resizing_is_what_pillow_does(size: int) -> None:
 def test_the_features_are_mean_and_spread_of_the_fifth_stage(fitted: Familiarity) -> None:
     network = EfficientNetLite(1, 1, SCALES[0])
     load_imagenet(network, 0)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.weight.data = module.weight.data.half().float()
     pixels = torch.from_numpy(blobs(4, 9))
     small = fitted.rows @ pixels.float() @ fitted.columns
     seen = network.eval().stem(small / 127.5 - 1)
@@ -81,7 +84,7 @@ def test_the_same_again_from_its_statistics_and_from_the_same_images(fitted: Fam
 def test_colour_that_is_grey_is_as_far_as_grey(fitted: Familiarity) -> None:
     colour = Familiarity.from_statistics((3, *SHAPE[1:]), fitted.statistics())
     found = colour(torch.from_numpy(blobs(5, 5, channels=3)))
-    torch.testing.assert_close(found, fitted(torch.from_numpy(blobs(5, 5))), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(found, fitted(torch.from_numpy(blobs(5, 5))), rtol=5e-3, atol=1e-3)
 
 
 def test_equal_training_images_give_numbers_and_any_other_is_far() -> None:

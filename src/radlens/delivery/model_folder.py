@@ -110,6 +110,7 @@ class ModelConfig(Record):
             return Calibration("temperature", (self.calibration_slope,))
         return Calibration("line", (self.calibration_slope, self.calibration_offset))
 
+    @model_validator(mode="after")
     def _classes_fit_the_task(self) -> Self:
         if len(set(self.classes)) != len(self.classes):
             raise ValueError(f"the classes must differ, got {self.classes}")
@@ -117,6 +118,9 @@ class ModelConfig(Record):
             raise ValueError(f"a binary task has two classes, got {self.classes}")
         if self.task == "multiclass" and self.calibration_offset:
             raise ValueError(f"a multiclass task knows no calibration_offset, got {self.calibration_offset}")
+        limits = {} if self.abstention is None else self.abstention.least_probabilities
+        if any(len(least) != len(self.classes) for least in limits.values()):
+            raise ValueError(f"each of the least probabilities needs one number for each of {self.classes}")
         return self
 
 
