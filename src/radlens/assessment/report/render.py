@@ -19,7 +19,10 @@ from radlens.assessment.report.charts import data_charts, performance_charts, tr
 from radlens.assessment.report.content import ReportContent
 from radlens.assessment.report.decision_section import decision_view, shortfalls
 from radlens.assessment.report.gallery import augmented_groups, error_groups, reason_texts, sample_groups
+from radlens.assessment.report.limits_section import limit_texts
+from radlens.assessment.report.provenance_section import provenance_view
 from radlens.assessment.report.subgroup_section import subgroup_view
+from radlens.assessment.report.summary_section import abstention_sentence, doubt_sentence
 from radlens.assessment.report.template import render
 from radlens.files import write_text
 
@@ -57,6 +60,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
             REPORT_LIMITS,
             content.suspects,
         ),
+        "summary": _summary(content),
         "main": _performance(content, main),
         "others": [_performance(content, split) for split in others],
         "data": {
@@ -72,8 +76,15 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "errors": error_groups(content, main),
         "reasons": reason_texts(content, main),
         "subgroups": subgroup_view(content),
+        "limits": limit_texts(content),
+        "provenance": provenance_view(content),
         "environment": _flat(content.environment),
     }
+
+
+def _summary(content: ReportContent) -> dict[str, Any]:
+    doubt, doubtful = doubt_sentence(content)
+    return {"abstention": abstention_sentence(content), "doubt": doubt, "doubtful": doubtful}
 
 
 def _performance(content: ReportContent, split: str) -> dict[str, Any]:
