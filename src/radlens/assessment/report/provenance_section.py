@@ -50,21 +50,20 @@ def _model(made: Provenance) -> Iterator[Fact]:
     if made.network:
         yield Fact("Network", made.network)
     for name, digest in made.model.items():
-        yield Fact(f"SHA-256 of {name}", digest, hash=True)
+        yield Fact(name, digest, hash=True)
     if made.origin in ("folds", "outside") and made.openings:
-        of = "the models' hashes" if made.origin == "folds" else "the table of predictions"
-        yield Fact(f"SHA-256 of {of}", made.openings[-1].model, hash=True)
+        of = "The models of all folds" if made.origin == "folds" else "Table of predictions"
+        yield Fact(of, made.openings[-1].model, hash=True)
 
 
 def _images(made: Provenance) -> Iterator[Fact]:
-    what = "contents and labels" if made.opened else "paths and labels (no image was opened)"
+    what = "contents and labels" if made.opened else "paths and labels"
     for split, digest in made.images.items():
-        yield Fact(f"SHA-256 of the {SPLIT_NAMES[split]} images' {what}", digest, hash=True)
+        yield Fact(f"{SPLIT_NAMES[split].capitalize()} images, {what}", digest, hash=True)
     if made.training_images:
-        of = f" ({made.trained_on})" if made.trained_on and made.origin == "model" else ""
-        yield Fact(
-            f"SHA-256 of the contents of all images that the model was made of{of}", made.training_images, hash=True
-        )
+        yield Fact("Images that the model was made of, contents", made.training_images, hash=True)
+    if made.trained_on and made.origin == "model":
+        yield Fact("Data set that the model was made of", made.trained_on)
 
 
 def _code(content: ReportContent) -> Iterator[Fact]:
