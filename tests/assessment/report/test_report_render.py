@@ -212,7 +212,7 @@ def test_absent_parts_leave_no_section_behind(content_of, page_of):
     content = bare(content_of("binary"))
     page = page_of(render_report(content))
     links = [link["href"] for link in page.all("a") if not link.get("download")]
-    assert links[1:] == ["#summary", "#data", "#performance", "#errors", "#limits"]
+    assert links[1:] == ["#summary", "#data", "#performance", "#errors", "#limits", "#checklists"]
     for absent in ("Data audit", "Training", "Learning curves", "Augmented", "Samples", "Settings", "Image sizes"):
         assert absent not in page.text
     assert page.open == []

@@ -16,6 +16,7 @@ from radlens.assessment.report.audit_gallery import REPORT_LIMITS
 from radlens.assessment.report.audit_section import audit_view
 from radlens.assessment.report.calibration_section import calibration_view
 from radlens.assessment.report.charts import data_charts, performance_charts, training_chart
+from radlens.assessment.report.checklist_section import checklists
 from radlens.assessment.report.content import ReportContent
 from radlens.assessment.report.decision_section import decision_view, shortfalls
 from radlens.assessment.report.gallery import augmented_groups, error_groups, reason_texts, sample_groups
@@ -78,6 +79,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "subgroups": subgroup_view(content),
         "limits": limit_texts(content),
         "provenance": provenance_view(content),
+        "checklists": checklists(content),
         "environment": _flat(content.environment),
     }
 
