@@ -54,7 +54,7 @@ def test_every_fact_belongs_to_an_item_and_every_item_asks_for_a_fact_that_there
         subgroups=pd.DataFrame({"column": ["site", "sex"]}),
         history=history,
         best_epoch=1,
-        paint_map=lambda path, output: None,
+        paint_map=lambda *_: None,
         settings_yaml=to_yaml(RunSettings()),
         environment={"radlens": "1"},
         provenance=Provenance("run", model={"model.safetensors": "a"}, network="baseline_cnn"),

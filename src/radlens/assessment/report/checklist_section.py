@@ -12,8 +12,8 @@ from radlens.assessment.figures_style import SPLIT_NAMES
 from radlens.assessment.report.checklists import CLAIM, TRIPOD_AI, Checklist
 from radlens.assessment.report.content import ReportContent
 from radlens.assessment.report.decision_section import shortfalls
+from radlens.assessment.report.wording import SHARES, estimate, headline, images
 from radlens.assessment.report.wording import errors as wrong_answers
-from radlens.assessment.report.wording import headline, images
 
 Block = Mapping[str, Any]
 
@@ -87,11 +87,8 @@ def _data(content: ReportContent) -> Iterator[Fact]:
         yield "licence", "data", f"Licence of the images: {info.licence}."
     sites = next((name for name in table.columns if str(name).casefold() in SITE_COLUMNS), None)
     if sites is not None:
-        yield (
-            "sites",
-            "data",
-            f"{table[sites].nunique():,} by the column {sites}; what and where they are is to be added.",
-        )
+        count = f"{table[sites].nunique():,}"
+        yield "sites", "data", f"{count} by the column {sites}; what and where they are is to be added."
     labels = ", ".join(info.classes)
     yield "outcome", "data", f"Labels as the data set gives them: {labels}; how they were made is to be added."
     sizes = {split: group for split, group in table.groupby("split") if split}
@@ -119,7 +116,9 @@ def _data(content: ReportContent) -> Iterator[Fact]:
 
 
 def _left_out(content: ReportContent) -> str:
-    count = content.audit.unreadable if content.audit else 0
+    if content.audit is None or not content.audit.opened:
+        return "Which images cannot be read is not known."
+    count = content.audit.unreadable
     return f"{images(count)} left out because unreadable." if count else "No image was left out as unreadable."
 
 
@@ -150,10 +149,8 @@ def _model(content: ReportContent) -> Iterator[Fact]:
             yield "initial", "provenance", f"train.initial_weights: {chosen}; seed {settings.get('seed')}."
     if made and made.origin in ("run", "folds"):
         yield "partition", "data", _partition(content)
-        one = (
-            "None: one model." if made.origin == "run" else "None: each image is judged by the model of its fold alone."
-        )
-        yield "ensemble", "provenance", one
+        judge = "one model" if made.origin == "run" else "each image is judged by the model of its fold alone"
+        yield "ensemble", "provenance", f"None: {judge}."
     if made and made.origin in ("run", "model", "folds"):
         yield "predicted", "performance", "By the same steps from file to probability as in use."
 
@@ -167,12 +164,13 @@ def _measured(content: ReportContent) -> Iterator[Fact]:
     split, made = content.main_split, content.provenance
     block = content.metrics[split]
     yield "performance", "performance", headline(block, split)
-    yield (
-        "metrics",
-        "performance",
-        "Discrimination, calibration, Brier score" + (", net benefit." if block["task"] == "binary" else "."),
-    )
-    methods = ", ".join(block["interval"]["methods"])
+    shown = (("sensitivity", "Sensitivity"), ("specificity", "specificity"), ("auroc", "AUROC"))
+    confidence = block["interval"]["confidence"]
+    each = (f"{name} {estimate(block[key], confidence, share=key in SHARES)}" for key, name in shown)
+    yield "diagnostic", "performance", f"{', '.join(each)}."
+    benefit = ", net benefit" if block["task"] == "binary" else ""
+    yield "metrics", "performance", f"Discrimination, calibration, Brier score{benefit}."
+    methods = "; ".join(block["interval"]["methods"])
     yield "uncertainty", "performance", f"{block['interval']['confidence']:.0%} intervals by patients: {methods}."
     point = "the largest is the answer" if block["threshold"] is None else f"operating point {block['threshold']:.3g}"
     yield "output", "performance", f"A probability for each class; {point}."
