@@ -96,7 +96,7 @@ def cross_validate(
     listed = Manifest(prepared.manifest.table.drop(columns="fold"), prepared.manifest.info).with_notes(note)
     noted = Prepared(listed, prepared.cache, prepared.audit)
     write_down_opening(command, models, noted, folder)
-    result = write_evidence(chosen, noted, ordered.drop(columns="fold"), threshold, folder, fitted=None)
+    result = write_evidence(chosen, noted, ordered.drop(columns="fold"), threshold, folder, fitted=None, origin="folds")
     metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     metrics["test"]["cross_validation"] = figures
     write_metrics(metrics, folder / "metrics.json")

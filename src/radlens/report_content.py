@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from radlens.assessment.report.content import Augmented, ReportContent
+from radlens.assessment.opening_ledger import Opening, hash_images
+from radlens.assessment.report.content import Augmented, Origin, Provenance, ReportContent
 from radlens.config import RunSettings, to_yaml
 from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import Manifest, split_labels
+from radlens.delivery.model_folder import ONNX_FILE, WEIGHTS_FILE, open_model_folder
 from radlens.imaging.cache import PixelCache
 from radlens.learning import augment
 from radlens.learning.fit import Fitted
@@ -61,6 +65,43 @@ def collect(
         settings_yaml=to_yaml(settings),
         environment=json.loads((folder / "environment.json").read_text(encoding="utf-8")),
         notes=manifest.info.notes,
+    )
+
+
+def trace(
+    origin: Origin,
+    manifest: Manifest,
+    cache: PixelCache | None,
+    measured: Iterable[str],
+    model_at: Path | None,
+    openings: Sequence[Opening],
+) -> Provenance:
+    """Where figures come from: hashes of the images of each split that was measured, and of the model's files."""
+    table = manifest.table
+    digests = cache.digests if cache else table["path"].tolist()
+    images = {
+        split: hash_images(
+            (digest, label)
+            for digest, label, part in zip(digests, table["label"], table["split"], strict=True)
+            if part == split
+        )
+        for split in measured
+    }
+    if model_at is None:
+        return Provenance(origin, images, cache is not None, openings=tuple(openings))
+    found = open_model_folder(model_at)
+    named = {name: found.file(name) for name in (WEIGHTS_FILE, ONNX_FILE)}
+    files = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in named.items() if path}
+    data = found.config.training_data
+    return Provenance(
+        origin,
+        images,
+        cache is not None,
+        model=files,
+        network=found.config.network,
+        trained_on=data.name if data else "",
+        training_images=data.sha256 if data else "",
+        openings=tuple(openings),
     )
 
 

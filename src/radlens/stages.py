@@ -16,10 +16,10 @@ from radlens.assessment.evaluate import evaluate as evaluate_predictions
 from radlens.assessment.evaluate import write_metrics
 from radlens.assessment.failure_reasons import FAILURE_COLUMNS
 from radlens.assessment.label_suspects import find_label_suspects
-from radlens.assessment.opening_ledger import new_opening, opening_note, read_openings, record
+from radlens.assessment.opening_ledger import new_opening, read_openings, record
 from radlens.assessment.predictions import predictions_table, with_answers, write_predictions
 from radlens.assessment.report.audit_page import write_audit_page
-from radlens.assessment.report.content import main_split
+from radlens.assessment.report.content import Origin, main_split
 from radlens.assessment.report.gallery import content_failures
 from radlens.assessment.report.render import write_report
 from radlens.assessment.subgroups import find_subgroups
@@ -46,7 +46,7 @@ from radlens.learning.familiarity import Familiarity
 from radlens.learning.fit import Fitted, fit
 from radlens.learning.trained_model import TrainedModel
 from radlens.pictures import picture_reader
-from radlens.report_content import collect
+from radlens.report_content import collect, trace
 from radlens.result import Result
 from radlens.version import __version__
 
@@ -318,8 +318,22 @@ def write_evidence(
     folder: Path,
     fitted: Fitted | None,
     model: TrainedModel | None = None,
+    origin: Origin = "outside",
+    model_at: Path | None = None,
 ) -> Result:
-    """Write ``predictions.csv``, ``metrics.json`` and ``report.html``."""
+    """Write ``predictions.csv``, ``metrics.json`` and ``report.html``.
+
+    Args:
+        settings: of the run.
+        prepared: the images.
+        predictions: what was answered.
+        threshold: the operating point.
+        folder: where to.
+        fitted: the training, if this run trained.
+        model: what answered, to paint where it looks.
+        origin: who answered.
+        model_at: where the files of one model lie, or the run folder that holds them; None: there is no one model.
+    """
     write_predictions(predictions, folder / "predictions.csv")
     metrics = evaluate_predictions(predictions, prepared.manifest.info, threshold, settings.evaluate, settings.seed)
     write_metrics(metrics, folder / "metrics.json")
@@ -330,8 +344,8 @@ def write_evidence(
     manifest, cache, audit = prepared.manifest, prepared.cache, prepared.audit
     content = collect(settings, manifest, cache, audit, predictions, metrics, folder, fitted, suspects, model)
     openings = read_openings(folder) if "test" in metrics else []
-    notes = (*content.notes, *([opening_note(openings)] if openings else []))
-    content = replace(content, subgroups=subgroups, notes=notes)
+    made = trace(origin, prepared.manifest, cache, metrics, model_at, openings)
+    content = replace(content, subgroups=subgroups, provenance=made)
     wrong = content_failures(content, content.main_split)
     if not wrong.empty:
         write_text(folder / "misclassified.csv", wrong[list(FAILURE_COLUMNS)].to_csv(index=False))

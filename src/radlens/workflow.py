@@ -96,7 +96,8 @@ def run(
     trained = load_trained(folder)
     test = predict_split(trained, model_config, prepared, "test")
     predictions = pd.concat([validation, test], ignore_index=True)
-    result = write_evidence(chosen, prepared, predictions, model_config.threshold, folder, fitted, trained)
+    threshold = model_config.threshold
+    result = write_evidence(chosen, prepared, predictions, threshold, folder, fitted, trained, "run", folder)
     add_metrics(folder, result.metrics)
     return result
 
@@ -233,7 +234,7 @@ def evaluate(
     if name == "test":
         write_down_opening("evaluate", hash_weights(model), prepared, folder, run_of(model))
     predictions = predict_split(trained, model_config, prepared, name)
-    return write_evidence(chosen, prepared, predictions, model_config.threshold, folder, None, trained)
+    return write_evidence(chosen, prepared, predictions, model_config.threshold, folder, None, trained, "model", model)
 
 
 def demo(out: str | Path, *, seed: int = 0, overwrite: bool = False) -> Result:

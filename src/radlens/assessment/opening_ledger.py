@@ -37,10 +37,19 @@ def new_opening(why: str, model: str, images: Iterable[tuple[str, str]]) -> Open
         model: hash of what scored.
         images: for each the hash of its content (its path, where it was not opened) and its label.
     """
-    lines = sorted(f"{digest} {label}" for digest, label in images)
-    data = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    scored = list(images)
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    return Opening(when=when, why=why, model=model, data=data, images=len(lines))
+    return Opening(when=when, why=why, model=model, data=hash_images(scored), images=len(scored))
+
+
+def hash_images(images: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 of a set of images, whatever their order and place.
+
+    Args:
+        images: for each the hash of its content (its path, where it was not opened) and its label.
+    """
+    lines = sorted(f"{digest} {label}" for digest, label in images)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def record(opening: Opening, folder: Path, run: Path | None = None) -> None:

@@ -19,6 +19,7 @@ from radlens.assessment.figures_scores import reliability, score_histogram
 from radlens.assessment.figures_style import MOST_CURVES, SPLIT_NAMES
 from radlens.assessment.figures_training import training_curves
 from radlens.assessment.predictions import PREFIX, targets_of
+from radlens.assessment.report.chart_numbers import precision_recall_numbers, reliability_numbers, roc_numbers
 from radlens.assessment.report.content import ReportContent
 from radlens.assessment.report.embed import Chart
 from radlens.assessment.report.wording import errors, estimate, number
@@ -125,6 +126,7 @@ def performance_charts(content: ReportContent, split: str) -> list[Chart]:
                 "ROC curve" if info.task == "binary" else f"ROC curves, {each}",
                 f"ROC on {kind} images. AUROC: {_listed(block, 'auroc')}.{_point_text(block)}",
                 "Up and to the left is better; the dashed diagonal is guessing." + several,
+                roc_numbers(rows, info),
             )
         )
     if ranked:
@@ -135,6 +137,7 @@ def performance_charts(content: ReportContent, split: str) -> list[Chart]:
                 "Precision and recall" if info.task == "binary" else f"Precision and recall, {each}",
                 f"Precision-recall on {kind} images. Average precision: {_listed(block, 'average_precision')}.",
                 "How many of the alarms are right (up) for the share of cases found (right)." + several,
+                precision_recall_numbers(rows, info),
             )
         )
     charts.append(
@@ -146,6 +149,7 @@ def performance_charts(content: ReportContent, split: str) -> list[Chart]:
             f"{estimate(block['ece'], block['interval']['confidence'])}.",
             "Points on the dashed diagonal: a probability of 80% is right four times in five. Below it the model is "
             "too sure. The bars are the intervals of the shares.",
+            reliability_numbers(block),
         )
     )
     return charts

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from radlens.assessment.opening_ledger import Opening
 from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import DatasetInfo
 
@@ -19,6 +20,35 @@ MapPainter = Callable[[str, int], Pixels]
 
 # An image, what augmentation made of it, and the parameters that were drawn for each of these.
 Augmented = tuple[Pixels, Sequence[Pixels], Sequence[Mapping[str, Any]]]
+
+
+# Who answered: a model trained by this run, one model a fold, a model trained before, another program.
+Origin = Literal["run", "folds", "model", "outside"]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where figures come from, in hashes (SHA-256, in hexadecimal digits) that can be compared.
+
+    Attributes:
+        origin: who answered.
+        images: of each split that was measured: of its images' contents and labels.
+        opened: whether the contents were read; else ``images`` is of paths and labels.
+        model: of the model's files, by name.
+        network: name of the model's network in the registry; empty where it is not known.
+        trained_on: name of the data set that the model was made of; empty where it is not known.
+        training_images: of the training and validation images' contents; empty where it is not known.
+        openings: every scoring of test images that is written down, the oldest first; the last is the one reported.
+    """
+
+    origin: Origin
+    images: Mapping[str, str] = field(default_factory=dict)
+    opened: bool = True
+    model: Mapping[str, str] = field(default_factory=dict)
+    network: str = ""
+    trained_on: str = ""
+    training_images: str = ""
+    openings: Sequence[Opening] = ()
 
 
 @dataclass(frozen=True)
@@ -49,6 +79,7 @@ class ReportContent:
         settings_yaml: the resolved settings.
         environment: versions, hardware, seed, commit; may be nested.
         notes: what the reader must know, such as that a split was replaced.
+        provenance: where the figures come from; None: not known.
 
     Raises:
         ValueError: metrics and predictions speak of different splits.
@@ -73,6 +104,7 @@ class ReportContent:
     settings_yaml: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    provenance: Provenance | None = None
 
     def __post_init__(self) -> None:
         predicted, measured = set(self.predictions["split"]), set(self.metrics)

@@ -9,7 +9,8 @@ from typing import Any
 from radlens.assessment.decision_curve import better_range
 from radlens.assessment.figures_decision import decision_curve_figure
 from radlens.assessment.figures_style import SPLIT_NAMES
-from radlens.assessment.report.embed import Chart
+from radlens.assessment.report.chart_numbers import decision_numbers, threshold_numbers
+from radlens.assessment.report.embed import Chart, to_download
 from radlens.assessment.report.wording import METRIC_NAMES, limits, number
 
 Block = Mapping[str, Any]
@@ -49,10 +50,12 @@ def decision_view(block: Block, split: str) -> dict[str, Any] | None:
             "Net benefit: share of true positives less that of false positives, these times the odds of the "
             "probability. Whoever acts from 10% on holds a missed case for as bad as nine needless actions. The band "
             f"is the {block['interval']['confidence']:.0%} interval.",
+            decision_numbers(curve),
         ),
         "said": _better_text(curve),
         "prevalence": _prevalence_table(block),
         "thresholds": _threshold_table(block),
+        "download": to_download(threshold_numbers(block), f"{split}-thresholds"),
         "curve": _curve_table(curve),
     }
 

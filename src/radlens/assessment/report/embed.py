@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 import numpy as np
+import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
@@ -39,6 +40,14 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Download:
+    """A table as a file that the page itself holds."""
+
+    uri: str
+    file: str
+
+
+@dataclass(frozen=True)
 class Chart:
     """A figure for the page.
 
@@ -48,6 +57,7 @@ class Chart:
         title: one line above it.
         alt: what it shows, with the numbers, for readers who do not see it.
         caption: a sentence on how to read it.
+        numbers: what is drawn, to be downloaded; None: nothing more than the text says.
     """
 
     figure: Figure
@@ -55,11 +65,28 @@ class Chart:
     title: str
     alt: str
     caption: str = ""
+    numbers: pd.DataFrame | None = None
+
+    @property
+    def download(self) -> Download | None:
+        """The numbers as a file named after the chart."""
+        return None if self.numbers is None else to_download(self.numbers, self.name)
 
     @property
     def svg(self) -> Markup:
         """The figure as inline SVG."""
         return to_svg(self.figure, self.name, self.title, self.alt)
+
+
+def to_download(table: pd.DataFrame, name: str) -> Download:
+    """A table as CSV (UTF-8, numbers to six digits) in a data URI.
+
+    Args:
+        table: what to hand out; its index is left out.
+        name: of the file, without its ending.
+    """
+    text = base64.b64encode(table.to_csv(index=False, float_format="%.6g").encode("utf-8")).decode("ascii")
+    return Download(f"data:text/csv;base64,{text}", f"{name}.csv")
 
 
 def to_picture(pixels: Pixels, longest: int = 240) -> Picture:

@@ -16,10 +16,14 @@ from radlens.assessment.report.audit_gallery import REPORT_LIMITS
 from radlens.assessment.report.audit_section import audit_view
 from radlens.assessment.report.calibration_section import calibration_view
 from radlens.assessment.report.charts import data_charts, performance_charts, training_chart
+from radlens.assessment.report.checklist_section import checklists
 from radlens.assessment.report.content import ReportContent
 from radlens.assessment.report.decision_section import decision_view, shortfalls
 from radlens.assessment.report.gallery import augmented_groups, error_groups, reason_texts, sample_groups
+from radlens.assessment.report.limits_section import limit_texts
+from radlens.assessment.report.provenance_section import provenance_view
 from radlens.assessment.report.subgroup_section import subgroup_view
+from radlens.assessment.report.summary_section import abstention_sentence, doubt_sentence
 from radlens.assessment.report.template import render
 from radlens.files import write_text
 
@@ -57,6 +61,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
             REPORT_LIMITS,
             content.suspects,
         ),
+        "summary": _summary(content),
         "main": _performance(content, main),
         "others": [_performance(content, split) for split in others],
         "data": {
@@ -72,8 +77,16 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "errors": error_groups(content, main),
         "reasons": reason_texts(content, main),
         "subgroups": subgroup_view(content),
+        "limits": limit_texts(content),
+        "provenance": provenance_view(content),
+        "checklists": checklists(content),
         "environment": _flat(content.environment),
     }
+
+
+def _summary(content: ReportContent) -> dict[str, Any]:
+    doubt, doubtful = doubt_sentence(content)
+    return {"abstention": abstention_sentence(content), "doubt": doubt, "doubtful": doubtful}
 
 
 def _performance(content: ReportContent, split: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ METRIC_NAMES = {
 }
 SHARES = ("accuracy", "exact_match", "sensitivity", "specificity", "precision")
 
-_FEW_PATIENTS = 100
+FEW_PATIENTS = 100
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def cautions(block: Block, split: str) -> list[str]:
                 f"The accuracy is no better than always answering {largest}, which would be right for "
                 f"{number(share, share=True)}."
             )
-    if block["n_patients"] < _FEW_PATIENTS:
+    if block["n_patients"] < FEW_PATIENTS:
         found.append(
             f"Only {block['n_patients']:,} patient{'' if block['n_patients'] == 1 else 's'} in this split: "
             "the intervals are wide, and themselves rough."

@@ -1,0 +1,60 @@
+"""Provenance shows the hashes that it was given, and every scoring of test images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from radlens.assessment.evaluate import evaluate
+from radlens.assessment.opening_ledger import Opening
+from radlens.assessment.predictions import predictions_table
+from radlens.assessment.report.content import Provenance, ReportContent
+from radlens.assessment.report.provenance_section import Fact, provenance_view
+from radlens.config import EvaluateSettings
+
+
+@pytest.fixture(scope="module")
+def content(manifest_of, probabilities_for) -> ReportContent:
+    manifest = manifest_of("binary")
+    predictions = predictions_table(manifest, probabilities_for(manifest))
+    metrics = evaluate(predictions, manifest.info, 0.5, EvaluateSettings(resamples=100), seed=0)
+    return ReportContent("A run", manifest.info, manifest.table, predictions, metrics)
+
+
+def opening(model: str, data: str = "d", day: int = 1) -> Opening:
+    return Opening(when=f"2026-01-0{day}T10:00:00+00:00", why="evaluate", model=model, data=data, images=1200)
+
+
+def test_hashes_and_code_are_shown(content):
+    made = Provenance(
+        "model", {"test": "aa"}, model={"model.safetensors": "bb"}, network="net", trained_on="x", training_images="cc"
+    )
+    known = {"radlens": "1.0", "git_commit": "dd", "seed": 0, "started": "2026-01-02T10:00:05+00:00"}
+    facts = provenance_view(replace(content, provenance=made, environment=known)).facts
+    assert [fact.value for fact in facts if fact.hash] == ["bb", "aa", "cc", "dd"]
+    assert Fact("Test images, contents and labels", "aa", hash=True) in facts
+    assert Fact("Seed", "0") in facts
+    assert Fact("Begun", "2026-01-02 10:00 UTC") in facts
+
+
+def test_hashes_of_paths_are_not_called_hashes_of_contents(content):
+    facts = provenance_view(replace(content, provenance=Provenance("outside", {"test": "aa"}, opened=False))).facts
+    assert Fact("Test images, paths and labels", "aa", hash=True) in facts
+
+
+def test_every_scoring_is_listed_and_others_are_told_apart(content):
+    openings = (opening("m" * 64, "other"), opening("n" * 64, day=2), opening("m" * 64, day=3))
+    view = provenance_view(replace(content, provenance=Provenance("run", openings=openings)))
+    assert [row[3] for row in view.openings] == ["others", "these", "these"]
+    assert view.openings[0] == ("2026-01-01 10:00 UTC", "evaluate", "1,200", "others", "mmmmmmmmmmmm…")
+    assert "2 different models" in view.note
+
+
+def test_the_table_of_another_program_is_told_by_its_hash(content):
+    made = Provenance("outside", openings=(opening("e" * 64),))
+    assert Fact("Table of predictions", "e" * 64, hash=True) in provenance_view(replace(content, provenance=made)).facts
+
+
+def test_nothing_known_is_nothing_shown(content):
+    assert provenance_view(content) is None
