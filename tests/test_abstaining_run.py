@@ -64,6 +64,7 @@ def test_the_report_and_the_metrics_tell_of_it(finished: Any) -> None:
     assert 'id="abstention"' in page
     wrong = finished.predictions.query("split == 'test' and label != predicted")
     assert page.count('alt="Where the model looks in') == len(wrong) > 0
+    assert page.count('alt="Like it in training') == 3 * len(wrong)
 
 
 def test_evaluating_elsewhere_gives_the_same_answers_and_refuses_what_is_strange(finished: Any, tmp_path: Path) -> None:

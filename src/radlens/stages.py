@@ -20,7 +20,7 @@ from radlens.assessment.opening_ledger import new_opening, read_openings, record
 from radlens.assessment.predictions import predictions_table, with_answers, write_predictions
 from radlens.assessment.report.audit_page import write_audit_page
 from radlens.assessment.report.content import Origin, main_split
-from radlens.assessment.report.gallery import content_failures
+from radlens.assessment.report.gallery import MOST_ERRORS, content_failures
 from radlens.assessment.report.render import write_report
 from radlens.assessment.subgroups import find_subgroups
 from radlens.calibrate import choose
@@ -45,6 +45,7 @@ from radlens.learning.data_module import LabelledPixels
 from radlens.learning.familiarity import Familiarity
 from radlens.learning.fit import Fitted, fit
 from radlens.learning.trained_model import TrainedModel
+from radlens.neighbours import training_neighbours
 from radlens.pictures import picture_reader
 from radlens.report_content import collect, trace
 from radlens.result import Result
@@ -347,6 +348,9 @@ def write_evidence(
     made = trace(origin, prepared.manifest, cache, metrics, model_at, openings)
     content = replace(content, subgroups=subgroups, provenance=made)
     wrong = content_failures(content, content.main_split)
+    if model is not None and cache is not None:
+        shown = list(wrong["path"].head(MOST_ERRORS))
+        content = replace(content, neighbours=training_neighbours(model, manifest, cache, shown, settings.seed))
     if not wrong.empty:
         write_text(folder / "misclassified.csv", wrong[list(FAILURE_COLUMNS)].to_csv(index=False))
     write_report(content, folder / "report.html")

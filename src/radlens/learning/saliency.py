@@ -96,6 +96,25 @@ def _grad_cam(network: nn.Module, images: Tensor) -> Tensor:
     return torch.stack(maps, dim=1)
 
 
+@torch.no_grad()
+def embeddings(network: nn.Module, images: Tensor) -> Tensor:
+    """What goes into the last linear layer, shape (batch, features): what the network sees before it decides.
+
+    Raises:
+        ValueError: the logits do not come out of a linear layer.
+    """
+    head, _ = find_layers(network, (images.shape[1], images.shape[2], images.shape[3]))
+    if head is None:
+        raise ValueError("the logits of the network do not come out of a linear layer")
+    seen: list[Tensor] = []
+    hook = head.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    try:
+        network(images)
+    finally:
+        hook.remove()
+    return seen[-1]
+
+
 def upsample(maps: npt.NDArray[np.floating], height: int, width: int) -> npt.NDArray[np.float32]:
     """Maps of shape (any, rows, columns) at another size, straight between the centres of the places."""
     enlarged = functional.interpolate(

@@ -18,7 +18,7 @@ from radlens.learning.augment import to_network_range
 from radlens.learning.classifier import outputs_of, to_probabilities
 from radlens.learning.familiarity import Familiarity
 from radlens.learning.networks import build_network
-from radlens.learning.saliency import activation_maps
+from radlens.learning.saliency import activation_maps, embeddings
 from radlens.progress import track
 
 
@@ -121,6 +121,17 @@ class TrainedModel:
             chosen = rows[start : start + batch_size]
             results[start : start + len(chosen)] = self._far(pixels[chosen])
         return results
+
+    def embeddings(
+        self, pixels: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], batch_size: int = 32
+    ) -> npt.NDArray[np.float32]:
+        """The images as the network sees them before it decides, shape (images, features)."""
+        parts = []
+        for start in range(0, len(rows), batch_size):
+            images = to_network_range(torch.from_numpy(pixels[rows[start : start + batch_size]]), self.preprocessing)
+            images = images.to(self._device).contiguous(memory_format=torch.channels_last)
+            parts.append(embeddings(self._network, images).cpu().numpy())
+        return np.concatenate(parts)
 
     @torch.inference_mode()
     def _far(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:

@@ -76,6 +76,7 @@ class ReportContent:
             duplicates and errors are listed without images.
         paint_map: gives the picture of a path with where the model sees one of its outputs painted over it; None: wrong
             answers are shown without.
+        neighbours: by path of a wrong answer, path and label of the training images that the model finds most like it.
         settings_yaml: the resolved settings.
         environment: versions, hardware, seed, commit; may be nested.
         notes: what the reader must know, such as that a split was replaced.
@@ -101,6 +102,7 @@ class ReportContent:
     best_epoch: int | None = None
     read_pixels: Callable[[str], Pixels] | None = None
     paint_map: MapPainter | None = None
+    neighbours: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     settings_yaml: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()

@@ -39,6 +39,7 @@ class Tile:
     lines: tuple[str, ...] = ()
     missing: str = ""
     painted: Picture | None = None
+    neighbours: tuple[tuple[Picture, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,25 @@ def _error_tile(row: pd.Series, content: ReportContent) -> Tile:
         lines.append(str(row["detail"]))
     alt = f"Wrong answer on a {SPLIT_NAMES[row['split']]} image: {row['label'] or 'no finding'} called "
     alt += f"{row['predicted'] or 'no finding'} ({'; '.join(lines)}), {row['path']}"
-    return Tile(picture, alt, file_name(str(row["path"])), tuple(lines), missing, _painted(row, content))
+    return Tile(
+        picture,
+        alt,
+        file_name(str(row["path"])),
+        tuple(lines),
+        missing,
+        _painted(row, content),
+        _neighbours(row, content),
+    )
+
+
+def _neighbours(row: pd.Series, content: ReportContent) -> tuple[tuple[Picture, str], ...]:
+    """Small pictures of the training images that the model finds most like this one, with their labels."""
+    found = []
+    for path, label in content.neighbours.get(str(row["path"]), ()):
+        picture, _ = picture_of(path, content.read_pixels, longest=96)
+        if picture is not None:
+            found.append((picture, label or "no finding"))
+    return tuple(found)
 
 
 def _painted(row: pd.Series, content: ReportContent) -> Picture | None:
