@@ -228,7 +228,7 @@ def test_the_audit_follows_the_summary_of_a_report(manifest, audit_of, page_of, 
 
 def test_two_findings_of_one_kind_are_told_apart_by_their_label(manifest, audit_of, page_of, report_of):
     by_label = manifest.table.groupby("label")["path"].apply(list)
-    groups = {label: (tuple(paths[:2]),) for label, paths in by_label.items()}
+    groups = {label: tuple(paths[:2]) for label, paths in by_label.items()}
     findings = [finding("file_name_families", "warn", found) for found in groups.values()]
     text = page_of(report_of(manifest, audit=audit_of(manifest, *findings))).text
     for label in groups:
