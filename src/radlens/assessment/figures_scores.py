@@ -18,6 +18,9 @@ from radlens.dataset.manifest import DatasetInfo
 
 Block = Mapping[str, Any]
 
+# As many letters as one line of a legend takes.
+_LEGEND_LETTERS = 44
+
 
 @styled
 def score_histogram(predictions: pd.DataFrame, info: DatasetInfo, block: Block) -> Figure:
@@ -59,7 +62,8 @@ def score_histogram(predictions: pd.DataFrame, info: DatasetInfo, block: Block) 
         handles.append(axes.axvline(block["threshold"], color=INK, linewidth=1.2, linestyle=(0, (4, 3))))
         texts.append(f"operating point {block['threshold']:.3g}")
     axes.set(xlabel=label, ylabel="% of the class" if info.task == "binary" else "% of the answers", xlim=(0, 1))
-    figure.legend(handles, texts, loc="outside lower center", ncols=len(handles))
+    columns = len(handles) if sum(map(len, texts)) <= _LEGEND_LETTERS else 2
+    figure.legend(handles, texts, loc="outside lower center", ncols=columns)
     return figure
 
 

@@ -226,6 +226,17 @@ def test_the_audit_follows_the_summary_of_a_report(manifest, audit_of, page_of, 
     assert "1 file could not be read" in page.text
 
 
+def test_two_findings_of_one_kind_are_told_apart_by_their_label(manifest, audit_of, page_of, report_of):
+    by_label = manifest.table.groupby("label")["path"].apply(list)
+    groups = {label: tuple(paths[:2]) for label, paths in by_label.items()}
+    findings = [finding("file_name_families", "warn", found) for found in groups.values()]
+    text = page_of(report_of(manifest, audit=audit_of(manifest, *findings))).text
+    for label in groups:
+        assert f"Families of file names of {label}: 1 set of images" in text
+    alone = page_of(report_of(manifest, audit=audit_of(manifest, findings[0]))).text
+    assert "Families of file names: 1 set of images" in alone
+
+
 def test_label_suspects_are_shown_in_the_report(manifest, audit_of, page_of, report_of):
     paths = list(manifest.table["path"])
     suspects = pd.DataFrame(

@@ -118,6 +118,9 @@ def galleries(audit: Audit, table: pd.DataFrame, read_pixels: ReadPixels | None,
             sets.append(PictureSet(title, tuple(tiles), len(group) - len(shown)))
         tone = SEVERITIES[finding.severity][1]
         title, count = check_name(finding.check), len(finding.groups)
+        labels = {str(rows[path]["label"]) for group in finding.groups for path in group if path in rows}
+        if len(labels) == 1 and sum(other.check == finding.check for _, other in numbered) > 1:
+            title += f" of {labels.pop()}"
         found.append(Gallery(anchor(number), title, finding.message, tone, count, tuple(sets)))
     return found
 

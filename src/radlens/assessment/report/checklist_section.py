@@ -124,8 +124,9 @@ def _left_out(content: ReportContent) -> str:
 
 def _model(content: ReportContent) -> Iterator[Fact]:
     made = content.provenance
-    settings = yaml.safe_load(content.settings_yaml) if content.settings_yaml else {}
-    shape = settings.get("preprocessing") if isinstance(settings, dict) else None
+    loaded = yaml.safe_load(content.settings_yaml)
+    settings = loaded if isinstance(loaded, dict) else {}
+    shape = settings.get("preprocessing")
     if shape and made and made.origin != "outside":
         size = f"{shape['height']} × {shape['width']} pixels, {'grey' if shape['channels'] == 1 else 'colour'}"
         yield "input", "provenance", f"The image alone, brought to {size}; all steps are in the settings."

@@ -122,7 +122,7 @@ CLAIM = Checklist(
         Item("22", "Description of the model", "network"),
         Item("23", "Software with versions", "code"),
         Item("24", "Initial parameters of the model", "initial"),
-        Item("25", "Training", "training"),
+        Item("25", "How the model was trained", "training"),
         Item("26", "How the final model was selected", "selection"),
         Item("27", "Ensembles", "ensemble"),
         Item("28", "Measures of performance", "metrics"),
