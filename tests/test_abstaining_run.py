@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import radlens
+from radlens.cli import _show
 from radlens.delivery.model_folder import CONFIG_FILE, WEIGHTS_FILE, ModelConfig, read_model_folder, write_model_folder
 from radlens.errors import DataError, UsageError
 
@@ -80,6 +81,15 @@ def test_evaluating_elsewhere_gives_the_same_answers_and_refuses_what_is_strange
     again = radlens.evaluate(finished.folder, finished.folder, tmp_path / "again", split="test", settings=SMALL[-3:])
     same = finished.predictions[finished.predictions["split"] == "test"].reset_index(drop=True)
     pd.testing.assert_frame_equal(again.predictions, same, rtol=1e-4, atol=1e-5)
+
+
+def test_the_command_line_tells_what_was_answered(finished: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    _show(finished)
+    found = finished.metrics["test"]["abstention"]
+    said = (
+        f"on test: {found['n_answered']:,} answered, {found['n_referred']:,} referred, {found['n_refused']:,} refused"
+    )
+    assert said in capsys.readouterr().out
 
 
 def test_without_pytorch_the_answers_are_those_of_the_evaluation(finished: Any) -> None:

@@ -409,6 +409,14 @@ def _show(result: Result) -> None:
         table.add_row(metric, *(_interval(block.get(metric)) for block in blocks.values()))
     console = Console()
     console.print(table)
+    for name, block in blocks.items():
+        if found := block.get("abstention"):
+            console.print(
+                f"Where it may abstain, on {name}: {found['n_answered']:,} answered, {found['n_referred']:,} referred, "
+                f"{found['n_refused']:,} refused; {found['errors_avoided']:,} of {found['errors']:,} errors avoided.",
+                soft_wrap=True,
+                highlight=False,
+            )
     console.print(f"Report: {result.report}", soft_wrap=True, highlight=False)
 
 
