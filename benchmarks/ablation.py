@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from common import HERE, KERMANY, describe_machine, markdown_table
+from common import HERE, KERMANY, describe_machine, markdown_table, write_between
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
@@ -287,9 +287,7 @@ def report() -> None:
     tables = markdown_table(["variant", "runs", *FIGURES.values()], rows) + "\n" + choice_table(data)
     print(tables, end="")
     draw_plot(found, RESULTS / "ablation.png")
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- ablation -->")
-    _, _, after = rest.partition("<!-- /ablation -->")
-    PAGE.write_text(f"{before}<!-- ablation -->\n\n{tables}\n<!-- /ablation -->{after}", encoding="utf-8")
+    write_between(PAGE, "ablation", tables)
 
 
 def choice_table(data: pd.DataFrame) -> str:

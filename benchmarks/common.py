@@ -89,3 +89,12 @@ def markdown_table(header: list[str], rows: list[list[str]]) -> str:
 def print_table(header: list[str], rows: list[list[str]]) -> None:
     """A Markdown table."""
     print(markdown_table(header, rows), end="")
+
+
+def write_between(page: Path, mark: str, text: str) -> None:
+    """Put text into a page of the documentation, in place of what stands between ``<!-- mark -->`` and its end."""
+    before, begin, rest = page.read_text(encoding="utf-8").partition(f"<!-- {mark} -->")
+    _, end, after = rest.partition(f"<!-- /{mark} -->")
+    if not begin or not end:
+        raise SystemExit(f"{page} has no place marked {mark} to write to.")
+    page.write_text(f"{before}{begin}\n\n{text}\n{end}{after}", encoding="utf-8")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from common import HERE, markdown_table
+from common import HERE, markdown_table, write_between
 
 from radlens.assessment.abstention import wrong_answers
 from radlens.assessment.conformal import ERROR_RATES, least_probabilities
@@ -64,9 +64,7 @@ def report() -> None:
         cells.append([f"{rate:g}", str(name), *(f"{mean[s]:.1%} ({low[s]:.1%}, {high[s]:.1%})" for s in shares)])
     table = markdown_table(["stated rate", "class", *shares], cells)
     print(table, end="")
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- folds -->")
-    _, _, after = rest.partition("<!-- /folds -->")
-    PAGE.write_text(f"{before}<!-- folds -->\n\n{table}\n<!-- /folds -->{after}", encoding="utf-8")
+    write_between(PAGE, "folds", table)
 
 
 def main() -> None:

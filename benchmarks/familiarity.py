@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from common import HERE, KERMANY, describe_machine, markdown_table
+from common import HERE, KERMANY, describe_machine, markdown_table, write_between
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from scipy import ndimage
 from sklearn.covariance import LedoitWolf
@@ -324,10 +324,7 @@ def report() -> None:
     )
     tables = first + "\n" + second
     print(tables, end="")
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- familiarity -->")
-    _, _, after = rest.partition("<!-- /familiarity -->")
-    text = f"{before}<!-- familiarity -->\n\n{tables}\n<!-- /familiarity -->{after}"
-    PAGE.write_text(text, encoding="utf-8")
+    write_between(PAGE, "familiarity", tables)
 
 
 def _group(kind: str) -> str | None:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from common import HERE, describe_machine, markdown_table
+from common import HERE, describe_machine, markdown_table, write_between
 
 from radlens.assessment.calibration_evidence import calibration_evidence
 from radlens.assessment.calibration_line import calibration_line
@@ -173,9 +173,7 @@ def report() -> None:
         rows.append([str(metric), f"{mark}{method}{mark}", *cells])
     table = markdown_table(["metric", "method", *scenarios], rows)
     print(table, end="")
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- coverage -->")
-    _, _, after = rest.partition("<!-- /coverage -->")
-    PAGE.write_text(f"{before}<!-- coverage -->\n\n{table}\n<!-- /coverage -->{after}", encoding="utf-8")
+    write_between(PAGE, "coverage", table)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from common import HERE, describe_machine, markdown_table
+from common import HERE, describe_machine, markdown_table, write_between
 from PIL import Image
 from scipy import ndimage
 from scipy.stats import spearmanr
@@ -171,9 +171,7 @@ def report() -> None:
     cells = [[row["check"], row["of"], f"{row['value']:.3f}", f"{row['images']:,}"] for _, row in data.iterrows()]
     table = markdown_table(["check", "of", "value", "images"], cells)
     print(table, end="")
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- saliency -->")
-    _, _, after = rest.partition("<!-- /saliency -->")
-    PAGE.write_text(f"{before}<!-- saliency -->\n\n{table}\n<!-- /saliency -->{after}", encoding="utf-8")
+    write_between(PAGE, "saliency", table)
 
 
 def main() -> None:
