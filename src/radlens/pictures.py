@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -23,20 +24,29 @@ def picture_reader(manifest: Manifest, limits: DecodeLimits = DEFAULT_LIMITS) ->
     """What gives a page the picture of a manifest path; see :func:`shown`."""
     location_of = dict(zip(manifest.table["path"], manifest.locations, strict=True))
 
+    # A page shows a picture and then the same one painted over.
+    @functools.lru_cache(maxsize=1)
     def read_pixels(path: str) -> npt.NDArray[np.uint8]:
         return shown(location_of[path], limits)
 
     return read_pixels
 
 
-def map_painter(model: TrainedModel, manifest: Manifest, cache: PixelCache, limits: DecodeLimits) -> MapPainter | None:
+def map_painter(
+    model: TrainedModel, manifest: Manifest, cache: PixelCache, read_pixels: Callable[[str], npt.NDArray[np.uint8]]
+) -> MapPainter | None:
     """What paints, over the picture of a manifest path, where the model sees one of its outputs.
+
+    Args:
+        model: what answered.
+        manifest: the images.
+        cache: their pixels, in the same order.
+        read_pixels: gives the picture of a path; see :func:`picture_reader`.
 
     Returns:
         A function of the path and of the number of the output; None where the network has no maps.
     """
     row_of = dict(zip(manifest.table["path"], cache.rows, strict=True))
-    location_of = dict(zip(manifest.table["path"], manifest.locations, strict=True))
     try:
         model.maps(cache.pixels, cache.rows[:1])
     except ValueError:
@@ -44,7 +54,7 @@ def map_painter(model: TrainedModel, manifest: Manifest, cache: PixelCache, limi
 
     def painted(path: str, output: int) -> npt.NDArray[np.uint8]:
         values = model.maps(cache.pixels, np.array([row_of[path]]))[0, output]
-        return np.asarray(paint(Image.fromarray(shown(location_of[path], limits)), values, model.preprocessing))
+        return np.asarray(paint(Image.fromarray(read_pixels(path)), values, model.preprocessing))
 
     return painted
 

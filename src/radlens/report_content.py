@@ -46,6 +46,7 @@ def collect(
     """Gather the content of a report; an evaluation without training has no history and no augmentation, one without
     pixels no pictures.
     """
+    read_pixels = picture_reader(manifest, settings.data.limits) if cache else None
     return ReportContent(
         title=f"{manifest.info.name}: {'training run' if fitted else 'evaluation'}",
         info=manifest.info,
@@ -60,8 +61,8 @@ def collect(
         augmented=_augmented(settings, manifest, cache) if cache and fitted and settings.augment.enabled else (),
         history=pd.read_csv(folder / "history.csv") if fitted else None,
         best_epoch=fitted.best_epoch if fitted else None,
-        read_pixels=picture_reader(manifest, settings.data.limits) if cache else None,
-        paint_map=map_painter(model, manifest, cache, settings.data.limits) if cache and model else None,
+        read_pixels=read_pixels,
+        paint_map=map_painter(model, manifest, cache, read_pixels) if cache and model and read_pixels else None,
         settings_yaml=to_yaml(settings),
         environment=json.loads((folder / "environment.json").read_text(encoding="utf-8")),
         notes=manifest.info.notes,

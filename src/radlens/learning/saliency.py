@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+# The linear layer that gives the logits, and what gives the features whose mean goes into it.
+Layers: TypeAlias = tuple[nn.Linear | None, nn.Module | None]
+
 
 @torch.no_grad()
-def find_layers(network: nn.Module, shape: tuple[int, int, int]) -> tuple[nn.Linear | None, nn.Module | None]:
+def find_layers(network: nn.Module, shape: tuple[int, int, int]) -> Layers:
     """The linear layer that gives the logits, and what gives the features whose mean goes into it.
 
     Both are told by their values for one batch, so that they are right for networks of any make.
@@ -34,7 +37,7 @@ def find_layers(network: nn.Module, shape: tuple[int, int, int]) -> tuple[nn.Lin
         elif _is_map(made):
             maps.append((module, made))
 
-    logits = _run(network, probe(shape), watch)
+    logits = _run(network, probe(shape).to(next(network.parameters()).device), watch)
     head = next(((layer, given) for layer, given, made in reversed(heads) if made is logits and given.ndim == 2), None)
     if head is None:
         return None, None
@@ -51,7 +54,7 @@ def probe(shape: tuple[int, int, int]) -> Tensor:
     return torch.rand((2, *shape), generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-def activation_maps(network: nn.Module, images: Tensor) -> Tensor:
+def activation_maps(network: nn.Module, images: Tensor, layers: Layers | None = None) -> Tensor:
     """For each image and logit, what each place adds to it.
 
     Where the last features are pooled by their mean and a linear layer follows, the map is exact: it is the features
@@ -62,6 +65,7 @@ def activation_maps(network: nn.Module, images: Tensor) -> Tensor:
     Args:
         network: in evaluation mode; it stays as it is.
         images: float, shape (batch, channels, height, width), in the network's range.
+        layers: what :func:`find_layers` gave; None: they are looked for.
 
     Returns:
         Shape (batch, outputs, rows, columns): above 0 speaks for the output's class, below 0 against it.
@@ -69,7 +73,7 @@ def activation_maps(network: nn.Module, images: Tensor) -> Tensor:
     Raises:
         ValueError: the network has no feature maps of more than one place.
     """
-    head, layer = find_layers(network, (images.shape[1], images.shape[2], images.shape[3]))
+    head, layer = layers or find_layers(network, (images.shape[1], images.shape[2], images.shape[3]))
     if head is not None and layer is not None:
         with torch.no_grad():
             features = _output_of(network, layer, images)
@@ -97,13 +101,13 @@ def _grad_cam(network: nn.Module, images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def embeddings(network: nn.Module, images: Tensor) -> Tensor:
+def embeddings(network: nn.Module, images: Tensor, layers: Layers) -> Tensor:
     """What goes into the last linear layer, shape (batch, features): what the network sees before it decides.
 
     Raises:
         ValueError: the logits do not come out of a linear layer.
     """
-    head, _ = find_layers(network, (images.shape[1], images.shape[2], images.shape[3]))
+    head, _ = layers
     if head is None:
         raise ValueError("the logits of the network do not come out of a linear layer")
     seen: list[Tensor] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from radlens.learning.augment import to_network_range
 from radlens.learning.classifier import outputs_of, to_probabilities
 from radlens.learning.familiarity import Familiarity
 from radlens.learning.networks import build_network
-from radlens.learning.saliency import activation_maps, embeddings
+from radlens.learning.saliency import Layers, activation_maps, embeddings, find_layers
 from radlens.progress import track
 
 
@@ -128,9 +129,8 @@ class TrainedModel:
         """The images as the network sees them before it decides, shape (images, features)."""
         parts = []
         for start in range(0, len(rows), batch_size):
-            images = to_network_range(torch.from_numpy(pixels[rows[start : start + batch_size]]), self.preprocessing)
-            images = images.to(self._device).contiguous(memory_format=torch.channels_last)
-            parts.append(embeddings(self._network, images).cpu().numpy())
+            images = self._images(pixels[rows[start : start + batch_size]])
+            parts.append(embeddings(self._network, images, self._layers).cpu().numpy())
         return np.concatenate(parts)
 
     @torch.inference_mode()
@@ -149,22 +149,29 @@ class TrainedModel:
         """
         parts = []
         for start in range(0, len(rows), batch_size):
-            images = to_network_range(torch.from_numpy(pixels[rows[start : start + batch_size]]), self.preprocessing)
-            images = images.to(self._device).contiguous(memory_format=torch.channels_last)
-            found = activation_maps(self._network, images)
+            images = self._images(pixels[rows[start : start + batch_size]])
+            found = activation_maps(self._network, images, self._layers)
             if self.mirror:
-                found = (found + activation_maps(self._network, images.flip(-1)).flip(-1)) / 2
+                found = (found + activation_maps(self._network, images.flip(-1), self._layers).flip(-1)) / 2
             parts.append(found.cpu().numpy())
         return np.concatenate(parts)
 
     @torch.inference_mode()
     def _batch(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        images = to_network_range(torch.from_numpy(pixels).to(self._device), self.preprocessing)
-        images = images.contiguous(memory_format=torch.channels_last)
+        images = self._images(pixels)
         logits = self._network(images).double()
         if self.mirror:
             logits = (logits + self._network(images.flip(-1)).double()) / 2
         return self.calibration.apply(to_probabilities(logits, self.task).cpu().numpy(), self.task)
+
+    def _images(self, pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
+        """The pixels as the network takes them."""
+        images = to_network_range(torch.from_numpy(pixels).to(self._device), self.preprocessing)
+        return images.contiguous(memory_format=torch.channels_last)
+
+    @cached_property
+    def _layers(self) -> Layers:
+        return find_layers(self._network, self.preprocessing.shape)
 
     def run(self, pixels: npt.NDArray[np.uint8], wanted: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
         """The wanted outputs for a batch of pixels, as :class:`radlens.delivery.predictor.Network` has them."""
