@@ -26,7 +26,7 @@ from radlens.errors import DataError, UsageError, did_you_mean
 from radlens.files import check_output, claim_output
 from radlens.imaging.cache import PixelCache
 from radlens.learning.networks import check_network
-from radlens.loading import load, load_trained
+from radlens.loading import load
 from radlens.outside import evaluate_outside, is_predictions_file
 from radlens.result import Result
 from radlens.stages import (
@@ -91,9 +91,9 @@ def run(
     else:
         chosen, prepared = _begin(folder, settings_of(source, preset, model, seed, config, settings, allow), overwrite)
     fitted, validation = train_model(chosen, prepared, folder)
-    model_config, _ = read_model_folder(folder)
+    model_config, tensors = read_model_folder(folder)
     write_down_opening("run --resume" if resume else "run", hash_weights(folder), prepared, folder)
-    trained = load_trained(folder)
+    trained = trained_model(model_config, tensors)
     test = predict_split(trained, model_config, prepared, "test")
     predictions = pd.concat([validation, test], ignore_index=True)
     threshold = model_config.threshold

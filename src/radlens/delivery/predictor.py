@@ -77,8 +77,7 @@ class Predictor:
         self.task, self.classes, self.preprocessing = config.task, config.classes, config.preprocessing
         self._decide_at = _threshold(config, operating_point)
         self._shares = _shares(config, prevalence)
-        told = self._told(np.array([[1 - self._decide_at, self._decide_at]])) if self._shares else None
-        self.threshold = self._decide_at if told is None else float(told[0, 1])
+        self.threshold = float(self._told(np.array([[1 - self._decide_at, self._decide_at]]))[0, 1])
         self._network, self._limits, self._needed = network, limits, needed_outputs(config)
         missing = sorted({*self._needed} - network.outputs)
         if missing:
