@@ -30,7 +30,8 @@ from radlens.config import RunSettings, resolve
 from radlens.imaging.cache import PixelCache
 from radlens.learning.classifier import Classifier, class_weights
 from radlens.learning.data_module import LabelledPixels
-from radlens.learning.fit import fit, training_precision
+from radlens.learning.fit import fit
+from radlens.learning.trainer import training_precision
 
 
 def measure_radlens() -> dict[str, float]:

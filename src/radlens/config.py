@@ -201,27 +201,17 @@ class TrainSettings(Settings):
     schedule: Literal["constant", "cosine", "one_cycle"] = Field(
         default="constant", description="cosine: falls to zero; one_cycle: rises for a quarter of the steps first."
     )
-    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5, description="Share of the target moved to other classes.")
     balance: Literal["none", "loss", "sampling"] = Field(
         default="loss",
         description="loss: weigh each class by the inverse of its frequency in train; sampling: draw each class "
         "equally often (several labels an image cannot be, and are weighed in the loss).",
     )
-    mixup: float = Field(
-        default=0.0, ge=0, le=10, description="Mix pairs of images, by shares from Beta(mixup, mixup); 0: never."
-    )
-    cutmix: float = Field(
-        default=0.0,
+    teachers: int = Field(
+        default=0,
         ge=0,
-        le=10,
-        description="Paste a rectangle of one image into another, of a share from Beta(cutmix, cutmix); 0: never. "
-        "With mixup, each takes half of the batches.",
-    )
-    ema: float = Field(
-        default=0.0,
-        ge=0,
-        lt=1,
-        description="Average the weights over the steps, this share of the average staying at each; 0: no average.",
+        le=20,
+        description="Networks trained first, each with a seed of its own; the network then learns their mean answer to "
+        "each augmented image in place of its label. 0: it learns the labels.",
     )
     backbone_rate: float = Field(
         default=1.0, ge=0, le=1, description="Learning rate of all but the last layer, as a share of the last one's."

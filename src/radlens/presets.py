@@ -49,9 +49,7 @@ _FAST: dict[str, Any] = {
         "optimizer": "adamw",
         "weight_decay": 0.02,
         "schedule": "one_cycle",
-        "label_smoothing": 0.05,
         "balance": "sampling",
-        "ema": 0.99,
         "first_size": 0.6,
         "patience": 0,
     },
@@ -61,7 +59,7 @@ _FAST: dict[str, Any] = {
 _BEST: dict[str, Any] = {
     **_FAST,
     "preprocessing": {**_FAST["preprocessing"], "height": 160, "width": 160},
-    "train": {**_FAST["train"], "epochs": 10, "first_size": 1.0},
+    "train": {**_FAST["train"], "epochs": 10, "first_size": 1.0, "teachers": 2},
     "evaluate": {**_FAST["evaluate"], "mirror": True},
 }
 

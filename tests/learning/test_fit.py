@@ -36,7 +36,7 @@ CLASSES = ("clear", "spot")
 EPOCHS, STEPS = 3, 24
 
 # What these tests ask of the training holds for any network; this one takes milliseconds a step.
-SMALL = {"network": "small_resnet", "learning_rate": 3e-3, "balance": "loss", "ema": 0.0, "first_size": 1.0}
+SMALL = {"network": "small_resnet", "learning_rate": 3e-3, "balance": "loss", "first_size": 1.0}
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -273,9 +273,7 @@ RECIPE: dict[str, Any] = {
     "augment": {"rotation": 10.0, "crop": (0.5, 1.0), "gamma": (0.8, 1.2), "blur": 1.0, "resolution": 0.6, "jpeg": 40},
     "epochs": 2,
     "balance": "sampling",
-    "mixup": 0.3,
-    "cutmix": 1.0,
-    "ema": 0.9,
+    "teachers": 1,
     "schedule": "constant",
 }
 
@@ -285,32 +283,8 @@ def test_the_whole_recipe_resumes_to_the_same_weights(tmp_path: Path) -> None:
     undisturbed = train_in(tmp_path / "whole", settings)
     shorter = settings.model_copy(update={"train": settings.train.model_copy(update={"epochs": 1})})
     train_in(tmp_path / "stopped", shorter)
-    one = checkpoint(tmp_path / "stopped")
     fitted = train_in(tmp_path / "stopped", settings)
     check_same(tmp_path / "stopped", tmp_path / "whole", fitted, undisturbed)
-    assert not same_tensors(one["state_dict"], one["current_model_state"]), "the average is the weights themselves"
-
-
-def test_the_kept_weights_are_the_moving_average_of_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Tensor] = []
-
-    class Watching(TrainingProgress):
-        def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-            """Keep what the average starts from."""
-            seen.append(pl_module.network.head.weight.detach().clone())
-
-        def on_train_batch_end(self, trainer: pl.Trainer, *rest: object) -> None:
-            """Keep the weights after each step."""
-            seen.append(trainer.lightning_module.network.head.weight.detach().clone())
-
-    monkeypatch.setattr(fit_module, "TrainingProgress", Watching)
-    fitted = train_in(tmp_path, settings_of(epochs=1, ema=0.6))
-    wanted = seen[1]
-    for number, weights in enumerate(seen[2:], 1):
-        stays = min(0.6, (1 + number) / (10 + number))
-        wanted = stays * wanted + (1 - stays) * weights
-    torch.testing.assert_close(fitted.network["head.weight"], wanted, atol=1e-6, rtol=1e-5)
-    assert (fitted.network["head.weight"] - seen[-1]).abs().max() > 1e-4
 
 
 def test_classes_are_drawn_equally_often_when_asked_for(tmp_path: Path) -> None:

@@ -11,10 +11,9 @@ from typing import Any
 import lightning.pytorch as pl
 import pandas as pd
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from rich.progress import Progress, TaskID
-from torch import Tensor
 
 from radlens.files import replacing
 from radlens.progress import progress_bar
@@ -105,28 +104,6 @@ class MovableCheckpoint(ModelCheckpoint):
         moved = {name: here(state_dict[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")}
         scores = {here(path): score for path, score in state_dict["best_k_models"].items()}
         super().load_state_dict({**state_dict, **moved, "best_k_models": scores, "dirpath": self.dirpath})
-
-
-class MovingAverage(WeightAveraging):
-    """An exponential moving average of the weights, which validation and the checkpoints take in their stead.
-
-    The average of the first steps is shorter, so that it does not remember the weights before training. Batch norm's
-    statistics are averaged like the weights. (Polyak and Juditsky 1992, doi:10.1137/0330046)
-
-    Args:
-        decay: share of the average that stays at each step, once there were many.
-    """
-
-    def __init__(self, decay: float) -> None:
-        def average(averaged: Any, current: Any, steps: Tensor | int) -> None:
-            stays = min(decay, (1 + int(steps)) / (10 + int(steps)))
-            for kept, new in zip(averaged, current, strict=True):
-                if kept.is_floating_point():
-                    kept.lerp_(new, 1 - stays)
-                else:
-                    kept.copy_(new)
-
-        super().__init__(multi_avg_fn=average)
 
 
 class LastingEarlyStopping(EarlyStopping):

@@ -15,8 +15,8 @@ from torchmetrics import AUROC, Accuracy, MetricCollection
 from radlens.config import TrainSettings
 from radlens.decision import Task
 from radlens.learning.data_module import Batch
-from radlens.learning.mixing import draw_mix
 from radlens.learning.networks import build_network
+from radlens.learning.teachers import Teachers
 
 
 def outputs_of(task: Task, classes: int) -> int:
@@ -59,6 +59,7 @@ class Classifier(pl.LightningModule):
         classes: number of classes.
         input_shape: channels, height and width of the images.
         weights: as :func:`class_weights` gives them; None: every image counts the same.
+        teachers: networks whose mean answer is learnt in place of the labels; None: the labels are.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Classifier(pl.LightningModule):
         classes: int,
         input_shape: tuple[int, int, int],
         weights: npt.NDArray[np.float32] | None = None,
+        teachers: Teachers | None = None,
     ) -> None:
         super().__init__()
         self.settings, self.task, self.classes = settings, task, classes
@@ -76,21 +78,28 @@ class Classifier(pl.LightningModule):
         self.weights: Tensor | None
         self.register_buffer("weights", None if weights is None else torch.from_numpy(weights), persistent=False)
         self.val_metrics = _metrics(task, classes).clone(prefix="val_")
+        # No submodule: neither trained nor kept in the checkpoints.
+        self.teachers = teachers
 
     def forward(self, images: Tensor) -> Tensor:
         """From float images in the network's range to logits, shape (batch, outputs)."""
         return torch.as_tensor(self.network(images))
 
-    def loss(self, logits: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Weighted cross-entropy, the mean over the batch; in 32 bit whatever the network's precision."""
+    def loss(self, logits: Tensor, target: Tensor, answers: Tensor | None = None) -> Tensor:
+        """Weighted cross-entropy, the mean over the batch; in 32 bit whatever the network's precision.
+
+        Args:
+            logits: shape (batch, outputs).
+            target: class of each image, shape (batch,), or (batch, classes) for multilabel.
+            answers: probabilities to learn in place of the target, shape (batch, outputs); weights go by the target.
+        """
         logits = logits.float()
         if self.task == "multiclass":
-            each = functional.cross_entropy(logits, target, reduction="none", label_smoothing=smoothing)
+            each = functional.cross_entropy(logits, target if answers is None else answers, reduction="none")
             weights = None if self.weights is None else self.weights[target]
         else:
-            wanted = target.float().reshape(logits.shape)
-            smooth = wanted * (1 - smoothing) + 0.5 * smoothing
-            each = functional.binary_cross_entropy_with_logits(logits, smooth, reduction="none")
+            wanted = target.float().reshape(logits.shape) if answers is None else answers
+            each = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
             weights = self._binary_weights(target, logits.shape)
         return each.mean() if weights is None else (each * weights).mean()
 
@@ -101,23 +110,21 @@ class Classifier(pl.LightningModule):
             return torch.as_tensor(self.weights[target]).reshape(shape)
         return torch.where(target == 1, self.weights[1], self.weights[0])
 
+    def on_fit_start(self) -> None:
+        """Bring the teachers to where the network is."""
+        if self.teachers is not None:
+            self.teachers.to(self.device)
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
-        """Random layers and mixing follow from seed, epoch and batch, so that a resumed run repeats them."""
+        """Random layers follow from seed, epoch and batch, so that a resumed run repeats them."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         state = np.random.SeedSequence((data.seed, data.epoch, batch_idx, self.global_rank, 2)).generate_state(1)
         torch.manual_seed(int(state[0]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """The loss of one batch."""
-        smoothing, target = self.settings.label_smoothing, batch["target"]
-        height, width = batch["pixels"].shape[-2:]
-        mixed = draw_mix(height, width, self.settings.mixup, self.settings.cutmix)
-        if mixed is None:
-            loss = self.loss(self(batch["pixels"]), target, smoothing)
-        else:
-            logits = self(mixed.apply(batch["pixels"]))
-            partners = self.loss(logits, target.roll(1, dims=0), smoothing)
-            loss = mixed.share * self.loss(logits, target, smoothing) + (1 - mixed.share) * partners
+        answers = None if self.teachers is None else self.teachers(batch["pixels"])
+        loss = self.loss(self(batch["pixels"]), batch["target"], answers)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["index"]), sync_dist=True)
         return loss
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
@@ -25,16 +23,17 @@ from radlens.errors import RadlensError, UsageError
 from radlens.files import write_error
 from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.callbacks import (
-    AtomicCheckpoints,
     History,
     LastingEarlyStopping,
     MovableCheckpoint,
-    MovingAverage,
     TrainingProgress,
 )
 from radlens.learning.classifier import Classifier, class_weights
 from radlens.learning.data_module import DataModule, LabelledPixels
-from radlens.learning.networks import check_network, find_network, load_pretrained
+from radlens.learning.networks import check_network, load_pretrained
+from radlens.learning.teachers import Teachers, teacher_settings
+from radlens.learning.trained_model import load_network
+from radlens.learning.trainer import make_trainer, quiet
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +65,8 @@ def fit(
 ) -> Fitted:
     """Train, or go on where a stopped run left off when ``folder/checkpoints/last.ckpt`` exists.
 
-    Writes ``checkpoints/best.ckpt``, ``checkpoints/last.ckpt``, ``history.csv`` and ``augmentation/``.
+    Writes ``checkpoints/best.ckpt``, ``checkpoints/last.ckpt``, ``history.csv`` and ``augmentation/``; for each teacher
+    the same into a folder of ``teachers``.
 
     Raises:
         RadlensError: the network or the settings cannot be used, the disk is full, or Ctrl-C came before the first
@@ -75,20 +75,52 @@ def fit(
     _prepare_process(settings)
     weights = _weights(settings, task, classes, train)
     _check_sizes(settings)
+    networks = []
+    for number in range(1, settings.train.teachers + 1):
+        logger.info("Teacher %d of %d:", number, settings.train.teachers)
+        own = teacher_settings(settings, number)
+        taught = _fit_one(own, _classifier(own, task, classes, weights), train, val, folder / "teachers" / str(number))
+        if taught.interrupted:
+            raise RadlensError(
+                f"Training was stopped while teacher {number} of {settings.train.teachers} was trained; there is no "
+                f"model yet. radlens run --resume --out {folder} goes on."
+            )
+        tensors = {name: value.numpy() for name, value in taught.network.items()}
+        networks.append(load_network(settings.train.network, task, len(classes), settings.preprocessing, tensors))
+    if networks:
+        logger.info("The network, which learns their mean answer:")
+    teachers = Teachers(networks, task) if networks else None
+    return _fit_one(settings, _classifier(settings, task, classes, weights, teachers), train, val, folder)
+
+
+def _classifier(
+    settings: RunSettings,
+    task: Task,
+    classes: tuple[str, ...],
+    weights: np.ndarray[Any, np.dtype[np.float32]] | None,
+    teachers: Teachers | None = None,
+) -> Classifier:
+    """With the weights that training starts from."""
     torch.manual_seed(settings.seed)
-    classifier = Classifier(settings.train, task, len(classes), settings.preprocessing.shape, weights)
+    classifier = Classifier(settings.train, task, len(classes), settings.preprocessing.shape, weights, teachers)
     if settings.train.initial_weights == "auto":
         _start_from_pretrained(settings, classifier)
+    return classifier
+
+
+def _fit_one(
+    settings: RunSettings, classifier: Classifier, train: LabelledPixels, val: LabelledPixels, folder: Path
+) -> Fitted:
+    """Train one network, or go on with it."""
     checkpoints = folder / "checkpoints"
     callbacks = [
         History(folder / "history.csv"),
         TrainingProgress(),
-        *([MovingAverage(settings.train.ema)] if settings.train.ema else []),
         *_early_stopping(settings),
         *_checkpointing(settings, checkpoints),
     ]
-    with _quiet():
-        trainer = _trainer(settings, callbacks)
+    with quiet():
+        trainer = make_trainer(settings.train, callbacks)
     data = DataModule(
         train,
         val,
@@ -97,7 +129,7 @@ def fit(
         max(1, settings.train.batch_size // trainer.world_size),
         settings.seed,
         folder / "augmentation",
-        balanced=_balances_draws(settings, task),
+        balanced=_balances_draws(settings, classifier.task),
         sizes=image_sizes(settings.train),
     )
     last = checkpoints / "last.ckpt"
@@ -200,50 +232,9 @@ def _early_stopping(settings: RunSettings) -> list[Callback]:
     ]
 
 
-def _trainer(settings: RunSettings, callbacks: list[Callback]) -> pl.Trainer:
-    train = settings.train
-    on_gpu = train.accelerator == "gpu" or (train.accelerator == "auto" and torch.cuda.is_available())
-    accelerator = train.accelerator if train.accelerator != "auto" else ("gpu" if on_gpu else "cpu")
-    devices: int | str = train.devices or ("auto" if on_gpu else 1)
-    several = (torch.cuda.device_count() if devices == "auto" else int(devices)) > 1
-    precision = train.precision if train.precision != "auto" else training_precision(on_gpu, train.network)
-    try:
-        return pl.Trainer(
-            accelerator=accelerator,
-            devices=devices,
-            # Spawned processes need no second start of the command line, unlike Lightning's default launcher.
-            strategy="ddp_spawn" if several else "auto",
-            precision=precision,  # type: ignore[arg-type]
-            max_epochs=train.epochs,
-            callbacks=callbacks,
-            plugins=[AtomicCheckpoints()],
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            deterministic="warn",
-        )
-    except (ValueError, RuntimeError, MisconfigurationException) as error:
-        raise RadlensError(
-            f"Training cannot start on accelerator {accelerator} with {devices} device(s) and precision {precision}: "
-            f"{error}"
-        ) from error
-
-
-def training_precision(on_gpu: bool, network: str) -> str:
-    """Mixed precision where the arithmetic is built in and gains by it; elsewhere it would be slower than 32 bit."""
-    if not on_gpu:
-        if not find_network(network).bfloat16_on_cpu:
-            return "32-true"
-        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-        native = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
-        return "bf16-mixed" if native else "32-true"
-    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-
-
 def _run(trainer: pl.Trainer, classifier: Classifier, data: DataModule, checkpoint: Path | None) -> bool:
     """Fit; whether Ctrl-C ended it."""
-    with _quiet(), _own_interrupt():
+    with quiet(), _own_interrupt():
         try:
             trainer.fit(classifier, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         except SystemExit:
@@ -265,25 +256,6 @@ def _own_interrupt() -> Iterator[None]:
     finally:
         with contextlib.suppress(ValueError):
             signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Lightning's advice to its own users off the terminal of ours."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [item.level for item in loggers]
-    with warnings.catch_warnings():
-        # One process reads a memory map faster than workers could hand batches over.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
-        for item in loggers:
-            item.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for item, level in zip(loggers, levels, strict=True):
-                item.setLevel(level)
 
 
 def _collect(checkpoints: Path, interrupted: bool) -> Fitted:
