@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from common import HERE, KERMANY, describe_machine
+from common import HERE, KERMANY, describe_machine, training_seconds
 from familiarity import CHOSEN
 from familiarity import RESULTS as FAMILIARITY
 from sklearn.metrics import roc_auc_score
@@ -112,7 +112,8 @@ def write_card(out: Path) -> None:
         width=config["preprocessing"]["width"],
         epochs=len(history),
         best_epoch=config["best_epoch"],
-        minutes=history["seconds"].sum() / 60,
+        teachers=settings["train"]["teachers"],
+        minutes=training_seconds(out) / 60,
         machine=describe_machine().split(";")[0],
         seed=config["seed"],
         slope=config["calibration_slope"],

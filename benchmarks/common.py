@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from radlens.environment import cpu_name, git_commit
@@ -74,6 +75,12 @@ def run_keras(*arguments: str) -> str:
     if done.returncode:
         raise SystemExit(f"The Keras reference failed:\n{done.stderr[-3000:]}")
     return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
+
+
+def training_seconds(run: Path) -> float:
+    """Of all networks of a run: teachers, if it has any, and its own."""
+    histories = [*run.glob("teachers/*/history.csv"), run / "history.csv"]
+    return float(sum(pd.read_csv(path)["seconds"].sum() for path in histories))
 
 
 def spread(values: list[float], digits: int = 1) -> str:

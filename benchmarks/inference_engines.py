@@ -1,8 +1,12 @@
-"""What runs a model, to be timed: onnxruntime, PyTorch as in training, torch.compile, and Keras for the baseline."""
+"""What runs a model, to be timed: onnxruntime, PyTorch, torch.compile, OpenVINO, and Keras for the baseline.
+
+PyTorch is asked for what the graph computes anyway: the distance from the training images too, where the model has it.
+"""
 
 from __future__ import annotations
 
 import copy
+import importlib.util
 import json
 import subprocess
 import time
@@ -53,6 +57,10 @@ def timers(folder: Path, *, compiled: bool, keras: ExitStack | None) -> dict[tup
         model, trained = load(folder, threads=threads), load_trained(folder)
         found["onnxruntime", threads] = _timer(model.probabilities, model.preprocessing, threads)
         found["PyTorch eager", threads] = _timer(_batched(trained), model.preprocessing, threads)
+        if importlib.util.find_spec("openvino"):
+            for precision in ("f32", "bf16"):
+                run = openvino_run(folder, threads, precision)
+                found[f"OpenVINO {precision}", threads] = _timer(run, model.preprocessing, threads)
         if compiled:
             found["torch.compile", threads] = _timer(_batched(compile_network(trained)), model.preprocessing, threads)
         if keras is not None:
@@ -61,7 +69,24 @@ def timers(folder: Path, *, compiled: bool, keras: ExitStack | None) -> dict[tup
 
 
 def _batched(trained: TrainedModel) -> Callable[[np.ndarray, int], object]:
-    return lambda pixels, _: trained.run(pixels, ("probabilities",))
+    return lambda pixels, _: trained.run(pixels, tuple(trained.outputs))
+
+
+def openvino_run(folder: Path, threads: int, precision: str) -> Callable[[np.ndarray, int], np.ndarray]:
+    """The graph by OpenVINO (``pip install openvino``), to the probabilities."""
+    import openvino
+
+    core = openvino.Core()
+    options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+    compiled = core.compile_model(core.read_model(folder / "model.onnx"), "CPU", options)
+    output = next(output for output in compiled.outputs if "probabilities" in output.names)
+    request = compiled.create_infer_request()
+
+    def run(pixels: np.ndarray, _: int) -> np.ndarray:
+        request.infer({0: pixels})
+        return np.array(request.get_tensor(output).data)
+
+    return run
 
 
 def _timer(run: Callable[[np.ndarray, int], object], contract: Preprocessing, threads: int) -> Timer:
@@ -111,7 +136,7 @@ def operations(folder: Path) -> float:
     """GFLOP of an answer to one image."""
     trained = load_trained(folder)
     with FlopCounterMode(display=False) as counter:
-        trained.run(np.zeros((1, *trained.preprocessing.shape), np.uint8), ("probabilities",))
+        trained.run(np.zeros((1, *trained.preprocessing.shape), np.uint8), tuple(trained.outputs))
     return counter.get_total_flops() / 1e9
 
 

@@ -2,9 +2,10 @@
 
 Everything is measured in one run and in turn, round by round, so that a busy moment meets all alike; ratios are of the
 same round. Part ``start``: fresh processes. Part ``network``: the model in the box and the baseline CNN by onnxruntime,
-by PyTorch as training uses it (channels last) and by torch.compile (frozen), and the baseline CNN by Keras's
-``model.predict``. Part ``files``: original JPEG files to CSV, beside decoding alone and the network alone. Part
-``memory``: peak of ``radlens predict`` over many images.
+by PyTorch as training uses it (channels last), by torch.compile (frozen) and by OpenVINO if it is installed, and the
+baseline CNN by Keras's ``model.predict``. Part ``openvino``: how far its answers are from onnxruntime's. Part
+``files``: original JPEG files to CSV, beside decoding alone and the network alone. Part ``memory``: peak of
+``radlens predict`` over many images.
 
     python benchmarks/inference_speed.py [--part PART]... [--rounds N]
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import importlib.util
 import itertools
 import statistics
 import subprocess
@@ -25,8 +27,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from common import DATA, HERE, describe_machine, matrix_peak, print_table, spread
-from inference_engines import THREADS, baseline_folder, operations, timers, with_graph
+from common import DATA, HERE, KERMANY, describe_machine, matrix_peak, print_table, spread
+from inference_engines import THREADS, baseline_folder, openvino_run, operations, timers, with_graph
 from PIL import Image
 
 from radlens.delivery.predict_files import predict_files
@@ -36,7 +38,7 @@ from radlens.loading import load
 ORIGINALS = DATA / "kermany_original_sample"
 RESULTS = HERE / "results" / "inference_speed.csv"
 BATCHES = (1, 8, 32)
-PARTS = ("start", "network", "files", "memory")
+PARTS = ("start", "network", "openvino", "files", "memory")
 COMMAND = "from radlens.cli import main; main()"
 # The peak of the process itself; what its parent had when it started it does not count.
 WITH_PEAK = """
@@ -95,6 +97,22 @@ def measure_network(
                     ["network", label, "time / onnxruntime's", spread(ratio, 2)],
                     ["network", label, "% of the matrix-product rate", f"{share:.0f}"],
                 ]
+    return rows
+
+
+def measure_openvino(folder: Path) -> list[Row]:
+    """How far OpenVINO's probabilities are from onnxruntime's, and how many decisions they change, on real images."""
+    model = load(folder)
+    paths = sorted(KERMANY.glob("*/*"))[::13]
+    pixels = np.stack([read_pixels(str(path), model.preprocessing)[0] for path in paths])
+    ours, rows = model.probabilities(pixels)[:, 1], []
+    for precision in ("f32", "bf16"):
+        run = openvino_run(folder, 1, precision)
+        found = np.concatenate([run(pixels[start : start + 8], 8) for start in range(0, len(pixels), 8)])[:, 1]
+        flips = int(((found >= model.threshold) != (ours >= model.threshold)).sum())
+        label = f"OpenVINO {precision}, {len(pixels)} images"
+        rows.append(["openvino", label, "largest |difference| of probability", f"{np.abs(found - ours).max():.1e}"])
+        rows.append(["openvino", label, "decisions changed", str(flips)])
     return rows
 
 
@@ -168,6 +186,8 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=4, help="how often the 100 originals are read in the part files")
     options = parser.parse_args()
     parts = options.part or PARTS
+    if not importlib.util.find_spec("openvino"):
+        parts = [part for part in parts if part != "openvino"]
     print(describe_machine())
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as target:
@@ -182,6 +202,8 @@ def main() -> None:
             rows += measure_network(
                 "baseline CNN", baseline, options.rounds, batches, compiled=compiled, keras=not options.no_keras
             )
+        if "openvino" in parts:
+            rows += measure_openvino(folder)
         if "files" in parts:
             rows += measure_files(folder, options.rounds, options.copies)
         if "memory" in parts:

@@ -1,7 +1,8 @@
 """``radlens run`` on the real training images: each preset over its seeds.
 
-Time an epoch, validation and internal test metrics (grouped by patient; the official test images are not opened).
-Every run is the command a user would type, in a process of its own; finished runs in ``--out`` are not repeated.
+Time an epoch, time of training with that of teachers, validation and internal test metrics (grouped by patient; the
+official test images are not opened). Every run is the command a user would type, in a process of its own; finished runs
+in ``--out`` are not repeated.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from common import KERMANY, describe_machine, print_table, spread
+from common import KERMANY, describe_machine, print_table, spread, training_seconds
 
 METRICS = ("auroc", "accuracy", "sensitivity", "specificity", "ece")
 
@@ -37,6 +38,7 @@ def run_once(preset: str, seed: int, out: Path, extra: list[str]) -> dict[str, o
     return {
         "metrics": metrics,
         "seconds": history["seconds"].tolist(),
+        "total": training_seconds(folder),
         "to_99": seconds_to(history, 0.99),
         "train": int((pd.read_csv(folder / "manifest.csv")["split"] == "train").sum()),
         "peak": float((folder / "peak_mib").read_text()),
@@ -79,7 +81,7 @@ def main() -> None:
     rows = []
     for name, runs in groups.items():
         seconds = spread([second for run in runs for second in run["seconds"]])  # type: ignore[attr-defined]
-        total = spread([sum(run["seconds"]) for run in runs], 0)  # type: ignore[call-overload]
+        total = spread([run["total"] for run in runs], 0)  # type: ignore[misc]
         reached = spread([run["to_99"] for run in runs], 0)  # type: ignore[misc]
         for split in ("val", "test"):
             count = str(runs[0]["metrics"][split]["n"])  # type: ignore[index]
