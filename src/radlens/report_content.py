@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from radlens.assessment.opening_ledger import Opening, hash_images
-from radlens.assessment.report.content import Augmented, Origin, Provenance, ReportContent
+from radlens.assessment.report.content import Augmented, OperatingPoints, Origin, Provenance, ReportContent
 from radlens.config import RunSettings, to_yaml
 from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import Manifest, split_labels
@@ -94,6 +94,8 @@ def trace(
     named = {name: found.file(name) for name in (WEIGHTS_FILE, ONNX_FILE)}
     files = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in named.items() if path}
     data = found.config.training_data
+    bounds = found.config.operating_point_bounds
+    others = {name: (value, bounds.get(name)) for name, value in found.config.operating_points.items()}
     return Provenance(
         origin,
         images,
@@ -102,6 +104,7 @@ def trace(
         network=found.config.network,
         trained_on=data.name if data else "",
         training_images=data.sha256 if data else "",
+        points=OperatingPoints(found.config.operating_point, others),
         openings=tuple(openings),
     )
 

@@ -231,6 +231,7 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
         mirror=mirror,
         operating_point=chosen.operating_point,
         operating_points=chosen.operating_points,
+        operating_point_bounds=chosen.operating_point_bounds,
         abstention=chosen.abstention,
         trained_on=" ".join(part for part in (data.name, data.source, data.licence, data.citation) if part),
         simulated=info.simulated,

@@ -13,6 +13,7 @@ import pandas as pd
 from radlens.assessment.opening_ledger import Opening
 from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import DatasetInfo
+from radlens.decision import OperatingPoint
 
 Pixels = npt.NDArray[np.uint8]
 # From a path and the number of an output.
@@ -27,6 +28,19 @@ Origin = Literal["run", "folds", "model", "outside"]
 
 
 @dataclass(frozen=True)
+class OperatingPoints:
+    """The operating points that a model carries.
+
+    Attributes:
+        own: how the one that the figures are at was chosen; None where it is not known.
+        others: thresholds by what they are for, such as ``sensitivity 0.95``, with what is known of each.
+    """
+
+    own: OperatingPoint | None = None
+    others: Mapping[str, tuple[float, OperatingPoint | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where figures come from, in hashes (SHA-256, in hexadecimal digits) that can be compared.
 
@@ -38,6 +52,7 @@ class Provenance:
         network: name of the model's network in the registry; empty where it is not known.
         trained_on: name of the data set that the model was made of; empty where it is not known.
         training_images: of the training and validation images' contents; empty where it is not known.
+        points: the operating points of the model; None where there is no one model.
         openings: every scoring of test images that is written down, the oldest first; the last is the one reported.
     """
 
@@ -48,6 +63,7 @@ class Provenance:
     network: str = ""
     trained_on: str = ""
     training_images: str = ""
+    points: OperatingPoints | None = None
     openings: Sequence[Opening] = ()
 
 
