@@ -345,7 +345,7 @@ def write_evidence(
     if not suspects.empty:
         write_text(folder / "label_suspects.csv", suspects.to_csv(index=False))
     manifest, cache, audit = prepared.manifest, prepared.cache, prepared.audit
-    content = collect(settings, manifest, cache, audit, predictions, metrics, folder, fitted, suspects, model)
+    content = collect(settings, manifest, cache, audit, predictions, metrics, folder, fitted, suspects, model, origin)
     openings = read_openings(folder) if "test" in metrics else []
     made = trace(origin, prepared.manifest, cache, metrics, model_at, openings)
     content = replace(content, subgroups=subgroups, provenance=made)

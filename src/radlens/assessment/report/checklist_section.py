@@ -137,7 +137,7 @@ def _model(content: ReportContent) -> Iterator[Fact]:
     if content.environment.get("radlens"):
         yield "code", "provenance", f"radlens {content.environment['radlens']}, with the packages that it stands on."
     if content.settings_yaml:
-        yield "settings", "provenance", "All settings of the run."
+        yield "settings", "provenance", "All settings that had a part in the figures."
     if content.history is not None:
         best = "" if content.best_epoch is None else f"; the weights of epoch {content.best_epoch} were kept"
         yield "training", "training", f"{len(content.history)} epochs{best}; all settings are under Provenance."

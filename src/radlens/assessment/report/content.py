@@ -50,6 +50,7 @@ class Provenance:
         opened: whether the contents were read; else ``images`` is of paths and labels.
         model: of the model's files, by name.
         network: name of the model's network in the registry; empty where it is not known.
+        training: what the model was trained by; empty where it is not known.
         trained_on: name of the data set that the model was made of; empty where it is not known.
         training_images: of the training and validation images' contents; empty where it is not known.
         points: the operating points of the model; None where there is no one model.
@@ -61,6 +62,7 @@ class Provenance:
     opened: bool = True
     model: Mapping[str, str] = field(default_factory=dict)
     network: str = ""
+    training: str = ""
     trained_on: str = ""
     training_images: str = ""
     points: OperatingPoints | None = None
@@ -93,7 +95,7 @@ class ReportContent:
         paint_map: gives the picture of a path with where the model sees one of its outputs painted over it; None: wrong
             answers are shown without.
         neighbours: by path of a wrong answer, path and label of the training images that the model finds most like it.
-        settings_yaml: the resolved settings.
+        settings_yaml: the resolved settings, those that had a part in the figures.
         environment: versions, hardware, seed, commit; may be nested.
         notes: what the reader must know, such as that a split was replaced.
         provenance: where the figures come from; None: not known.
