@@ -16,7 +16,7 @@ import pandas as pd
 
 from radlens.assessment.opening_ledger import Opening, hash_images
 from radlens.assessment.report.content import Augmented, OperatingPoints, Origin, Provenance, ReportContent
-from radlens.assessment.report.shown_settings import shown_settings
+from radlens.assessment.report.shown_settings import shown_place, shown_settings
 from radlens.config import RunSettings
 from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import Manifest, split_labels
@@ -51,7 +51,7 @@ def collect(
     read_pixels = picture_reader(manifest, settings.data.limits) if cache else None
     return ReportContent(
         title=f"{manifest.info.name}: {'training run' if fitted else 'evaluation'}",
-        info=manifest.info,
+        info=manifest.info.model_copy(update={"source": shown_place(manifest.info.source)}),
         manifest=manifest.table,
         predictions=predictions,
         metrics=metrics,

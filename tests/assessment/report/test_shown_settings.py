@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from radlens.assessment.report.content import Origin
-from radlens.assessment.report.shown_settings import _NO_PART, shown_settings
+from radlens.assessment.report.shown_settings import _NO_PART, shown_place, shown_settings
 from radlens.config import EvaluateSettings, RunSettings
 
 
@@ -28,6 +28,37 @@ def test_of_another_program_the_threshold_asked_for_is_shown() -> None:
     shown = yaml.safe_load(shown_settings(settings, "outside"))
     assert shown["evaluate"]["threshold"] == 0.4
     assert "train" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/home/jane/lungs of Ulm", "lungs of Ulm"),
+        ("/data/lungs/", "lungs"),
+        (r"D:\scans\lungs.csv", "lungs.csv"),
+        (r"\\server\share\lungs", "lungs"),
+        ("~/lungs", "lungs"),
+        ("/", "/"),
+        ("kermany", "kermany"),
+        ("lungs/train", "lungs/train"),
+        ("Mendeley Data, doi:10.17632/rscbjbr9sj.3", "Mendeley Data, doi:10.17632/rscbjbr9sj.3"),
+        ("", ""),
+    ],
+)
+def test_a_place_on_this_machine_is_shown_by_its_name(text: str, shown: str) -> None:
+    assert shown_place(text) == shown
+
+
+def test_no_setting_tells_a_place_on_this_machine() -> None:
+    data = {
+        "source": "/home/jane/lungs",
+        "csv": {"image_root": "/home/jane/pixels"},
+        "dicom": {"labels": "/home/x.csv"},
+    }
+    shown = shown_settings(RunSettings.model_validate({"data": data}), "run")
+    assert "/home" not in shown
+    values = yaml.safe_load(shown)["data"]
+    assert (values["source"], values["csv"]["image_root"], values["dicom"]["labels"]) == ("lungs", "pixels", "x.csv")
 
 
 def test_what_is_left_out_are_settings() -> None:

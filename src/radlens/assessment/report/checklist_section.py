@@ -82,7 +82,8 @@ def _facts(content: ReportContent) -> Iterator[Fact]:
 
 def _data(content: ReportContent) -> Iterator[Fact]:
     info, table, audit = content.info, content.manifest, content.audit
-    yield "source", "data", f"{info.name}{': ' + info.source if info.source else ''}."
+    source = f": {info.source}" if info.source not in ("", info.name) else ""
+    yield "source", "data", f"{info.name}{source}."
     if info.licence:
         yield "licence", "data", f"Licence of the images: {info.licence}."
     sites = next((name for name in table.columns if str(name).casefold() in SITE_COLUMNS), None)
