@@ -37,7 +37,7 @@ def test_it_is_in_the_box_whole_and_small() -> None:
     config, _ = read_model_folder(find_model(NAME))
     assert config.classes == ("NORMAL", "PNEUMONIA")
     assert config.preprocessing.channels == 1
-    assert len(read_training_images(folder)) > 4000
+    assert len(read_training_images(folder).contents) > 4000
     points = list(config.operating_points.values())
     assert sorted(points, reverse=True) == points, "a higher sensitivity needs a lower threshold"
 

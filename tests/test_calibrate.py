@@ -103,7 +103,10 @@ def test_thresholds_for_sensitivities_are_those_of_binary_tasks() -> None:
     cases = found.validation[found.validation["label"] == "spot"]["probability_spot"]
     for name, threshold in found.operating_points.items():
         assert (cases >= threshold).mean() >= float(name.split()[1])
-    assert chosen("multiclass")[0].operating_points == {}
+    assert list(found.operating_point_bounds) == list(found.operating_points)
+    for name, point in found.operating_point_bounds.items():
+        assert point.sensitivity_low < float(name.split()[1]) <= point.sensitivity
+    assert chosen("multiclass")[0].operating_points == chosen("multiclass")[0].operating_point_bounds == {}
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])

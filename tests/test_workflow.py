@@ -161,6 +161,13 @@ def test_a_model_is_evaluated_on_images_from_elsewhere(finished: Any, tmp_path: 
     assert result.manifest.info.classes == manifest.info.classes
     report = result.report.read_text(encoding="utf-8")
     assert "Augmented" not in report
+    for setting in ("learning_rate", "preset:", "error_rate"):
+        assert setting not in report, "what the model was made with is not the evaluation's to say"
+        assert setting in finished.report.read_text(encoding="utf-8")
+    assert "height: 48" in report
+    assert "Trained by" in report
+    assert str(tmp_path) not in report
+    assert str(elsewhere) in (result.folder / "config.yaml").read_text(encoding="utf-8")
 
 
 def test_other_classes_than_the_models_are_refused(finished: Any, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from PIL import Image, ImageEnhance
 
 import radlens
 from radlens.dataset.manifest import Manifest
+from radlens.delivery.model_folder import read_model_folder, write_config
+from radlens.delivery.training_images import write_training_images
 from radlens.errors import DataError, UsageError
 
 TINY = (
@@ -97,4 +99,24 @@ def test_a_model_is_not_judged_on_the_images_it_was_made_with_unless_allowed(tmp
     assert json.loads((allowed.folder / "audit.json").read_text())["allowed"] == ["leak"]
     manifest = done.manifest.only((done.manifest.table["split"] == "test").to_numpy())
     manifest.write(tmp_path / "unseen")
-    radlens.evaluate(done.folder, tmp_path / "unseen", tmp_path / "fresh", settings=("evaluate.resamples=100",))
+    fresh = radlens.evaluate(done.folder, tmp_path / "unseen", tmp_path / "fresh", settings=("evaluate.resamples=100",))
+    assert fresh.manifest.info.notes == manifest.info.notes, "the model tells all that an evaluation can notice"
+
+
+def test_copies_in_other_bytes_of_the_images_it_was_made_with_are_known(tmp_path: Path) -> None:
+    done = radlens.run("phantom", tmp_path / "model", settings=TINY)
+    used = done.manifest.only(done.manifest.table["split"].isin(["train", "val"]).to_numpy())
+    for number, (location, label) in enumerate(zip(used.locations, used.table["label"], strict=True)):
+        place = tmp_path / "copies" / label / f"{number}.jpg"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.open(location).resize((97, 97)).save(place, quality=80)
+    options = {"split": "all", "settings": ("evaluate.resamples=100",)}
+    with pytest.raises(DataError, match=f"leak: {len(used)} of the {len(used)} images are copies of images that"):
+        radlens.evaluate(done.folder, tmp_path / "copies", tmp_path / "out", **options)
+    # A model folder of before knows its images by their bytes alone, and an evaluation says so.
+    config, _ = read_model_folder(done.folder)
+    lines = (done.folder / "model" / "training_images.txt").read_text().splitlines()
+    write_training_images(done.folder / "model", [line[:24] for line in lines])
+    write_config(done.folder / "model", config)
+    before = radlens.evaluate(done.folder, tmp_path / "copies", tmp_path / "before", **options)
+    assert "the model tells the exact bytes alone" in (before.folder / "report.html").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from radlens.assessment.calibration_choice import choose_kind, fit_kind
 from radlens.assessment.conformal import ERROR_RATES, REFUSE_RATES, farthest_distance, least_probabilities
-from radlens.assessment.operating_point import SENSITIVITIES, choose_operating_point, threshold_for_sensitivity
+from radlens.assessment.operating_point import choose_operating_point, points_for_sensitivities
 from radlens.assessment.predictions import predictions_table, with_answers, with_threshold
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
@@ -34,6 +34,7 @@ class Chosen:
         threshold: the default operating point.
         operating_point: how it was chosen, and how well it is known what it does.
         operating_points: thresholds by what they are for, such as ``sensitivity 0.95``; binary tasks alone.
+        operating_point_bounds: what is known of these, by the same names.
         abstention: limits for stated rates of error and of refusal.
         validation: predictions on the validation images, calibrated and at this threshold.
     """
@@ -43,6 +44,7 @@ class Chosen:
     threshold: float
     operating_point: OperatingPoint | None
     operating_points: dict[str, float]
+    operating_point_bounds: dict[str, OperatingPoint]
     abstention: Abstention
     validation: pd.DataFrame
 
@@ -71,11 +73,7 @@ def choose(
         calibration, losses = _calibration(model, raw, images, patients, info.task, settings, seed)
     predictions = predictions_table(manifest, calibration.apply(raw, info.task))
     threshold, point = choose_operating_point(settings, predictions, info)
-    points = {}
-    if info.task == "binary":
-        points = {
-            f"sensitivity {target:g}": threshold_for_sensitivity(target, predictions, info) for target in SENSITIVITIES
-        }
+    points = points_for_sensitivities(predictions, info, settings.confidence) if info.task == "binary" else {}
     logger.info(
         "Chosen on %d validation images: threshold %.3f; calibration: %s",
         *(len(manifest), threshold, calibration.kind),
@@ -85,7 +83,16 @@ def choose(
     abstention = _abstention(predictions, info, distances, settings)
     unfamiliarity = None if distances is None or abstention.distance is None else distances / abstention.distance
     predictions = with_answers(predictions, info, abstention.least, unfamiliarity)
-    return Chosen(calibration, losses, threshold, point, points, abstention, predictions)
+    return Chosen(
+        calibration,
+        losses,
+        threshold,
+        point,
+        {name: value for name, (value, _) in points.items()},
+        {name: known for name, (_, known) in points.items() if known is not None},
+        abstention,
+        predictions,
+    )
 
 
 def _abstention(

@@ -257,6 +257,10 @@ class OperatingPoint:
         confidence: of each lower bound by itself.
         positive_patients: patients with a positive image; for multilabel of the label that has fewest.
         negative_patients: patients with a negative image, likewise.
+        cost_missed: of the rule ``cost``: what it costs to miss a positive image; None: another rule, or not known.
+        cost_alarm: of the same: what it costs to call a negative image positive.
+        cost_prevalence: of the same: share of positive images that was reckoned with; None: that of the validation
+            images.
     """
 
     rule: str
@@ -267,3 +271,6 @@ class OperatingPoint:
     confidence: float
     positive_patients: int
     negative_patients: int
+    cost_missed: float | None = None
+    cost_alarm: float | None = None
+    cost_prevalence: float | None = None

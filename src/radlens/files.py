@@ -188,6 +188,15 @@ def cache_root() -> Path:
     return Path(os.environ.get("RADLENS_CACHE") or platformdirs.user_cache_dir("radlens"))
 
 
+def is_place_here(text: str) -> bool:
+    """Whether a text is a path that means something on one machine alone: absolute, or from a home folder.
+
+    >>> is_place_here("/data/lungs"), is_place_here("D:/lungs"), is_place_here("kermany")
+    (True, True, False)
+    """
+    return re.match(r"([A-Za-z]:)?[\\/]|~", text) is not None
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a whole UTF-8 file, or nothing."""
     with replacing(path) as temporary:

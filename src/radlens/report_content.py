@@ -15,8 +15,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from radlens.assessment.opening_ledger import Opening, hash_images
-from radlens.assessment.report.content import Augmented, Origin, Provenance, ReportContent
-from radlens.config import RunSettings, to_yaml
+from radlens.assessment.report.content import Augmented, OperatingPoints, Origin, Provenance, ReportContent
+from radlens.assessment.report.shown_settings import shown_place, shown_settings
+from radlens.config import RunSettings
 from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import Manifest, split_labels
 from radlens.delivery.model_folder import ONNX_FILE, WEIGHTS_FILE, open_model_folder
@@ -42,6 +43,7 @@ def collect(
     fitted: Fitted | None,
     suspects: pd.DataFrame | None = None,
     model: TrainedModel | None = None,
+    origin: Origin = "run",
 ) -> ReportContent:
     """Gather the content of a report; an evaluation without training has no history and no augmentation, one without
     pixels no pictures.
@@ -49,7 +51,7 @@ def collect(
     read_pixels = picture_reader(manifest, settings.data.limits) if cache else None
     return ReportContent(
         title=f"{manifest.info.name}: {'training run' if fitted else 'evaluation'}",
-        info=manifest.info,
+        info=manifest.info.model_copy(update={"source": shown_place(manifest.info.source)}),
         manifest=manifest.table,
         predictions=predictions,
         metrics=metrics,
@@ -63,7 +65,7 @@ def collect(
         best_epoch=fitted.best_epoch if fitted else None,
         read_pixels=read_pixels,
         paint_map=map_painter(model, manifest, cache, read_pixels) if cache and model and read_pixels else None,
-        settings_yaml=to_yaml(settings),
+        settings_yaml=shown_settings(settings, origin),
         environment=json.loads((folder / "environment.json").read_text(encoding="utf-8")),
         notes=manifest.info.notes,
     )
@@ -93,15 +95,20 @@ def trace(
     found = open_model_folder(model_at)
     named = {name: found.file(name) for name in (WEIGHTS_FILE, ONNX_FILE)}
     files = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in named.items() if path}
-    data = found.config.training_data
+    config = found.config
+    training = f"radlens {config.radlens_version} with seed {config.seed}; the weights are of epoch {config.best_epoch}"
+    data, bounds = config.training_data, config.operating_point_bounds
+    others = {name: (value, bounds.get(name)) for name, value in config.operating_points.items()}
     return Provenance(
         origin,
         images,
         cache is not None,
         model=files,
-        network=found.config.network,
+        network=config.network,
+        training=training,
         trained_on=data.name if data else "",
         training_images=data.sha256 if data else "",
+        points=OperatingPoints(config.operating_point, others),
         openings=tuple(openings),
     )
 

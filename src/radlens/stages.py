@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from radlens.assessment.evaluate import evaluate as evaluate_predictions
@@ -28,7 +27,9 @@ from radlens.config import DataSettings, RunSettings, to_yaml
 from radlens.dataset.audit import Audit
 from radlens.dataset.audit import audit as audit_manifest
 from radlens.dataset.audit.duplicates import Duplicates, find_duplicates
+from radlens.dataset.audit.picture_hash import picture_hashes
 from radlens.dataset.copies import join_patients, restore_patients
+from radlens.dataset.known_images import NO_IMAGES_KNOWN, KnownImages
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.split import assign_splits
 from radlens.delivery.export import parity_images
@@ -132,7 +133,7 @@ def prepare(
     cache: PixelCache,
     data: DataSettings,
     seed: int,
-    trained_on: Collection[str] = (),
+    trained_on: KnownImages = NO_IMAGES_KNOWN,
     duplicates: Duplicates | None = None,
 ) -> Prepared:
     """Audit the images; leave out, and say aloud, those that cannot be read.
@@ -142,7 +143,7 @@ def prepare(
         cache: their pixels, in the same order.
         data: what of the audit's findings is allowed.
         seed: what the cross-validation of the audit follows from.
-        trained_on: hashes of the images that a model to be judged was made with.
+        trained_on: the images that a model to be judged was made with.
         duplicates: the copies among the images, where they are known already.
 
     Raises:
@@ -231,6 +232,7 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
         mirror=mirror,
         operating_point=chosen.operating_point,
         operating_points=chosen.operating_points,
+        operating_point_bounds=chosen.operating_point_bounds,
         abstention=chosen.abstention,
         trained_on=" ".join(part for part in (data.name, data.source, data.licence, data.citation) if part),
         simulated=info.simulated,
@@ -238,8 +240,8 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
         best_epoch=fitted.best_epoch,
         training_data=data,
     )
-    used = prepared.manifest.table["split"].isin(("train", "val"))
-    write_training_images(folder / "model", np.asarray(prepared.cache.digests)[used.to_numpy()])
+    used = prepared.cache.only(prepared.manifest.table["split"].isin(("train", "val")).to_numpy())
+    write_training_images(folder / "model", used.digests, picture_hashes(used.pixels, used.rows))
     if familiarity is not None:
         tensors = dict(join_tensors(tensors, familiarity.statistics()))
     split = prepared.manifest.table["split"].to_numpy(dtype=str)
@@ -343,7 +345,7 @@ def write_evidence(
     if not suspects.empty:
         write_text(folder / "label_suspects.csv", suspects.to_csv(index=False))
     manifest, cache, audit = prepared.manifest, prepared.cache, prepared.audit
-    content = collect(settings, manifest, cache, audit, predictions, metrics, folder, fitted, suspects, model)
+    content = collect(settings, manifest, cache, audit, predictions, metrics, folder, fitted, suspects, model, origin)
     openings = read_openings(folder) if "test" in metrics else []
     made = trace(origin, prepared.manifest, cache, metrics, model_at, openings)
     content = replace(content, subgroups=subgroups, provenance=made)

@@ -227,8 +227,10 @@ def evaluate(
     chosen = chosen.model_copy(update={"preprocessing": model_config.preprocessing})
     _check_folder(folder, overwrite, chosen.data.source, model)
     manifest, name = _select(_for_model(read_source(chosen.data), model_config), split)
+    trained_on = read_training_images(model)
+    manifest = manifest.with_notes(*filter(None, (trained_on.unknown(),)))
     cache = read_images(manifest, chosen.data, model_config.preprocessing)
-    prepared = prepare(manifest, cache, chosen.data, chosen.seed, read_training_images(model))
+    prepared = prepare(manifest, cache, chosen.data, chosen.seed, trained_on)
     claim_keeping_ledger(folder, overwrite=overwrite)
     write_start(folder, chosen, manifest, prepared)
     if name == "test":

@@ -13,6 +13,7 @@ from radlens.assessment.operating_point import (
     choose_operating_point,
     choose_threshold,
     describe_operating_point,
+    points_for_sensitivities,
     threshold_for_sensitivity,
     threshold_for_specificity,
 )
@@ -221,6 +222,25 @@ def test_the_record_says_what_is_known_of_the_operating_point(predictions_of):
     assert point.sensitivity_low == pytest.approx(low)
     assert point.sensitivity_low < point.sensitivity
     assert point.specificity_low < point.specificity
+
+
+def test_the_record_of_the_least_cost_names_the_costs(predictions_of):
+    table, info = validation(predictions_of, "binary")
+    settings = EvaluateSettings(threshold="cost", cost_missed=5, cost_alarm=2, cost_prevalence=0.1)
+    _, point = choose_operating_point(settings, table, info)
+    assert (point.rule, point.cost_missed, point.cost_alarm, point.cost_prevalence) == ("cost", 5, 2, 0.1)
+    _, other = choose_operating_point(settings.model_copy(update={"threshold": "balanced"}), table, info)
+    assert (other.cost_missed, other.cost_alarm, other.cost_prevalence) == (None, None, None)
+
+
+def test_thresholds_for_sensitivities_say_what_they_do_at_least(predictions_of):
+    table, info = validation(predictions_of, "binary", images=240)
+    for name, (threshold, known) in points_for_sensitivities(table, info, 0.95).items():
+        target = float(name.removeprefix("sensitivity "))
+        assert known == describe_operating_point(f"sensitivity:{target:g}", threshold, table, info, 0.95)
+        assert known.sensitivity >= target
+    cases = table[table["label"] == info.classes[1]]
+    assert all(known is None for _, known in points_for_sensitivities(cases, info, 0.95).values())
 
 
 def test_there_is_no_record_without_a_threshold_or_without_both_kinds(predictions_of):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from radlens.decision import OperatingPoint
 from radlens.delivery.card import MARK, model_card
 from radlens.delivery.model_folder import ModelConfig
 from radlens.delivery.records import Figure, OnnxRecord, Parity, SplitMetrics, TrainingData, Variant
@@ -116,6 +118,16 @@ def test_every_fact_is_in_it() -> None:
         "AUROC 0.9512 to undefined, 3.00% of the decisions changed, 4.0 to 1.1 MB, 5.0 to 2.5 ms",
     ):
         assert fact in card, fact
+
+
+def test_the_card_says_how_the_operating_point_was_chosen() -> None:
+    point = OperatingPoint("cost", 0.96, 0.93, 0.8, 0.71, 0.95, 40, 60, cost_missed=5.0, cost_alarm=1.0)
+    target = replace(point, rule="sensitivity:0.95", sensitivity_low=0.9012)
+    card = model_card(config(operating_point=point, operating_point_bounds={"sensitivity 0.95": target}))
+    assert "the least expected cost of wrong answers, a missed finding costing 5 and a false alarm 1," in card
+    assert "sensitivity is 96.0%, at least 93.0%; its specificity 80.0%, at least 71.0%" in card
+    assert "| sensitivity 0.95 | 0.2000 | 90.1% | 71.0% |" in card
+    assert "| sensitivity 0.95 | 0.2000 | not known | not known |" in model_card(config())
 
 
 def test_what_is_not_known_is_said_so_and_simulated_images_too() -> None:

@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,7 @@ def test_a_damaged_config_is_said(folder: Path, content: bytes) -> None:
         {"classes": ["ill"]},
         {"classes": ["ill", "ill"]},
         {"operating_points": {"sensitivity 0.95": 1.5}},
+        {"operating_point_bounds": {"x": asdict(OperatingPoint("0.5", 0.9, 0.8, 0.9, 0.8, 0.95, 9, 9))}},
         {"task": "regression"},
         {"preprocessing": {"height": 3}},
         {"best_epoch": -1},
@@ -275,13 +277,39 @@ def test_a_calibration_that_is_no_line_and_an_operating_point_come_back(tmp_path
     calibration = Calibration("isotonic", (0.1, 0.5, 0.9, 0.2, 0.4, 0.95))
     point = OperatingPoint("sensitivity:0.95", 0.96, 0.93, 0.8, 0.71, 0.95, 40, 60)
     losses = {"none": 0.3, "beta": 0.2}
-    values = {"calibration_map": calibration, "operating_point": point, "calibration_losses": losses}
+    values = {
+        "calibration_map": calibration,
+        "operating_point": point,
+        "operating_points": {"sensitivity 0.95": 0.4},
+        "operating_point_bounds": {"sensitivity 0.95": point},
+        "calibration_losses": losses,
+    }
     config = CONFIG.model_copy(update=values)
     write_model_folder(tmp_path, config, tensors())
     found, _ = read_model_folder(tmp_path)
     assert found.model_copy(update={"files": {}}) == config
     assert found.calibration == calibration
     assert found.operating_point == point
+    assert found.operating_point_bounds == {"sensitivity 0.95": point}
+
+
+def test_a_folder_that_knows_no_bounds_or_costs_is_read_as_before(folder: Path) -> None:
+    config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    del config["operating_point_bounds"]
+    config["operating_point"] = {
+        "rule": "cost",
+        "sensitivity": 0.96,
+        "sensitivity_low": 0.93,
+        "specificity": 0.8,
+        "specificity_low": 0.71,
+        "confidence": 0.95,
+        "positive_patients": 40,
+        "negative_patients": 60,
+    }
+    (folder / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
+    found, _ = read_model_folder(folder)
+    assert found.operating_point == OperatingPoint("cost", 0.96, 0.93, 0.8, 0.71, 0.95, 40, 60)
+    assert found.operating_point_bounds == {}
 
 
 def test_the_calibration_of_a_line_is_read_as_before() -> None:

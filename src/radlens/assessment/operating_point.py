@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +48,34 @@ def choose_operating_point(
     """
     costs = Costs(settings.cost_missed, settings.cost_alarm, settings.cost_prevalence)
     threshold = choose_threshold(settings.threshold, predictions, info, costs)
-    return threshold, describe_operating_point(settings.threshold, threshold, predictions, info, settings.confidence)
+    point = describe_operating_point(settings.threshold, threshold, predictions, info, settings.confidence)
+    if point is not None and settings.threshold == "cost":
+        point = replace(point, cost_missed=costs.missed, cost_alarm=costs.alarm, cost_prevalence=costs.prevalence)
+    return threshold, point
+
+
+def points_for_sensitivities(
+    predictions: pd.DataFrame, info: DatasetInfo, confidence: float
+) -> dict[str, tuple[float, OperatingPoint | None]]:
+    """Thresholds for the sensitivities that are asked for most often, and what is known of each.
+
+    Args:
+        predictions: rows of the validation split alone, of a binary task.
+        info: the task and the classes.
+        confidence: of each bound by itself.
+
+    Returns:
+        By what it is for, such as ``sensitivity 0.95``.
+
+    Raises:
+        DataError: no validation image is of the positive class.
+    """
+    points = {}
+    for target in SENSITIVITIES:
+        threshold = threshold_for_sensitivity(target, predictions, info)
+        known = describe_operating_point(f"sensitivity:{target:g}", threshold, predictions, info, confidence)
+        points[f"sensitivity {target:g}"] = threshold, known
+    return points
 
 
 def choose_threshold(

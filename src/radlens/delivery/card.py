@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from radlens.assessment.operating_words import bound, bounds_in_words, rule_in_words
 from radlens.delivery.model_folder import ModelConfig
 from radlens.delivery.records import Figure
 
@@ -133,9 +134,23 @@ def _decisions(config: ModelConfig) -> str:
         rule = "The most probable class is answered."
     else:
         rule = f"The operating point is a probability of {config.threshold:.3f}, chosen without test images."
-    points = [f"| {_text(name)} | {value:.4f} |" for name, value in config.operating_points.items()]
-    table = "\n".join(["\n\n| for | threshold |", "|---|---|", *points]) if points else ""
-    return f"{_calibrated(config)} {rule}{table}{_abstaining(config)}"
+    point = config.operating_point
+    if point is not None:
+        known = _text(bounds_in_words(point, config.task, config.classes))
+        rule = f"{rule} {_text(rule_in_words(point, config.task))} {known}"
+    return f"{_calibrated(config)} {rule}{_other_points(config)}{_abstaining(config)}"
+
+
+def _other_points(config: ModelConfig) -> str:
+    """The thresholds for stated targets, with what each does at least where that is known."""
+    if not config.operating_points:
+        return ""
+    lines = ["\n\n| for | threshold | sensitivity at least | specificity at least |", "|---|---|---|---|"]
+    for name, value in config.operating_points.items():
+        known = config.operating_point_bounds.get(name)
+        low = (bound(known.sensitivity_low), bound(known.specificity_low)) if known else ("not known", "not known")
+        lines.append(f"| {_text(name)} | {value:.4f} | {' | '.join(low)} |")
+    return "\n".join(lines)
 
 
 def _calibrated(config: ModelConfig) -> str:

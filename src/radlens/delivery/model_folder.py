@@ -81,6 +81,9 @@ class ModelConfig(Record):
     operating_points: dict[str, Share] = Field(
         default_factory=dict, description="Thresholds for stated targets, such as sensitivity 0.95 on validation."
     )
+    operating_point_bounds: dict[str, OperatingPoint] = Field(
+        default_factory=dict, description="What each of them does at least on validation, by the same names."
+    )
     abstention: Abstention | None = Field(default=None, description="When the model does not commit itself.")
     trained_on: str = Field(default="", description="The data set, its source, licence and what to cite.")
     simulated: bool = Field(default=False, description="True when the training images were simulated.")
@@ -99,6 +102,13 @@ class ModelConfig(Record):
     def _one_calibration(self) -> Self:
         if self.calibration_map is not None and (self.calibration_slope, self.calibration_offset) != (1, 0):
             raise ValueError("a model has a calibration_map or a slope and offset, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _bounds_are_of_operating_points(self) -> Self:
+        strange = sorted(set(self.operating_point_bounds) - set(self.operating_points))
+        if strange:
+            raise ValueError(f"operating_point_bounds are of no operating point: {', '.join(strange)}")
         return self
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +27,7 @@ from radlens.delivery.onnx_variants import Trial, halve, measure, quantize, stor
 from radlens.delivery.records import Figure, SplitMetrics, TrainingData, Variant
 from radlens.delivery.torch_model import trained_model
 from radlens.errors import RadlensError
+from radlens.files import is_place_here
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ def describe_data(manifest: Manifest, digests: Iterable[str]) -> TrainingData:
     labels = table["label"][used].str.split("|").explode()
     return TrainingData(
         name=info.name,
-        source="" if re.match(r"([A-Za-z]:)?[\\/]|~", info.source) else info.source,
+        source="" if is_place_here(info.source) else info.source,
         licence=info.licence,
         citation=info.citation,
         images={str(split): int(count) for split, count in by_split.size().items() if split},

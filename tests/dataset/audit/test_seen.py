@@ -1,28 +1,48 @@
-"""Images that a model was made with are known by the beginnings of their content hashes."""
+"""Images that a model was made with are known by the beginnings of their content hashes, and by what they show."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from radlens.dataset.audit.picture_hash import picture_hashes
 from radlens.dataset.audit.seen import seen_findings
+from radlens.dataset.known_images import KnownImages
 from radlens.dataset.manifest import Manifest
 from radlens.imaging.cache import PixelCache
 
 Make = Callable[..., tuple[Manifest, PixelCache]]
-DIGESTS = [f"{number:02x}" * 32 for number in range(4)]
+DIGESTS = [f"{number:064x}" for number in range(4)]
 
 
-@pytest.mark.parametrize("length", [8, 16, 64])
-def test_those_seen_block_and_are_named(make_images: Make, length: int) -> None:
-    manifest, _ = make_images(["ill", "well", "ill", "well"])
-    (finding,) = seen_findings(manifest, DIGESTS, {DIGESTS[1][:length], DIGESTS[3][:length], "f" * length})
+def test_those_seen_block_and_are_named(make_images: Make) -> None:
+    manifest, cache = make_images(["ill", "well", "ill", "well"])
+    (finding,) = seen_findings(manifest, cache, KnownImages(frozenset({DIGESTS[1], DIGESTS[3], "f" * 64})))
     assert (finding.check, finding.severity, finding.count) == ("leak", "block", 2)
     assert finding.examples == ("1.png", "3.png")
 
 
+def test_beginnings_of_hashes_are_enough(make_images: Make) -> None:
+    manifest, cache = make_images(["ill", "well"])
+    cache = replace(cache, digests=("0a" * 32, "1b" * 32))
+    (finding,) = seen_findings(manifest, cache, KnownImages(frozenset({"1b" * 8})))
+    assert finding.examples == ("1.png",)
+
+
 @pytest.mark.parametrize("known", [set(), {"f" * 16}])
 def test_images_never_seen_are_no_finding(make_images: Make, known: set[str]) -> None:
-    manifest, _ = make_images(["ill", "well", "ill", "well"])
-    assert seen_findings(manifest, DIGESTS, known) == []
+    manifest, cache = make_images(["ill", "well", "ill", "well"])
+    assert seen_findings(manifest, cache, KnownImages(frozenset(known), frozenset({"f" * 64}))) == []
+
+
+def test_other_files_of_the_same_pictures_are_told_apart_from_the_same_files(make_images: Make) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 1, 32, 32), dtype=np.uint8)
+    manifest, cache = make_images(["ill", "well", "ill", "well"], pixels=pixels)
+    known = KnownImages(frozenset({DIGESTS[0]}), frozenset(picture_hashes(pixels, np.array([0, 2]))))
+    exact, near = seen_findings(manifest, cache, known)
+    assert (exact.examples, near.examples) == (("0.png",), ("2.png",))
+    assert near.severity == "block"
+    assert "1 of the 4 images are copies of images that the model was trained or chosen on" in near.message

@@ -82,7 +82,8 @@ def _facts(content: ReportContent) -> Iterator[Fact]:
 
 def _data(content: ReportContent) -> Iterator[Fact]:
     info, table, audit = content.info, content.manifest, content.audit
-    yield "source", "data", f"{info.name}{': ' + info.source if info.source else ''}."
+    source = f": {info.source}" if info.source not in ("", info.name) else ""
+    yield "source", "data", f"{info.name}{source}."
     if info.licence:
         yield "licence", "data", f"Licence of the images: {info.licence}."
     sites = next((name for name in table.columns if str(name).casefold() in SITE_COLUMNS), None)
@@ -137,7 +138,7 @@ def _model(content: ReportContent) -> Iterator[Fact]:
     if content.environment.get("radlens"):
         yield "code", "provenance", f"radlens {content.environment['radlens']}, with the packages that it stands on."
     if content.settings_yaml:
-        yield "settings", "provenance", "All settings of the run."
+        yield "settings", "provenance", "All settings that had a part in the figures."
     if content.history is not None:
         best = "" if content.best_epoch is None else f"; the weights of epoch {content.best_epoch} were kept"
         yield "training", "training", f"{len(content.history)} epochs{best}; all settings are under Provenance."

@@ -13,6 +13,7 @@ import pandas as pd
 from radlens.assessment.opening_ledger import Opening
 from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import DatasetInfo
+from radlens.decision import OperatingPoint
 
 Pixels = npt.NDArray[np.uint8]
 # From a path and the number of an output.
@@ -27,6 +28,19 @@ Origin = Literal["run", "folds", "model", "outside"]
 
 
 @dataclass(frozen=True)
+class OperatingPoints:
+    """The operating points that a model carries.
+
+    Attributes:
+        own: how the one that the figures are at was chosen; None where it is not known.
+        others: thresholds by what they are for, such as ``sensitivity 0.95``, with what is known of each.
+    """
+
+    own: OperatingPoint | None = None
+    others: Mapping[str, tuple[float, OperatingPoint | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where figures come from, in hashes (SHA-256, in hexadecimal digits) that can be compared.
 
@@ -36,8 +50,10 @@ class Provenance:
         opened: whether the contents were read; else ``images`` is of paths and labels.
         model: of the model's files, by name.
         network: name of the model's network in the registry; empty where it is not known.
+        training: what the model was trained by; empty where it is not known.
         trained_on: name of the data set that the model was made of; empty where it is not known.
         training_images: of the training and validation images' contents; empty where it is not known.
+        points: the operating points of the model; None where there is no one model.
         openings: every scoring of test images that is written down, the oldest first; the last is the one reported.
     """
 
@@ -46,8 +62,10 @@ class Provenance:
     opened: bool = True
     model: Mapping[str, str] = field(default_factory=dict)
     network: str = ""
+    training: str = ""
     trained_on: str = ""
     training_images: str = ""
+    points: OperatingPoints | None = None
     openings: Sequence[Opening] = ()
 
 
@@ -77,7 +95,7 @@ class ReportContent:
         paint_map: gives the picture of a path with where the model sees one of its outputs painted over it; None: wrong
             answers are shown without.
         neighbours: by path of a wrong answer, path and label of the training images that the model finds most like it.
-        settings_yaml: the resolved settings.
+        settings_yaml: the resolved settings, those that had a part in the figures.
         environment: versions, hardware, seed, commit; may be nested.
         notes: what the reader must know, such as that a split was replaced.
         provenance: where the figures come from; None: not known.

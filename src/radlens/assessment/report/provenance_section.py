@@ -28,8 +28,9 @@ class Fact:
 
 @dataclass(frozen=True)
 class ProvenanceView:
-    """The section, ready to be shown."""
+    """The section, ready to be shown; ``own_training``: whether the settings of training are this run's."""
 
+    own_training: bool
     facts: tuple[Fact, ...]
     note: str
     openings: tuple[tuple[str, str, str, str, str], ...]
@@ -42,13 +43,18 @@ def provenance_view(content: ReportContent) -> ProvenanceView | None:
     if not facts:
         return None
     openings = made.openings if made else ()
-    return ProvenanceView(tuple(facts), opening_note(openings) if openings else "", tuple(_openings(made)))
+    own_training = made is None or made.origin in ("run", "folds")
+    return ProvenanceView(
+        own_training, tuple(facts), opening_note(openings) if openings else "", tuple(_openings(made))
+    )
 
 
 def _model(made: Provenance) -> Iterator[Fact]:
     yield Fact("Who answered", _ORIGINS[made.origin])
     if made.network:
         yield Fact("Network", made.network)
+    if made.training and made.origin == "model":
+        yield Fact("Trained by", f"{made.training}.")
     for name, digest in made.model.items():
         yield Fact(name, digest, hash=True)
     if made.origin in ("folds", "outside") and made.openings:

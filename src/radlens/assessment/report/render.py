@@ -21,6 +21,7 @@ from radlens.assessment.report.content import ReportContent
 from radlens.assessment.report.decision_section import decision_view, shortfalls
 from radlens.assessment.report.gallery import augmented_groups, error_groups, reason_texts, sample_groups
 from radlens.assessment.report.limits_section import limit_texts
+from radlens.assessment.report.operating_section import operating_view
 from radlens.assessment.report.provenance_section import provenance_view
 from radlens.assessment.report.subgroup_section import subgroup_view
 from radlens.assessment.report.summary_section import abstention_sentence, doubt_sentence
@@ -73,6 +74,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
             "augmented": augmented_groups(content),
         },
         "training": _training(content),
+        "operating": operating_view(content),
         "abstention": abstention_views(content),
         "errors": error_groups(content, main),
         "reasons": reason_texts(content, main),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from radlens.dataset.audit.findings import Audit, Severity
 from radlens.dataset.audit.name_families import FamiliesOfLabel, find_name_families
 from radlens.dataset.audit.seen import seen_findings
 from radlens.dataset.audit.shortcuts import Shortcut, find_shortcuts
+from radlens.dataset.known_images import NO_IMAGES_KNOWN, KnownImages
 from radlens.dataset.manifest import Manifest
 from radlens.imaging.cache import PixelCache
 
@@ -34,7 +35,7 @@ def audit(
     cache: PixelCache | None = None,
     seed: int = 0,
     allowed: Sequence[str] = (),
-    trained_on: Collection[str] = (),
+    trained_on: KnownImages = NO_IMAGES_KNOWN,
     duplicates: Duplicates | None = None,
 ) -> Audit:
     """Check a set of images.
@@ -45,7 +46,7 @@ def audit(
         cache: the pixels and file facts of the manifest's images, in its order; None: only the table is checked.
         seed: what cross-validation follows from.
         allowed: checks whose blocking findings are not to stop a run.
-        trained_on: beginnings of the content hashes of the images that a model to be judged was made with.
+        trained_on: the images that a model to be judged was made with.
         duplicates: the copies among the manifest's images, where they are known already.
     """
     bad = {location for location, _ in rejected}
@@ -69,7 +70,7 @@ def audit(
         findings += [*patient_leaks(kept), *split_sizes(counts), *imbalance(counts)]
         if cache is not None:
             images = cache.only(readable)
-            findings += seen_findings(kept, images.digests, trained_on)
+            findings += seen_findings(kept, images, trained_on)
             if duplicates is None:
                 copies = find_duplicates(images.digests, images.pixels, images.rows)
             else:

@@ -16,7 +16,7 @@ from radlens.dataset.audit.hash_search import Hashes, HashIndex
 from radlens.dataset.audit.perceptual_hash import PerceptualHash
 from radlens.dataset.audit.registration import Registration, finest_side, judge, register
 from radlens.dataset.audit.spectrum import VARIANTS, Spectra
-from radlens.dataset.audit.thumbnails import Bools, Floats, equalised
+from radlens.dataset.audit.thumbnails import LEAST_SPREAD, Bools, Floats, equalised
 from radlens.progress import track
 
 Integers = npt.NDArray[np.int64]
@@ -31,8 +31,6 @@ NEAREST = 4
 
 _CHUNK = 256
 _BATCH = 32
-# Spread of the equalised grey levels, 0.29 where all differ; a picture with less is almost all of one grey.
-_LEAST_SPREAD = 0.1
 
 
 class Candidates(NamedTuple):
@@ -109,10 +107,10 @@ def find_candidates(pixels: Pixels, rows: Integers) -> Candidates:
     learnt = PerceptualHash.fit(pixels, rows, spectra)
     plain = list(_over(rows, _CHUNK, lambda part: _plain(learnt, spectra, pixels[part]), "Hashing images"))
     hashes, spread = (np.concatenate(each) for each in zip(*plain, strict=True))
-    rows = rows[spread >= _LEAST_SPREAD]
+    rows = rows[spread >= LEAST_SPREAD]
     if len(rows) < 2:
         return _no_candidates()
-    index = HashIndex.build(hashes[spread >= _LEAST_SPREAD], ORDERS)
+    index = HashIndex.build(hashes[spread >= LEAST_SPREAD], ORDERS)
 
     def near(numbers: Integers) -> Candidates:
         return _nearest(index, numbers, _varied(learnt, spectra, pixels[rows[numbers]]))

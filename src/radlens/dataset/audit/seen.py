@@ -1,38 +1,55 @@
-"""Images that the model to be judged was made with."""
+"""Images that the model to be judged was made with, told by their contents and by what they show."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import numpy as np
+import numpy.typing as npt
 
 from radlens.dataset.audit.findings import Finding
+from radlens.dataset.audit.picture_hash import picture_hashes, same_pictures
+from radlens.dataset.known_images import KnownImages
 from radlens.dataset.manifest import Manifest
+from radlens.imaging.cache import PixelCache
 
 EXAMPLES = 10
 
 
-def seen_findings(manifest: Manifest, digests: Sequence[str], trained_on: Collection[str]) -> list[Finding]:
-    """Which of the images the model was trained or chosen on.
+def seen_findings(manifest: Manifest, images: PixelCache, trained_on: KnownImages) -> list[Finding]:
+    """Which of the images the model was trained or chosen on, and which are other files of the same pictures.
 
     Args:
         manifest: the images that the model is to be judged on.
-        digests: their content hashes, in the order of the manifest.
-        trained_on: the beginnings of the content hashes of the images that the model was made with.
+        images: their contents and pixels, in the order of the manifest.
+        trained_on: the images that the model was made with.
     """
-    lengths = {len(known) for known in trained_on}
-    seen = [
-        path
-        for path, digest in zip(manifest.table["path"], digests, strict=True)
-        if any(digest[:length] in trained_on for length in lengths)
+    lengths = {len(known) for known in trained_on.contents}
+    exact = np.array(
+        [any(digest[:length] in trained_on.contents for length in lengths) for digest in images.digests], np.bool_
+    )
+    near = np.zeros(len(exact), dtype=np.bool_)
+    if trained_on.pictures:
+        near = same_pictures(picture_hashes(images.pixels, images.rows), trained_on.pictures) & ~exact
+    return [
+        *_finding(manifest, exact, "are among those that the model was trained or chosen on"),
+        *_finding(
+            manifest,
+            near,
+            "are copies of images that the model was trained or chosen on (the same picture in other bytes)",
+        ),
     ]
-    if not seen:
+
+
+def _finding(manifest: Manifest, seen: npt.NDArray[np.bool_], words: str) -> list[Finding]:
+    paths = manifest.table["path"].to_numpy()[seen]
+    if not len(paths):
         return []
     return [
         Finding(
             check="leak",
             severity="block",
-            message=f"{len(seen)} of the {len(manifest)} images are among those that the model was trained or chosen "
-            "on: what it says of them is no evidence. Give images that it has never seen.",
-            count=len(seen),
-            examples=tuple(seen[:EXAMPLES]),
+            message=f"{len(paths)} of the {len(manifest)} images {words}: what it says of them is no evidence. Give "
+            "images that it has never seen.",
+            count=len(paths),
+            examples=tuple(paths[:EXAMPLES]),
         )
     ]

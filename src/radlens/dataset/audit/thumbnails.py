@@ -8,6 +8,9 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
+# Spread of the equalised grey levels, 0.29 where all differ; a picture with less is almost all of one grey.
+LEAST_SPREAD = 0.1
+
 
 def equalised(pixels: npt.NDArray[np.uint8], side: int) -> Floats:
     """Reduce images to equalised grey thumbnails.
