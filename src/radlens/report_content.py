@@ -63,6 +63,7 @@ def collect(
         augmented=_augmented(settings, manifest, cache) if cache and fitted and settings.augment.enabled else (),
         history=pd.read_csv(folder / "history.csv") if fitted else None,
         best_epoch=fitted.best_epoch if fitted else None,
+        teacher_seconds=_teacher_seconds(settings, folder) if fitted else (),
         read_pixels=read_pixels,
         paint_map=map_painter(model, manifest, cache, read_pixels) if cache and model and read_pixels else None,
         settings_yaml=shown_settings(settings, origin),
@@ -111,6 +112,12 @@ def trace(
         points=OperatingPoints(config.operating_point, others),
         openings=tuple(openings),
     )
+
+
+def _teacher_seconds(settings: RunSettings, folder: Path) -> tuple[float, ...]:
+    """How long each teacher was trained."""
+    paths = [folder / "teachers" / str(number + 1) / "history.csv" for number in range(settings.train.teachers)]
+    return tuple(float(pd.read_csv(path)["seconds"].sum()) for path in paths)
 
 
 def _within(manifest: Manifest, location: str) -> str:
