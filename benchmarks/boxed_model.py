@@ -25,6 +25,7 @@ from familiarity import RESULTS as FAMILIARITY
 from sklearn.metrics import roc_auc_score
 
 import radlens
+from radlens.dataset.audit.picture_hash import picture_hashes
 from radlens.dataset.manifest import Manifest
 from radlens.delivery.export import parity_images
 from radlens.delivery.model_folder import open_model_folder, read_model_folder, split_tensors, write_config
@@ -178,7 +179,9 @@ def export(out: Path) -> None:
     words = "all training, validation and internal test images"
     trial = Trial(cache.pixels[cache.rows], manifest.targets(), words, cache.pixels[:0])
     TARGET.mkdir(parents=True, exist_ok=True)
-    write_training_images(TARGET, np.asarray(cache.digests)[np.isin(split, ("train", "val"))])
+    used = np.isin(split, ("train", "val"))
+    pictures = picture_hashes(cache.pixels, cache.rows[used])
+    write_training_images(TARGET, np.asarray(cache.digests)[used], pictures)
     release(TARGET, config, tensors, *parity_images(config.preprocessing, cache, split), ("float16",), trial)
     add_metrics(TARGET, json.loads((out / "metrics.json").read_text(encoding="utf-8")))
 
