@@ -11,7 +11,7 @@ import pytest
 
 from radlens.assessment.calibration import fit_calibration
 from radlens.assessment.conformal import farthest_distance, least_probabilities
-from radlens.assessment.operating_point import choose_threshold
+from radlens.assessment.operating_point import balanced_threshold, choose_threshold, threshold_for_sensitivity
 from radlens.assessment.predictions import predictions_table
 from radlens.calibrate import choose
 from radlens.config import EvaluateSettings
@@ -69,6 +69,11 @@ def chosen(task: Task = "binary", **settings: Any) -> tuple[Any, Manifest, Brigh
     return found, manifest, model
 
 
+def images_of(found: Any) -> Any:
+    """1 where the image shows the spot."""
+    return (found.validation["label"] == "spot").to_numpy(dtype=np.int64)
+
+
 def test_without_copies_it_is_the_validation_images_that_choose() -> None:
     found, manifest, model = chosen(threshold="balanced", calibration="line")
     assert len(model.asked) == 1
@@ -94,7 +99,21 @@ def test_corrupted_copies_calibrate_with_them_and_are_not_reported() -> None:
     assert (again.calibration, again.threshold) == (found.calibration, found.threshold)
     plain, _, _ = chosen(threshold="balanced", calibration="line")
     assert found.calibration.slope < plain.calibration.slope, "copies that are harder to tell make it less sure"
-    assert (found.validation["predicted"] == plain.validation["predicted"]).all(), "the answers are the images' own"
+    assert (found.operating_point.copies, plain.operating_point.copies) == (3, 0)
+    every = [found.calibration.apply(model.probabilities(asked), "binary")[:, 1] for asked in tuple(model.asked)]
+    truth = np.tile(images_of(found), 4)
+    assert found.threshold == balanced_threshold(truth[:, None], np.concatenate(every)[:, None])
+    shown = found.validation["probability_spot"] >= found.threshold
+    sensitivity = shown[found.validation["label"] == "spot"].mean()
+    assert found.operating_point.sensitivity == pytest.approx(sensitivity), "what it does is told of the images alone"
+
+
+def test_a_target_sensitivity_is_one_on_the_images_themselves() -> None:
+    found, _, _ = chosen(threshold="sensitivity:0.9", calibration="line", stress=2)
+    cases = found.validation[found.validation["label"] == "spot"]["probability_spot"]
+    assert found.threshold == threshold_for_sensitivity(0.9, found.validation, case()[0].info)
+    assert (cases >= found.threshold).mean() >= 0.9
+    assert found.operating_point.copies == 0
 
 
 def test_thresholds_for_sensitivities_are_those_of_binary_tasks() -> None:

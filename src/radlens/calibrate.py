@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -52,10 +54,10 @@ class Chosen:
 def choose(
     model: TrainedModel, manifest: Manifest, images: LabelledPixels, settings: EvaluateSettings, seed: int
 ) -> Chosen:
-    """Choose on the validation images; calibrate on corrupted copies of them too where the settings ask for that.
+    """Choose on the validation images; calibrate, and weigh errors, on corrupted copies of them too where asked for.
 
-    A model is surer of images like those of training than of others. Copies under other exposures, noise, sharpness and
-    positions stand in for the others.
+    A model is surer of images like those of training than of others, and its scores of others shift. Copies under other
+    exposures, noise, sharpness and positions stand in for the others.
 
     Args:
         model: the trained network, not calibrated; with what tells unfamiliar images, where the settings ask for it.
@@ -66,13 +68,16 @@ def choose(
     """
     info = manifest.info
     raw = model.probabilities(images.pixels, images.rows)
+    copies = list(_of_copies(model, images, settings.stress, seed))
     calibration = Calibration()
     losses: dict[CalibrationKind, float] = {}
     if settings.calibration != "none":
         patients = manifest.table["patient"].to_numpy(dtype=str)
-        calibration, losses = _calibration(model, raw, images, patients, info.task, settings, seed)
-    predictions = predictions_table(manifest, calibration.apply(raw, info.task))
-    threshold, point = choose_operating_point(settings, predictions, info)
+        calibration, losses = _calibration([raw, *copies], images.targets, patients, info.task, settings.calibration)
+    predictions, *of_copies = (
+        predictions_table(manifest, calibration.apply(each, info.task)) for each in (raw, *copies)
+    )
+    threshold, point = choose_operating_point(settings, predictions, info, of_copies)
     points = points_for_sensitivities(predictions, info, settings.confidence) if info.task == "binary" else {}
     logger.info(
         "Chosen on %d validation images: threshold %.3f; calibration: %s",
@@ -117,21 +122,24 @@ def _abstention(
     )
 
 
+def _of_copies(
+    model: TrainedModel, images: LabelledPixels, copies: int, seed: int
+) -> Iterator[npt.NDArray[np.float64]]:
+    """The network's probabilities for so many corrupted copies of the images, set by set."""
+    for copy in range(copies):
+        changed = corrupt_each(images.pixels[images.rows], np.random.default_rng((seed, 11, copy)))
+        yield model.probabilities(changed)
+
+
 def _calibration(
-    model: TrainedModel,
-    raw: npt.NDArray[np.float64],
-    images: LabelledPixels,
+    together: Sequence[npt.NDArray[np.float64]],
+    targets: npt.NDArray[np.int64],
     patients: npt.NDArray[np.str_],
     task: Task,
-    settings: EvaluateSettings,
-    seed: int,
+    kind: CalibrationKind | Literal["auto"],
 ) -> tuple[Calibration, dict[CalibrationKind, float]]:
     """Fitted to the images' own probabilities and to those of corrupted copies."""
-    together = [raw]
-    for copy in range(settings.stress):
-        changed = corrupt_each(images.pixels[images.rows], np.random.default_rng((seed, 11, copy)))
-        together.append(model.probabilities(changed))
-    targets = np.concatenate([images.targets] * len(together))
-    if settings.calibration == "auto":
-        return choose_kind(np.concatenate(together), targets, np.tile(patients, len(together)), task)
-    return fit_kind(settings.calibration, np.concatenate(together), targets, task), {}
+    probabilities, every = np.concatenate(together), np.concatenate([targets] * len(together))
+    if kind == "auto":
+        return choose_kind(probabilities, every, np.tile(patients, len(together)), task)
+    return fit_kind(kind, probabilities, every, task), {}

@@ -261,8 +261,8 @@ class EvaluateSettings(Settings):
         default=0,
         ge=0,
         le=20,
-        description="Copies of each validation image under random corruptions that the calibration is fitted on, "
-        "together with the image itself.",
+        description="Copies of each validation image under random corruptions. With the image itself, the calibration "
+        "is fitted on them, and a balanced, youden or cost threshold chosen.",
     )
     mirror: bool = Field(
         default=False, description="Answer for the mean of the logits of an image and of its mirror image."

@@ -31,6 +31,15 @@ def test_each_rule_is_told_in_words(rule: str, words: str) -> None:
     assert words in rule_in_words(replace(POINT, rule=rule), "binary")
 
 
+def test_copies_that_the_rule_went_by_are_told() -> None:
+    for copies, words in (
+        (0, "validation images (balanced)"),
+        (1, "and 1 corrupted copy of"),
+        (4, "and 4 corrupted copies of"),
+    ):
+        assert words in rule_in_words(replace(POINT, copies=copies), "binary")
+
+
 def test_no_rule_of_the_settings_is_taken_for_a_fixed_threshold() -> None:
     annotation = EvaluateSettings.model_fields["threshold"].annotation
     named = [name for part in get_args(annotation) for name in get_args(part) if isinstance(name, str)]

@@ -273,7 +273,6 @@ RECIPE: dict[str, Any] = {
     "augment": {"rotation": 10.0, "crop": (0.5, 1.0), "gamma": (0.8, 1.2), "blur": 1.0, "resolution": 0.6, "jpeg": 40},
     "epochs": 2,
     "balance": "sampling",
-    "teachers": 1,
     "schedule": "constant",
 }
 

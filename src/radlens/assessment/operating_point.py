@@ -23,6 +23,10 @@ Ints = npt.NDArray[np.int64]
 SENSITIVITIES = (0.95, 0.98, 0.99)
 
 
+# These weigh one kind of error against the other; the others reach a target, or are fixed.
+WEIGHING_RULES = ("balanced", "youden", "cost")
+
+
 @dataclass(frozen=True)
 class Costs:
     """What wrong answers cost, and how often the disease is met.
@@ -39,17 +43,29 @@ class Costs:
 
 
 def choose_operating_point(
-    settings: EvaluateSettings, predictions: pd.DataFrame, info: DatasetInfo
+    settings: EvaluateSettings, predictions: pd.DataFrame, info: DatasetInfo, copies: Sequence[pd.DataFrame] = ()
 ) -> tuple[float, OperatingPoint | None]:
     """The threshold that the settings ask for, and what is known of it; see :func:`choose_threshold`.
+
+    Args:
+        settings: the rule, its costs, and the confidence of the bounds.
+        predictions: rows of the validation split alone.
+        info: the task and the classes.
+        copies: predictions on corrupted copies of the same images. ``balanced``, ``youden`` and ``cost`` go by images
+            and copies together: a threshold between two scores that a little noise would move is no good one. A target
+            is one on the images themselves, and so are the bounds.
 
     Returns:
         The threshold and its record; None for multiclass, and where an image of one kind is missing for a label.
     """
     costs = Costs(settings.cost_missed, settings.cost_alarm, settings.cost_prevalence)
-    threshold = choose_threshold(settings.threshold, predictions, info, costs)
+    weighed = copies if settings.threshold in WEIGHING_RULES else ()
+    threshold = choose_threshold(settings.threshold, pd.concat([predictions, *weighed]), info, costs)
     point = describe_operating_point(settings.threshold, threshold, predictions, info, settings.confidence)
-    if point is not None and settings.threshold == "cost":
+    if point is None:
+        return threshold, None
+    point = replace(point, copies=len(weighed))
+    if settings.threshold == "cost":
         point = replace(point, cost_missed=costs.missed, cost_alarm=costs.alarm, cost_prevalence=costs.prevalence)
     return threshold, point
 
