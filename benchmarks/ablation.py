@@ -58,6 +58,13 @@ _WEAK = {
 }
 
 
+SHIFTED = {
+    "auroc_shifted": "AUROC of the epoch of the least validation loss",
+    "auroc_shifted_last": "AUROC of the last epoch",
+    "auroc_shifted_mirrored": "AUROC of the best epoch, mean over image and mirror image",
+}
+
+
 def _square(side: int) -> dict[str, Any]:
     return {"preprocessing": {"height": side, "width": side}}
 
@@ -285,6 +292,11 @@ def choice_table(data: pd.DataFrame) -> str:
     for prefix, worst in (("ece ", "max"), ("log loss ", "max"), ("balanced ", "min")):
         for name in [column for column in data if column.startswith(prefix)]:
             rows.append([name, f"{data[name].mean():.4f}", f"{getattr(data[name], worst)():.4f}"])
+    for name in ("auroc_shifted", "auroc_shifted_last", "auroc_shifted_mirrored"):
+        difference = data[name] - data["auroc_shifted"]
+        error = difference.std() / np.sqrt(len(data))
+        gain = f" ({difference.mean():+.4f} ± {error:.4f})" if error else ""
+        rows.append([SHIFTED[name], f"{data[name].mean():.4f}{gain}", f"{data[name].min():.4f}"])
     return markdown_table([f"on the images left out, {len(data)} runs", "mean", "worst"], rows)
 
 
