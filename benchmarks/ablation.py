@@ -18,9 +18,7 @@ import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from common import HERE, describe_machine, markdown_table, write_between
+from common import HERE, describe_machine, device_name, in_processes, markdown_table, write_between
 from shift_tests import CLASSES, SHIFTS, answering, ask, judged, mean_answer, radiographs
 
 from radlens.config import RunSettings
@@ -158,14 +156,33 @@ def measure(job: Job, folder: Path, threads: int) -> dict[str, Any]:
             changed = corrupt(pixels, kind, strength, np.random.default_rng(5))
             scores[f"{kind} {strength}"] = mean_answer([model], changed)
     np.savez_compressed(job.scores(folder), **scores)  # type: ignore[arg-type]
-    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
-    return {"recipe": recipe_id(), **vars(job), **judged(scores), "seconds": round(seconds, 1), "device": device}
+    facts = {"seconds": round(seconds, 1), "device": device_name()}
+    return {"recipe": recipe_id(), **vars(job), **judged(scores), **facts}
+
+
+def rows_there(path: Path, key: list[str]) -> set[tuple[Any, ...]]:
+    """The keys of the rows that a data file has of this recipe."""
+    if not path.exists():
+        return set()
+    done = pd.read_csv(path)
+    return set(done.loc[done["recipe"] == recipe_id(), key].itertuples(index=False, name=None))
+
+
+def rows_of_one_recipe(path: Path, recipe: str | None = None) -> pd.DataFrame:
+    """Of a data file; by default of the recipe of which most is known: a new one comes once measured as widely."""
+    data = pd.read_csv(path)
+    return data[data["recipe"] == (recipe or data["recipe"].value_counts().index[0])]
+
+
+def add_row(path: Path, row: Mapping[str, Any]) -> None:
+    """Write a data file with one row more."""
+    done = [pd.read_csv(path)] if path.exists() else []
+    pd.concat([*done, pd.DataFrame([row])]).to_csv(path, index=False)
 
 
 def missing(options: argparse.Namespace) -> list[Job]:
     """The rows that are not there yet, seed by seed."""
-    done = pd.read_csv(DATA) if DATA.exists() else pd.DataFrame(columns=["recipe", *KEY])
-    there = set(done.loc[done["recipe"] == recipe_id(), KEY].itertuples(index=False, name=None))
+    there = rows_there(DATA, KEY)
     jobs = [
         Job(variant, shift, seed)
         for seed in range(options.seeds)
@@ -183,19 +200,7 @@ def measured(jobs: list[Job], options: argparse.Namespace) -> Iterator[dict[str,
             if time.monotonic() < until:
                 yield measure(job, options.scores, 0)
         return
-    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
-        waiting: set[Future[dict[str, Any]]] = set()
-        ahead = iter(jobs)
-        while True:
-            while len(waiting) < options.workers and time.monotonic() < until:
-                job = next(ahead, None)
-                if job is None:
-                    break
-                waiting.add(pool.submit(measure, job, options.scores, 1))
-            if not waiting:
-                return
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
+    yield from in_processes(measure, ((job, options.scores, 1) for job in jobs), options.workers, until)
 
 
 def in_order(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -259,9 +264,7 @@ def draw_plot(found: pd.DataFrame, path: Path) -> None:
 
 def report(recipe: str | None) -> None:
     """Print the tables from the data file, put them into the documentation, and draw the plot."""
-    data = pd.read_csv(DATA)
-    # The recipe of which most is known; a new one is shown once it was measured as widely.
-    data = data[data["recipe"] == (recipe or data["recipe"].value_counts().index[0])]
+    data = rows_of_one_recipe(DATA, recipe)
     data = data.sort_values(["variant", "shift", "seed"], key=in_order)
     found = summary(data)
     rows = []
@@ -319,8 +322,7 @@ def main() -> None:
         for contract in {settings_of(VARIANTS[job.variant], 0).preprocessing for job in jobs}:
             radiographs(contract)
         for row in measured(jobs, options):
-            done = [pd.read_csv(DATA)] if DATA.exists() else []
-            pd.concat([*done, pd.DataFrame([row])]).to_csv(DATA, index=False)
+            add_row(DATA, row)
             print({name: row[name] for name in (*KEY, "auroc_shifted", "auroc", "seconds")}, flush=True)
     report(options.recipe)
 

@@ -8,12 +8,18 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
 
 from radlens.environment import cpu_name, git_commit
+
+Result = TypeVar("Result")
 
 HERE = Path(__file__).parent
 DATA = Path(os.environ.get("RADLENS_TEST_DATA", HERE.parents[1] / "shared" / "data"))
@@ -75,6 +81,37 @@ def run_keras(*arguments: str) -> str:
     if done.returncode:
         raise SystemExit(f"The Keras reference failed:\n{done.stderr[-3000:]}")
     return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
+
+
+def device_name() -> str:
+    """What networks are trained on here."""
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
+
+
+def in_processes(
+    work: Callable[..., Result], jobs: Iterable[tuple[Any, ...]], workers: int, until: float
+) -> Iterator[Result]:
+    """What ``work`` gives for each job, as they are done, in so many processes.
+
+    Args:
+        work: a function of a module.
+        jobs: its arguments, those of one call each.
+        workers: number of processes.
+        until: no other job is begun once ``time.monotonic()`` says so.
+    """
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        waiting: set[Future[Result]] = set()
+        ahead = iter(jobs)
+        while True:
+            while len(waiting) < workers and time.monotonic() < until:
+                job = next(ahead, None)
+                if job is None:
+                    break
+                waiting.add(pool.submit(work, *job))
+            if not waiting:
+                return
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
 
 
 def training_seconds(run: Path) -> float:

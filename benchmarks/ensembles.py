@@ -15,19 +15,16 @@ import argparse
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import lightning.pytorch as pl
 import numpy as np
-import pandas as pd
 import torch
-from ablation import FIGURES, recipe_id, settings_of
-from common import HERE, describe_machine, markdown_table, write_between
+from ablation import FIGURES, add_row, recipe_id, rows_of_one_recipe, rows_there, settings_of
+from common import HERE, describe_machine, device_name, in_processes, markdown_table, write_between
 from lightning.pytorch.callbacks import Callback
 from shift_tests import CLASSES, SHIFTS, answering, ask, judged, radiographs
 from torch import Tensor, nn
@@ -87,7 +84,7 @@ class Training:
 
 
 class KeepEpochs(Callback):
-    """Keeps the weights at the end of each epoch, before any averaging; takes the progress bar's place."""
+    """Keeps the weights at the end of each epoch; takes the progress bar's place."""
 
     def __init__(self, epochs: list[Weights]) -> None:
         self.epochs = epochs
@@ -197,15 +194,12 @@ def judge(way: str, shift: str, split: int, folder: Path) -> dict[str, Any]:
         figures = judged(ask([mean(torch.load(named["constant"].path(folder))["epochs"][-5:])], parts))
     else:
         figures = judged(ask([one(torch.load(named[way].path(folder))["best"])], parts))
-    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
-    return {"recipe": recipe_id(), "way": way, "shift": shift, "split": split, **figures, "device": device}
+    return {"recipe": recipe_id(), "way": way, "shift": shift, "split": split, **figures, "device": device_name()}
 
 
 def report() -> None:
     """Print the table from the data file and put it into the documentation."""
-    data = pd.read_csv(DATA)
-    # The recipe of which most is known.
-    data = data[data["recipe"] == data["recipe"].value_counts().index[0]].set_index(KEY)
+    data = rows_of_one_recipe(DATA).set_index(KEY)
     one = data.loc["one training"]
     rows = []
     for way in [way for way in WAYS if way in data.index]:
@@ -243,22 +237,18 @@ def work(options: argparse.Namespace) -> None:
     until = time.monotonic() + 60 * options.minutes
     places = [(shift, split) for split in range(options.splits) for shift in SHIFTS]
     radiographs(settings_of({}, 0).preprocessing)
-    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
-        for stage in (0, 1):
-            jobs = [job for place in places for wanted, job in trainings(*place) if wanted == stage]
-            # The longest first, so that no core waits for one of them at the end.
-            jobs.sort(key=lambda job: -job.settings.train.epochs)
-            jobs = [job for job in jobs if not job.path(options.weights).exists()]
-            futures = [pool.submit(train, job, options.weights) for job in jobs if time.monotonic() < until]
-            for future in as_completed(futures):
-                print(future.result(), flush=True)
-        done = pd.read_csv(DATA) if DATA.exists() else pd.DataFrame(columns=["recipe", *KEY])
-        there = set(done.loc[done["recipe"] == recipe_id(), KEY].itertuples(index=False, name=None))
-        wanted_rows = [(way, *place) for place in places for way in WAYS if (way, *place) not in there]
-        futures_of_rows = [pool.submit(judge, *row, options.weights) for row in wanted_rows]
-        for row in as_completed(futures_of_rows):
-            done = pd.concat([done, pd.DataFrame([row.result()])])
-            done.sort_values(["recipe", "split", "shift", "way"]).to_csv(DATA, index=False)
+    for stage in (0, 1):
+        jobs = [job for place in places for wanted, job in trainings(*place) if wanted == stage]
+        jobs = [job for job in jobs if not job.path(options.weights).exists()]
+        # The longest first, so that no core waits for one of them at the end.
+        jobs.sort(key=lambda job: -job.settings.train.epochs)
+        for name in in_processes(train, ((job, options.weights) for job in jobs), options.workers, until):
+            print(name, flush=True)
+    whole = [place for place in places if all(job.path(options.weights).exists() for _, job in trainings(*place))]
+    there = rows_there(DATA, KEY)
+    rows = [(way, *place, options.weights) for place in whole for way in WAYS if (way, *place) not in there]
+    for row in in_processes(judge, rows, options.workers, until):
+        add_row(DATA, row)
 
 
 if __name__ == "__main__":
