@@ -17,7 +17,7 @@ from radlens.assessment.operating_point import choose_operating_point, points_fo
 from radlens.assessment.predictions import predictions_table, with_answers, with_threshold
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
-from radlens.decision import Calibration, CalibrationKind, OperatingPoint, Task
+from radlens.decision import WEIGHING_RULES, Calibration, CalibrationKind, OperatingPoint, Task
 from radlens.delivery.model_folder import Abstention
 from radlens.learning.corruptions import corrupt_each
 from radlens.learning.data_module import LabelledPixels
@@ -68,7 +68,8 @@ def choose(
     """
     info = manifest.info
     raw = model.probabilities(images.pixels, images.rows)
-    copies = list(_of_copies(model, images, settings.stress, seed))
+    asked_of_copies = settings.calibration != "none" or settings.threshold in WEIGHING_RULES
+    copies = list(_of_copies(model, images, settings.stress if asked_of_copies else 0, seed))
     calibration = Calibration()
     losses: dict[CalibrationKind, float] = {}
     if settings.calibration != "none":

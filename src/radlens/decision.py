@@ -244,6 +244,12 @@ def adjust_prevalence(
     return np.asarray(present / present.sum(axis=1, keepdims=True))
 
 
+# What may choose an operating point: these weigh one kind of error against the other, ...
+WEIGHING_RULES = ("balanced", "youden", "cost")
+# ... and these reach a stated target, as in sensitivity:0.95.
+TARGET_RULES = ("sensitivity", "specificity")
+
+
 @dataclass(frozen=True)
 class OperatingPoint:
     """How an operating point was chosen on validation images, and how well it is known what it does.

@@ -24,6 +24,7 @@ from radlens.delivery.model_folder import ONNX_FILE, WEIGHTS_FILE, open_model_fo
 from radlens.imaging.cache import PixelCache
 from radlens.learning import augment
 from radlens.learning.fit import Fitted
+from radlens.learning.teachers import teacher_folder
 from radlens.learning.trained_model import TrainedModel
 from radlens.pictures import map_painter, picture_reader
 
@@ -116,8 +117,8 @@ def trace(
 
 def _teacher_seconds(settings: RunSettings, folder: Path) -> tuple[float, ...]:
     """How long each teacher was trained."""
-    paths = [folder / "teachers" / str(number + 1) / "history.csv" for number in range(settings.train.teachers)]
-    return tuple(float(pd.read_csv(path)["seconds"].sum()) for path in paths)
+    folders = [teacher_folder(folder, number) for number in range(1, settings.train.teachers + 1)]
+    return tuple(float(pd.read_csv(each / "history.csv")["seconds"].sum()) for each in folders)
 
 
 def _within(manifest: Manifest, location: str) -> str:

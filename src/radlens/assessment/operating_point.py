@@ -13,7 +13,7 @@ from radlens.assessment.predictions import probabilities_of, targets_of
 from radlens.assessment.wilson import clustered_wilson
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo
-from radlens.decision import OperatingPoint
+from radlens.decision import WEIGHING_RULES, OperatingPoint
 from radlens.errors import DataError
 
 Floats = npt.NDArray[np.float64]
@@ -21,10 +21,6 @@ Ints = npt.NDArray[np.int64]
 
 # What screening and triage are asked for most often.
 SENSITIVITIES = (0.95, 0.98, 0.99)
-
-
-# These weigh one kind of error against the other; the others reach a target, or are fixed.
-WEIGHING_RULES = ("balanced", "youden", "cost")
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from radlens.decision import OperatingPoint, Task
+from radlens.decision import TARGET_RULES, WEIGHING_RULES, OperatingPoint, Task
 
-_RULES = ("balanced", "youden", "cost", "sensitivity", "specificity")
 _CHOSEN_THERE = "The threshold was chosen on these very images: expect a little less on others."
 
 
@@ -66,7 +65,7 @@ specificity 80.0%, at least 71.0%. Each bound by itself is right with 95% confid
 
 def is_fixed(point: OperatingPoint) -> bool:
     """Whether the threshold was stated, and not chosen on images."""
-    return point.rule.partition(":")[0] not in _RULES
+    return point.rule.partition(":")[0] not in (*WEIGHING_RULES, *TARGET_RULES)
 
 
 def bound(value: float) -> str:

@@ -31,7 +31,7 @@ from radlens.learning.callbacks import (
 from radlens.learning.classifier import Classifier, class_weights
 from radlens.learning.data_module import DataModule, LabelledPixels
 from radlens.learning.networks import check_network, load_pretrained
-from radlens.learning.teachers import Teachers, teacher_settings
+from radlens.learning.teachers import Teachers, teacher_folder, teacher_settings
 from radlens.learning.trained_model import load_network
 from radlens.learning.trainer import make_trainer, quiet
 
@@ -79,7 +79,7 @@ def fit(
     for number in range(1, settings.train.teachers + 1):
         logger.info("Teacher %d of %d:", number, settings.train.teachers)
         own = teacher_settings(settings, number)
-        taught = _fit_one(own, _classifier(own, task, classes, weights), train, val, folder / "teachers" / str(number))
+        taught = _fit_one(own, _classifier(own, task, classes, weights), train, val, teacher_folder(folder, number))
         if taught.interrupted:
             raise RadlensError(
                 f"Training was stopped while teacher {number} of {settings.train.teachers} was trained; there is no "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -46,6 +47,11 @@ class Teachers:
         """From float images in the network's range to probabilities by the mean logits, shape (batch, outputs)."""
         logits = torch.stack([network(images).float() for network in self.networks]).mean(dim=0)
         return torch.softmax(logits, dim=1) if self.task == "multiclass" else torch.sigmoid(logits)
+
+
+def teacher_folder(run: Path, number: int) -> Path:
+    """Where a run keeps the training of its teacher of that number, counted from 1."""
+    return run / "teachers" / str(number)
 
 
 def teacher_settings(settings: RunSettings, number: int) -> RunSettings:

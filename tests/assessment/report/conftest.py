@@ -6,6 +6,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from radlens.assessment.evaluate import evaluate
+from radlens.assessment.predictions import predictions_table
+from radlens.assessment.report import ReportContent
+from radlens.config import EvaluateSettings
 from radlens.dataset.audit import Audit, Finding
 from radlens.dataset.manifest import Manifest
 
@@ -79,3 +83,12 @@ def page_of() -> type[Page]:
 @pytest.fixture(scope="session")
 def audit_of() -> object:
     return make_audit
+
+
+@pytest.fixture(scope="module")
+def content(manifest_of, probabilities_for) -> ReportContent:
+    """Of a binary task, with nothing that may be absent."""
+    manifest = manifest_of("binary")
+    predictions = predictions_table(manifest, probabilities_for(manifest))
+    metrics = evaluate(predictions, manifest.info, 0.5, EvaluateSettings(resamples=100), seed=0)
+    return ReportContent("A run", manifest.info, manifest.table, predictions, metrics)

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
-from radlens.assessment.evaluate import evaluate
-from radlens.assessment.predictions import predictions_table
 from radlens.assessment.report import ReportContent, render_report
 from radlens.assessment.report.content import OperatingPoints, Provenance
 from radlens.assessment.report.operating_section import operating_view
-from radlens.config import EvaluateSettings
 from radlens.decision import OperatingPoint
 
 POINT = OperatingPoint("youden", 0.9849, 0.9725, 0.9938, 0.9723, 0.95, 199, 147)
 TARGET = replace(POINT, rule="sensitivity:0.95", sensitivity=0.951, sensitivity_low=0.912)
-
-
-@pytest.fixture(scope="module")
-def content(manifest_of, probabilities_for) -> ReportContent:
-    manifest = manifest_of("binary")
-    predictions = predictions_table(manifest, probabilities_for(manifest))
-    metrics = evaluate(predictions, manifest.info, 0.5, EvaluateSettings(resamples=100), seed=0)
-    return ReportContent("A run", manifest.info, manifest.table, predictions, metrics)
 
 
 def with_points(content: ReportContent, points: OperatingPoints | None) -> ReportContent:

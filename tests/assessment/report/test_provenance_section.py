@@ -4,22 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
-from radlens.assessment.evaluate import evaluate
 from radlens.assessment.opening_ledger import Opening
-from radlens.assessment.predictions import predictions_table
-from radlens.assessment.report.content import Provenance, ReportContent
+from radlens.assessment.report.content import Provenance
 from radlens.assessment.report.provenance_section import Fact, provenance_view
-from radlens.config import EvaluateSettings
-
-
-@pytest.fixture(scope="module")
-def content(manifest_of, probabilities_for) -> ReportContent:
-    manifest = manifest_of("binary")
-    predictions = predictions_table(manifest, probabilities_for(manifest))
-    metrics = evaluate(predictions, manifest.info, 0.5, EvaluateSettings(resamples=100), seed=0)
-    return ReportContent("A run", manifest.info, manifest.table, predictions, metrics)
 
 
 def opening(model: str, data: str = "d", day: int = 1) -> Opening:
