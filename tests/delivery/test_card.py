@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from radlens.decision import OperatingPoint
@@ -145,6 +145,8 @@ def test_what_is_not_known_is_said_so_and_simulated_images_too() -> None:
 
 
 @given(st.text(max_size=40), st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))
+@example("\x85", "0", "1")
+@example("\u2028", "0", "\u2029")
 def test_no_text_of_the_data_breaks_out_of_its_place(name: str, first: str, second: str) -> None:
     if first == second:
         return

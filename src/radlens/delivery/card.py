@@ -35,9 +35,15 @@ _LIMITS = (
 )
 
 
+_ESCAPED_BREAKS = ("\\x85", "\\u2028", "\\u2029")
+
+
 def model_card(config: ModelConfig) -> str:
     """The card, in Markdown with the hub's YAML header (Mitchell et al. 2019, doi:10.1145/3287560.3287596)."""
-    header = yaml.safe_dump(_header(config), sort_keys=False, allow_unicode=True, width=110)
+    facts = _header(config)
+    # PyYAML writes these line breaks as they are where it writes letters so, and reads them back as spaces.
+    plain = not any(mark in repr(facts) for mark in _ESCAPED_BREAKS)
+    header = yaml.safe_dump(facts, sort_keys=False, allow_unicode=plain, width=110)
     sections = {
         "Model": _model(config),
         "Intended use": _intended_use(config),
