@@ -1,6 +1,6 @@
 """What runs a model, to be timed: onnxruntime, PyTorch, torch.compile, OpenVINO, and Keras for the baseline.
 
-PyTorch is asked for the probabilities alone, where the graph computes the distance from the training images too.
+All compute the same: the probabilities, and the distance from the training images where the model tells it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ import torch
 from common import HERE, keras_python
 from torch.utils.flop_counter import FlopCounterMode
 
-from radlens.delivery.model_folder import ModelConfig, find_model, read_model_folder, write_model_folder
+from radlens.delivery.model_folder import (
+    ModelConfig,
+    find_model,
+    read_model_folder,
+    split_tensors,
+    write_model_folder,
+)
 from radlens.delivery.onnx_export import export_graph
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.networks import build_network
@@ -69,7 +75,8 @@ def timers(folder: Path, *, compiled: bool, keras: ExitStack | None) -> dict[tup
 
 
 def _batched(trained: TrainedModel) -> Callable[[np.ndarray, int], object]:
-    return lambda pixels, _: trained.run(pixels, ("probabilities",))
+    wanted = sorted(trained.outputs)
+    return lambda pixels, _: trained.run(pixels, wanted)
 
 
 def openvino_run(folder: Path, threads: int, precision: str) -> Callable[[np.ndarray, int], np.ndarray]:
@@ -109,8 +116,12 @@ def compile_network(trained: TrainedModel) -> TrainedModel:
     """The same with its network compiled for these weights and for the number of threads in force."""
     torch._inductor.config.freezing = True
     torch._inductor.config.cpp.dynamic_threads = True
+    # One for each network, number of threads and size of a batch; beyond the limit it would run eagerly.
+    torch._dynamo.config.recompile_limit = 100
     made = copy.copy(trained)
     made._network = torch.compile(trained._network, dynamic=False)
+    if trained._familiarity is not None:
+        made._familiarity = torch.compile(trained._familiarity, dynamic=False)
     return made
 
 
@@ -136,7 +147,7 @@ def operations(folder: Path) -> float:
     """GFLOP of an answer to one image."""
     trained = load_trained(folder)
     with FlopCounterMode(display=False) as counter:
-        trained.run(np.zeros((1, *trained.preprocessing.shape), np.uint8), ("probabilities",))
+        trained.run(np.zeros((1, *trained.preprocessing.shape), np.uint8), sorted(trained.outputs))
     return counter.get_total_flops() / 1e9
 
 
@@ -147,4 +158,13 @@ def with_graph(model: str, target: Path) -> Path:
         return folder
     config, tensors = read_model_folder(folder)
     write_model_folder(target, config, tensors, export_graph(config, tensors))
+    return target
+
+
+def without_distance(folder: Path, target: Path) -> Path:
+    """A copy of a model that does not tell how far an image is from the training images."""
+    config, tensors = read_model_folder(folder)
+    config = config.model_copy(update={"abstention": None})
+    network, _ = split_tensors(tensors)
+    write_model_folder(target, config, network, export_graph(config, network))
     return target

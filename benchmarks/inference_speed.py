@@ -1,11 +1,11 @@
 """Answering: cold start, latency and throughput beside PyTorch and Keras, the whole way from files, and memory.
 
 Everything is measured in one run and in turn, round by round, so that a busy moment meets all alike; ratios are of the
-same round. Part ``start``: fresh processes. Part ``network``: the model in the box and the baseline CNN by onnxruntime,
-by PyTorch as training uses it (channels last), by torch.compile (frozen) and by OpenVINO if it is installed, and the
-baseline CNN by Keras's ``model.predict``. Part ``openvino``: how far its answers are from onnxruntime's. Part
-``files``: original JPEG files to CSV, beside decoding alone and the network alone. Part ``memory``: peak of
-``radlens predict`` over many images.
+same round. Part ``start``: fresh processes. Part ``network``: the model in the box (with the distance that it tells,
+and its classifier alone) and the baseline CNN by onnxruntime, by PyTorch as training uses it (channels last), by
+torch.compile (frozen) and by OpenVINO if it is installed, and the baseline CNN by Keras's ``model.predict``. Part
+``openvino``: how far its answers are from onnxruntime's. Part ``files``: original JPEG files to CSV, beside decoding
+alone and the network alone. Part ``memory``: peak of ``radlens predict`` over many images.
 
     python benchmarks/inference_speed.py [--part PART]... [--rounds N]
 """
@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 from common import DATA, HERE, KERMANY, describe_machine, matrix_peak, print_table, spread
-from inference_engines import THREADS, baseline_folder, openvino_run, operations, timers, with_graph
+from inference_engines import THREADS, baseline_folder, openvino_run, operations, timers, with_graph, without_distance
 from PIL import Image
 
 from radlens.delivery.predict_files import predict_files
@@ -197,11 +197,14 @@ def main() -> None:
         if "network" in parts:
             compiled = not options.no_compile
             batches = [int(batch) for batch in options.batches.split(",")]
-            rows += measure_network("pneumonia-cxr", folder, options.rounds, batches, compiled=compiled, keras=False)
-            baseline = baseline_folder(Path(target) / "baseline")
-            rows += measure_network(
-                "baseline CNN", baseline, options.rounds, batches, compiled=compiled, keras=not options.no_keras
-            )
+            folders = {
+                "pneumonia-cxr": folder,
+                "its classifier alone": without_distance(folder, Path(target) / "classifier"),
+                "baseline CNN": baseline_folder(Path(target) / "baseline"),
+            }
+            for name, one in folders.items():
+                keras = name == "baseline CNN" and not options.no_keras
+                rows += measure_network(name, one, options.rounds, batches, compiled=compiled, keras=keras)
         if "openvino" in parts:
             rows += measure_openvino(folder)
         if "files" in parts:

@@ -210,6 +210,21 @@ def test_a_network_of_another_form_is_refused(tiny: Any, tmp_path: Path) -> None
         OnnxNetwork(path, (3, 24, 32))
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("count", [0, 1, 4, 5, 11])
+def test_any_number_of_images_is_computed_as_one_by_one(tiny: Any, tmp_path: Path, threads: int, count: int) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(tiny().onnx())
+    network = OnnxNetwork(path, (1, 24, 32), threads)
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 1, 24, 32), dtype=np.uint8)
+    found = network.run(pixels, ("probabilities", "embedding"))
+    assert found["probabilities"].shape == (count, 2)
+    for number, one in enumerate(pixels):
+        alone = network.run(one[np.newaxis], ("embedding", "probabilities"))
+        for name, values in found.items():
+            np.testing.assert_allclose(values[number], alone[name][0], atol=1e-6)
+
+
 def test_a_batch_size_or_a_number_of_threads_that_makes_no_sense_is_refused(model: Predictor) -> None:
     for options in ({"batch_size": 0}, {"workers": -1}):
         with pytest.raises(UsageError, match="batch_size must be 1 or more"):

@@ -30,7 +30,7 @@ Source: TypeAlias = str | Path | bytes | npt.NDArray[np.uint8]
 # Told of every image that was read: the source, its answer, its class activation map.
 Onlooker: TypeAlias = Callable[[Source, Answer, npt.NDArray[np.float32]], None]
 
-# The quickest for each image on one core: a larger batch no longer fits the processor's cache.
+# What a thread reads, decodes and answers in one go; see IMAGES_AT_ONCE of radlens.delivery.onnx_network.
 BATCH_SIZE = 4
 
 
