@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from radlens.decision import Task
 from radlens.errors import DataError
 from radlens.files import replacing, write_text
+from radlens.yaml_text import dump_yaml
 
 SPLITS = ("train", "val", "test")
 REQUIRED_COLUMNS = ("path", "label", "patient", "split")
@@ -164,7 +165,7 @@ class Manifest:
             # Not quoted by itself, a carriage return within a name would read back as the end of a row.
             strange = any(self.table[name].astype(str).str.contains("\r", regex=False).any() for name in self.table)
             self.table.to_csv(temporary, index=False, quoting=csv.QUOTE_ALL if strange else csv.QUOTE_MINIMAL)
-        text = yaml.safe_dump(self.info.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        text = dump_yaml(self.info.model_dump(mode="json"))
         write_text(Path(folder) / "dataset.yaml", text)
 
     @classmethod

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import yaml
-
 from radlens.assessment.operating_words import bound, bounds_in_words, rule_in_words
 from radlens.delivery.model_folder import ModelConfig
 from radlens.delivery.records import Figure
+from radlens.yaml_text import dump_yaml
 
 # A card without it was written by someone, and is left as it is.
 MARK = "<!-- Written by radlens from config.json; an edited card without this line is kept. -->"
@@ -35,15 +34,9 @@ _LIMITS = (
 )
 
 
-_ESCAPED_BREAKS = ("\\x85", "\\u2028", "\\u2029")
-
-
 def model_card(config: ModelConfig) -> str:
     """The card, in Markdown with the hub's YAML header (Mitchell et al. 2019, doi:10.1145/3287560.3287596)."""
-    facts = _header(config)
-    # PyYAML writes these line breaks as they are where it writes letters so, and reads them back as spaces.
-    plain = not any(mark in repr(facts) for mark in _ESCAPED_BREAKS)
-    header = yaml.safe_dump(facts, sort_keys=False, allow_unicode=plain, width=110)
+    header = dump_yaml(_header(config), width=110)
     sections = {
         "Model": _model(config),
         "Intended use": _intended_use(config),

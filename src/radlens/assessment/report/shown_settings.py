@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import yaml
-
 from radlens.assessment.report.content import Origin
 from radlens.config import RunSettings
 from radlens.files import is_place_here
+from radlens.yaml_text import dump_yaml
 
 _TRAINING = ("preset", "augment", "train")
 _LATER = ("calibration", "stress", "mirror", "error_rate", "refuse")
@@ -34,7 +33,7 @@ def shown_settings(settings: RunSettings, origin: Origin) -> str:
     sections, fields = _NO_PART[origin]
     values = {name: value for name, value in settings.model_dump(mode="json").items() if name not in sections}
     values["evaluate"] = {name: value for name, value in values["evaluate"].items() if name not in fields}
-    return yaml.safe_dump(_for_readers(values), sort_keys=False, allow_unicode=True)
+    return dump_yaml(_for_readers(values))
 
 
 def shown_place(text: str) -> str:
