@@ -6,7 +6,8 @@ changes, rows of the new recipe are added beside the old ones: those of differen
 several workers each trains a network of its own, on one thread: for a machine of many cores, with or without a GPU.
 
     python benchmarks/ablation.py [--seeds N] [--workers N] [--minutes N] [--only VARIANT ...]
-    python benchmarks/ablation.py --report [--recipe ID]
+    python benchmarks/ablation.py --report
+    python benchmarks/ablation.py --judge ID [--scores FOLDER]
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ RESULTS = HERE / "results"
 DATA = RESULTS / "ablation.csv"
 PAGE = HERE.parent / "docs" / "explanation" / "recipe.md"
 KEY = ["variant", "shift", "seed"]
+# The tables of the page, and the recipe that each is of.
+TABLES = {"ablation": "9b631141", "covered": "COVERED"}
 _BEST = presets()["best"]
 RECIPE: dict[str, Any] = {
     "preprocessing": _BEST["preprocessing"],
@@ -98,6 +101,9 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "batches of 64": {"train": {"batch_size": 64}},
     "random initial weights": {"train": {"initial_weights": "random"}},
     "two teachers": {"train": {"teachers": 2}},
+    "frames": {"augment": {"frame": 0.15}},
+    "hidden anatomy": {"augment": {"hide": 0.08}},
+    "frames and hidden anatomy": {"augment": {"frame": 0.15, "hide": 0.08}},
     "EfficientNet-Lite1": {"train": {"network": "efficientnet_lite1"}},
     "EfficientNet-Lite2": {"train": {"network": "efficientnet_lite2"}},
 }
@@ -108,6 +114,15 @@ FIGURES = {
     "specificity_shifted": "specificity, left out",
     "sensitivity_shifted": "sensitivity, left out",
     "balanced_shifted": "balanced accuracy, left out",
+}
+COVERED_FIGURES = {
+    "auroc": "AUROC, like training",
+    "auroc_shifted": "AUROC, left out",
+    "balanced_shifted": "balanced accuracy, left out",
+    "auroc_corrupted": "AUROC, corrupted",
+    "balanced_framed": "balanced accuracy, black frame of 15 %",
+    "auroc_border": "AUROC, border of 10 % alone",
+    "log_loss_border": "log loss, border of 10 % alone",
 }
 
 
@@ -168,10 +183,10 @@ def rows_there(path: Path, key: list[str]) -> set[tuple[Any, ...]]:
     return set(done.loc[done["recipe"] == recipe_id(), key].itertuples(index=False, name=None))
 
 
-def rows_of_one_recipe(path: Path, recipe: str | None = None) -> pd.DataFrame:
-    """Of a data file; by default of the recipe of which most is known: a new one comes once measured as widely."""
+def rows_of_one_recipe(path: Path) -> pd.DataFrame:
+    """Of a data file, those of the recipe of which most is known: a new one comes once measured as widely."""
     data = pd.read_csv(path)
-    return data[data["recipe"] == (recipe or data["recipe"].value_counts().index[0])]
+    return data[data["recipe"] == data["recipe"].value_counts().index[0]]
 
 
 def add_row(path: Path, row: Mapping[str, Any]) -> None:
@@ -203,6 +218,18 @@ def measured(jobs: list[Job], options: argparse.Namespace) -> Iterator[dict[str,
     yield from in_processes(measure, ((job, options.scores, 1) for job in jobs), options.workers, until)
 
 
+def judge_again(folder: Path, recipe: str) -> None:
+    """Write the rows of a recipe anew from the answers that are kept in a folder."""
+    rows = []
+    for row in pd.read_csv(DATA).to_dict("records"):
+        scores = Job(row["variant"], row["shift"], row["seed"]).scores(folder)
+        if row["recipe"] == recipe and scores.is_file():
+            with np.load(scores) as kept:
+                row |= judged(dict(kept))
+        rows.append(row)
+    pd.DataFrame(rows).to_csv(DATA, index=False)
+
+
 def in_order(column: pd.Series[Any]) -> pd.Series[Any]:
     """The variants as they are listed here, those that are no more at the end; other columns as they are."""
     if column.name != "variant":
@@ -211,19 +238,19 @@ def in_order(column: pd.Series[Any]) -> pd.Series[Any]:
     return column.map(names.index)
 
 
-def summary(table: pd.DataFrame) -> pd.DataFrame:
+def summary(table: pd.DataFrame, figures: Mapping[str, str]) -> pd.DataFrame:
     """Mean over shifts and seeds, with the difference from the recipe over the runs that both have.
 
     The standard error is that of the mean of the paired differences.
     """
-    paired = table.set_index(KEY)[list(FIGURES)]
+    paired = table.set_index(KEY)[list(figures)]
     recipe = paired.loc["recipe"]
     rows = []
     for variant in table["variant"].unique():
         own = paired.loc[variant]
         common = own.index.intersection(recipe.index)
         difference = own.loc[common] - recipe.loc[common]
-        for figure in FIGURES:
+        for figure in figures:
             values = difference[figure]
             rows.append(
                 {
@@ -262,27 +289,36 @@ def draw_plot(found: pd.DataFrame, path: Path) -> None:
     plt.close(figure)
 
 
-def report(recipe: str | None) -> None:
-    """Print the tables from the data file, put them into the documentation, and draw the plot."""
-    data = rows_of_one_recipe(DATA, recipe)
-    data = data.sort_values(["variant", "shift", "seed"], key=in_order)
-    found = summary(data)
+def variant_table(found: pd.DataFrame, figures: Mapping[str, str]) -> str:
+    """One line a variant, with its differences from the recipe."""
     rows = []
     for variant, part in found.groupby("variant", sort=False):
         part = part.set_index("figure")
-        cells = [f"{part['mean'][name]:.3f}" for name in FIGURES]
+        cells = [f"{part['mean'][name]:.3f}" for name in figures]
         if variant == "recipe":
-            cells = [f"{cell} (SD {part['sd'][name]:.3f})" for cell, name in zip(cells, FIGURES, strict=True)]
+            cells = [f"{cell} (SD {part['sd'][name]:.3f})" for cell, name in zip(cells, figures, strict=True)]
         else:
             cells = [
                 f"{cell} ({part['difference'][name]:+.4f} ± {part['error'][name]:.4f})"
-                for cell, name in zip(cells, FIGURES, strict=True)
+                for cell, name in zip(cells, figures, strict=True)
             ]
         rows.append([str(variant), str(part["runs"].iloc[0]), *cells])
-    tables = markdown_table(["variant", "runs", *FIGURES.values()], rows) + "\n" + choice_table(data)
-    print(tables, end="")
+    return markdown_table(["variant", "runs", *figures.values()], rows)
+
+
+def report() -> None:
+    """Print the tables from the data file, put them into the documentation, and draw the plot."""
+    data = pd.read_csv(DATA).sort_values(["variant", "shift", "seed"], key=in_order)
+    whole, covered = (data[data["recipe"] == TABLES[place]] for place in ("ablation", "covered"))
+    found = summary(whole, FIGURES)
+    tables = {
+        "ablation": variant_table(found, FIGURES) + "\n" + choice_table(whole),
+        "covered": variant_table(summary(covered, COVERED_FIGURES), COVERED_FIGURES),
+    }
     draw_plot(found, RESULTS / "ablation.png")
-    write_between(PAGE, "ablation", tables)
+    for place, table in tables.items():
+        print(table)
+        write_between(PAGE, place, table)
 
 
 def choice_table(data: pd.DataFrame) -> str:
@@ -292,7 +328,8 @@ def choice_table(data: pd.DataFrame) -> str:
     """
     data = data[data["variant"] != "random initial weights"]
     rows = []
-    for prefix, worst in (("ece ", "max"), ("log loss ", "max"), ("balanced ", "min")):
+    ways = {"ece ": "max", "log loss ": "max", "balanced ": "min", "referred ": "max", "answered wrongly ": "max"}
+    for prefix, worst in ways.items():
         for name in [column for column in data if column.startswith(prefix)]:
             rows.append([name, f"{data[name].mean():.4f}", f"{getattr(data[name], worst)():.4f}"])
     for name in ("auroc_shifted", "auroc_shifted_last", "auroc_shifted_mirrored"):
@@ -312,9 +349,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1e6, help="begin no other row after so many")
     parser.add_argument("--scores", type=Path, default=Path("runs/ablation"), help="folder for the models' answers")
     parser.add_argument("--report", action="store_true", help="only print and plot what is there")
-    parser.add_argument("--recipe", help="the recipe to report; default: the one with most rows")
+    parser.add_argument("--judge", metavar="RECIPE", help="no training: judge the answers kept for a recipe anew")
     options = parser.parse_args()
-    if not options.report:
+    if options.judge:
+        judge_again(options.scores, options.judge)
+    elif not options.report:
         print(describe_machine())
         RESULTS.mkdir(exist_ok=True)
         options.scores.mkdir(parents=True, exist_ok=True)
@@ -324,7 +363,7 @@ def main() -> None:
         for row in measured(jobs, options):
             add_row(DATA, row)
             print({name: row[name] for name in (*KEY, "auroc_shifted", "auroc", "seconds")}, flush=True)
-    report(options.recipe)
+    report()
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ same for a random place of the picture and for its centre.
 On the images of a run that the model was not trained on (validation and internal test): sanity checks by randomising
 the weights from the last layer backwards (Adebayo et al. 2018, arXiv:1810.03292), after which the map must no longer be
 the same; the sign, which must speak for the class that the model answers; the share of the map outside the central
-field; and the AUROC that is left when the border is hidden, and when all but the border is. The last should be chance,
-.5; what is above it can be told without any lung.
+field; and the AUROC that is left when the border is hidden, and when all but the border is. The last should be chance:
+an AUROC of .5, which counts any difference of rank however small, or a log loss of .693, which is that of whoever says
+one half of every image.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from common import HERE, describe_machine, markdown_table, write_between
 from PIL import Image
 from scipy import ndimage
 from scipy.stats import spearmanr
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 from torch import nn
 
 import radlens
@@ -62,8 +63,11 @@ class Images:
         """Of the positive class, at the size of the images."""
         return upsample(model.maps(self.pixels, rows)[:, 0], *self.pixels.shape[-2:])
 
-    def auroc(self, pixels: Pixels) -> float:
-        return float(roc_auc_score(self.targets, self.model.probabilities(pixels)[:, 1]))
+    def judged(self, of: str, pixels: Pixels) -> Iterator[Row]:
+        """How well and how surely the model tells the classes apart on these pixels."""
+        shown = self.model.probabilities(pixels)[:, 1]
+        yield {"check": "AUROC", "of": of, "value": roc_auc_score(self.targets, shown), "images": len(pixels)}
+        yield {"check": "log loss", "of": of, "value": log_loss(self.targets, shown), "images": len(pixels)}
 
 
 def pointing_game(images: Images) -> Iterator[Row]:
@@ -135,7 +139,7 @@ def attention(images: Images) -> Iterator[Row]:
 
 def ablation(images: Images) -> Iterator[Row]:
     """AUROC with parts of the picture hidden."""
-    yield {"check": "AUROC", "of": "whole images", "value": images.auroc(images.pixels), "images": len(images.pixels)}
+    yield from images.judged("whole images", images.pixels)
     size = images.pixels.shape[-1]
     for border in BORDERS:
         inside = _field(size, border)
@@ -147,15 +151,10 @@ def ablation(images: Images) -> Iterator[Row]:
             f"all but the border of {border:.0%} blurred away": np.where(inside, blurred, images.pixels),
             f"all but the border of {border:.0%} one grey": np.where(inside, np.uint8(110), images.pixels),
         }.items():
-            yield {"check": "AUROC", "of": text, "value": images.auroc(pixels), "images": len(pixels)}
+            yield from images.judged(text, pixels)
     shuffled = images.pixels[np.random.default_rng(0).permutation(len(images.pixels))]
     hidden = np.where(_field(size, 0.1), images.pixels, shuffled)
-    yield {
-        "check": "AUROC",
-        "of": "border of 10% from another image",
-        "value": images.auroc(hidden),
-        "images": len(hidden),
-    }
+    yield from images.judged("border of 10% from another image", hidden)
 
 
 def _field(size: int, border: float) -> npt.NDArray[np.bool_]:
@@ -168,6 +167,8 @@ def _field(size: int, border: float) -> npt.NDArray[np.bool_]:
 def report() -> None:
     """Print the table from the data file and put it into the documentation."""
     data = pd.read_csv(RESULTS)
+    checks = list(data["check"].unique())
+    data = data.sort_values("check", key=lambda names: names.map(checks.index), kind="stable")
     cells = [[row["check"], row["of"], f"{row['value']:.3f}", f"{row['images']:,}"] for _, row in data.iterrows()]
     table = markdown_table(["check", "of", "value", "images"], cells)
     print(table, end="")

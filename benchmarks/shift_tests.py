@@ -16,23 +16,28 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from common import KERMANY
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from radlens.assessment.calibration import fit_calibration, log_loss
+from radlens.assessment.conformal import ERROR_RATES, least_probabilities
 from radlens.assessment.metrics import expected_calibration_error
 from radlens.assessment.operating_point import balanced_accuracy, balanced_threshold
+from radlens.assessment.predictions import probability_columns
 from radlens.config import DataSettings, RunSettings
+from radlens.dataset.manifest import DatasetInfo
 from radlens.dataset.sources import read_source
-from radlens.decision import recalibrate
+from radlens.decision import prediction_sets, recalibrate
 from radlens.imaging.cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
-from radlens.learning.corruptions import corrupt_each
+from radlens.learning.corruptions import corrupt, corrupt_each
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.trained_model import TrainedModel
 
 CLASSES = ("normal", "pneumonia")
+INFO = DatasetInfo(name="shift tests", root="", task="binary", classes=CLASSES)
 # What training sees in each shift, by the names of the files.
 SHIFTS = {"NORMAL2-IM-, bacteria": r"^NORMAL2-IM-|_bacteria_", "IM-, virus": r"^IM-|_virus_"}
 PARTS = ("train", "val", "shifted")
@@ -84,8 +89,18 @@ def ask(models: Sequence[TrainedModel], parts: Mapping[str, LabelledPixels]) -> 
         "shifted": mean_answer(models, shifted),
         "shifted_mirrored": mean_answer(models, shifted[..., ::-1].copy()),
         "corrupted": np.stack([mean_answer(models, corrupt_each(val, rng)) for _ in range(4)]),
+        "framed": mean_answer(models, corrupt(val, "border", 3, rng)),
+        "border": mean_answer(models, border_alone(val)),
     }
     return scores | {f"truth_{name}": parts[name].targets for name in ("val", "shifted")}
+
+
+def border_alone(pixels: npt.NDArray[np.uint8], width: float = 0.1, grey: int = 110) -> npt.NDArray[np.uint8]:
+    """The images with all but a border of that share of height and width in one grey."""
+    hidden = pixels.copy()
+    rows, columns = (round(width * side) for side in pixels.shape[-2:])
+    hidden[..., rows:-rows, columns:-columns] = grey
+    return hidden
 
 
 def mean_answer(models: Sequence[TrainedModel], pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
@@ -124,6 +139,12 @@ def figures(scores: Mapping[str, Any]) -> dict[str, float]:
         "specificity_shifted": specificity,
         "balanced_shifted": (sensitivity + specificity) / 2,
     }
+    if "border" in scores:
+        framed, border = scores["framed"], scores["border"]
+        found["auroc_border"] = roc_auc_score(truth, border)
+        found["log_loss_border"] = log_loss(both(border), truth, "binary")
+        found["auroc_framed"] = roc_auc_score(truth, framed)
+        found["balanced_framed"] = balanced_accuracy(np.array([threshold]), truth, framed)[0]
     if "shifted_last" in scores:
         found["auroc_shifted_last"] = roc_auc_score(truth_shifted, scores["shifted_last"])
     return found
@@ -152,6 +173,24 @@ def choices(scores: Mapping[str, Any]) -> dict[str, float]:
     }
     for name, threshold in thresholds.items():
         found[f"balanced {name}"] = balanced_accuracy(np.array([threshold]), truth_shifted, shifted[:, 1])[0]
+    return found | abstentions(scores, thresholds["stressed"])
+
+
+def abstentions(scores: Mapping[str, Any], threshold: float) -> dict[str, float]:
+    """What conformal limits of validation refer among the images left out, and what they let be answered wrongly."""
+    names = np.array(CLASSES)
+    truth, truth_shifted, shifted = scores["truth_val"], scores["truth_shifted"], scores["shifted"]
+    validation = pd.DataFrame(both(scores["val"]), columns=probability_columns(INFO)).assign(
+        split="val", label=names[truth]
+    )
+    predicted = (shifted >= threshold).astype(int)
+    found: dict[str, float] = {}
+    for rate in ERROR_RATES:
+        least = least_probabilities(validation, INFO, rate)
+        alone = prediction_sets(both(shifted), least)
+        answered = (alone.sum(axis=1) == 1) & alone[np.arange(len(alone)), predicted]
+        found[f"referred {rate}"] = 1 - answered.mean()
+        found[f"answered wrongly {rate}"] = (answered & (predicted != truth_shifted)).mean()
     return found
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from radlens.assessment.calibration import fit_calibration
-from radlens.assessment.conformal import farthest_distance, least_probabilities
+from radlens.assessment.conformal import farthest_distance, least_probabilities, usual_error_rate
 from radlens.assessment.operating_point import balanced_threshold, choose_threshold, threshold_for_sensitivity
 from radlens.assessment.predictions import predictions_table
 from radlens.calibrate import choose
@@ -146,6 +146,11 @@ def test_the_limits_of_abstaining_are_those_of_the_validation_images_at_every_ra
     expected = distances / found.abstention.distance
     np.testing.assert_array_equal(found.validation["unfamiliarity"], expected)
     assert ((found.validation["answer"] == "refuse") == (expected > 1)).all()
+
+
+def test_a_rate_that_was_not_asked_for_follows_from_the_validation_images() -> None:
+    found, manifest, _ = chosen()
+    assert found.abstention.error_rate == usual_error_rate(found.validation, manifest.info)
 
 
 def test_several_labels_have_no_conformal_limits_and_without_a_rate_no_distance() -> None:

@@ -20,16 +20,16 @@ from radlens.config import (
     CsvColumns,
     EvaluateSettings,
     RunSettings,
-    Share,
-    TargetRule,
     TrainSettings,
-    presets,
     resolve,
     to_yaml,
 )
+from radlens.config.base import Share
+from radlens.config.evaluation import TargetRule
 from radlens.errors import UsageError
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.networks import check_network
+from radlens.presets import presets
 
 # Lone surrogates are no characters.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

@@ -19,12 +19,13 @@ import typer
 import yaml
 
 import radlens
-from radlens import config
 from radlens.cli import app
 from radlens.config import PhantomSettings, resolve
+from radlens.config import run as config_run
 from radlens.dataset.sources.phantom import make_phantoms
 from radlens.errors import UsageError
 from radlens.learning.networks import registry
+from radlens.presets import presets
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -67,10 +68,9 @@ def relative(page: Path) -> str:
 @contextmanager
 def small_presets() -> Iterator[None]:
     """Presets with little to compute."""
-    presets = config.presets()
-    tiny = {name: merge(copy.deepcopy(values), TINY) for name, values in presets.items()}
+    tiny = {name: merge(copy.deepcopy(values), TINY) for name, values in presets().items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(config, "presets", lambda: tiny)
+        patch.setattr(config_run, "presets", lambda: tiny)
         yield
 
 

@@ -12,7 +12,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from radlens.assessment.calibration_choice import choose_kind, fit_kind
-from radlens.assessment.conformal import ERROR_RATES, REFUSE_RATES, farthest_distance, least_probabilities
+from radlens.assessment.conformal import (
+    ERROR_RATES,
+    REFUSE_RATES,
+    farthest_distance,
+    least_probabilities,
+    usual_error_rate,
+)
 from radlens.assessment.operating_point import choose_operating_point, points_for_sensitivities
 from radlens.assessment.predictions import predictions_table, with_answers, with_threshold
 from radlens.config import EvaluateSettings
@@ -109,14 +115,15 @@ def _abstention(
 ) -> Abstention:
     """Limits for the rates that are asked for, and for others to choose among later."""
     least, farthest = {}, {}
+    error_rate = settings.error_rate or usual_error_rate(predictions, info)
     if info.task != "multilabel":
-        for rate in sorted({*ERROR_RATES, settings.error_rate}):
+        for rate in sorted({*ERROR_RATES, error_rate}):
             least[f"{rate:g}"] = least_probabilities(predictions, info, rate)
     if distances is not None:
         for rate in sorted({*REFUSE_RATES, settings.refuse}):
             farthest[f"{rate:g}"] = farthest_distance(distances, rate)
     return Abstention(
-        error_rate=settings.error_rate,
+        error_rate=error_rate,
         least_probabilities=least,
         refuse_rate=settings.refuse,
         farthest=farthest,

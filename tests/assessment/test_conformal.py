@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radlens.assessment.conformal import farthest_distance, least_probabilities
+from radlens.assessment.conformal import farthest_distance, least_probabilities, usual_error_rate
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import prediction_sets
 
@@ -52,6 +52,14 @@ def test_a_class_with_too_few_images_is_never_ruled_out() -> None:
     least = least_probabilities(table(truth, np.linspace(0, 1, 215)), INFO, 0.05)
     assert least[1] == 0
     assert least[0] > 0
+
+
+@pytest.mark.parametrize(("cases", "rate"), [(99, 0.05), (100, 0.02)])
+def test_the_usual_rate_is_low_where_validation_can_tell(cases: int, rate: float) -> None:
+    truth = np.repeat([0, 1], [400, cases])
+    validation = table(truth, np.linspace(0, 1, len(truth)))
+    assert usual_error_rate(validation, INFO) == rate
+    assert all(least_probabilities(validation, INFO, rate)), "a class can never be ruled out at it"
 
 
 def test_equal_scores_stay_in_the_set() -> None:

@@ -36,6 +36,8 @@ DEGRADED = ALL.model_copy(
         "resolution": 0.4,
         "jpeg": 30,
         "noise": 0.1,
+        "frame": 0.2,
+        "hide": 0.1,
         "crop": (0.4, 1.2),
     }
 )
@@ -250,6 +252,7 @@ def test_degradations_come_at_their_probability_and_within_their_limits() -> Non
         ("resolution", 1, 0.4, 1),
         ("jpeg", 100, 30, 100),
         ("noise", 0, 0, 0.1),
+        ("frame", 0, 0, 0.2),
     ):
         changed = columns[name] != unchanged
         # Of the qualities from 30 to 100 one leaves the image as it is.
@@ -257,6 +260,44 @@ def test_degradations_come_at_their_probability_and_within_their_limits() -> Non
         assert low - 1e-6 <= columns[name].min() <= columns[name].max() <= high + 1e-6
         assert np.ptp(columns[name][changed]) > 0.95 * (high - low)
     assert np.log(columns["gamma"]).mean() == pytest.approx(0, abs=0.02)
+
+
+def test_coverings_come_at_their_probability_and_in_any_grey() -> None:
+    columns = dict(zip(COLUMNS, draw(20_000, DEGRADED, np.random.default_rng(0)).T, strict=True))
+    framed, hidden = columns["frame"] > 0, columns["border_left"] > 0
+    assert hidden.mean() == pytest.approx(0.1, abs=0.01)
+    assert (framed & hidden).mean() == pytest.approx(0.05, abs=0.01), "one depends on the other"
+    assert (columns["frame_grey"][framed] == 0).mean() == pytest.approx(0.5, abs=0.02), "as often black"
+    for name, covered in (("frame_grey", framed), ("middle_grey", hidden)):
+        assert not columns[name][~covered].any()
+        assert columns[name][covered].max() > 0.97
+    assert np.quantile(columns["border_left"][hidden], [0, 1]) == pytest.approx(augment.BORDERS, abs=0.01)
+
+
+def test_without_coverings_the_other_parameters_are_the_same() -> None:
+    """Runs of before are drawn again as they were."""
+    without = draw(500, DEGRADED.model_copy(update={"frame": 0.0, "hide": 0.0}), np.random.default_rng(0))
+    assert (without[:, 14:] == 0).all()
+    np.testing.assert_array_equal(without[:, :14], draw(500, DEGRADED, np.random.default_rng(0))[:, :14])
+
+
+def test_a_frame_covers_the_border_of_the_image_that_is_shown() -> None:
+    pixels = smooth(20, 40, 3)
+    changes = {"angle": 12.0, "noise": 0.1, "noise_seed": 3.0}
+    found = warped(pixels, changes=changes, frame=0.1, frame_grey=0.5)
+    whole = warped(pixels, changes=changes)
+    np.testing.assert_array_equal(found[:, 2:-2, 4:-4], whole[:, 2:-2, 4:-4])
+    border = np.ones((20, 40), dtype=bool)
+    border[2:-2, 4:-4] = False
+    np.testing.assert_allclose(found[:, border], 127.5)
+
+
+def test_of_a_hidden_image_the_border_alone_is_shown() -> None:
+    pixels = smooth(20, 40, 3)
+    found = warped(pixels, border_left=0.1, middle_grey=0.2)
+    np.testing.assert_allclose(found[:, 2:-2, 4:-4], 51, atol=1e-4)
+    found[:, 2:-2, 4:-4] = warped(pixels)[:, 2:-2, 4:-4]
+    np.testing.assert_array_equal(found, warped(pixels))
 
 
 def test_every_image_of_a_batch_gets_its_own_parameters() -> None:

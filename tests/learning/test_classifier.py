@@ -18,6 +18,8 @@ from radlens.config import TrainSettings
 from radlens.decision import Task
 from radlens.errors import UsageError
 from radlens.learning.classifier import Classifier, class_weights, outputs_of, to_probabilities
+from radlens.learning.data_module import Batch
+from radlens.learning.teachers import Teachers
 
 SHAPE = (1, 32, 32)
 TASKS: list[tuple[Task, int]] = [("binary", 2), ("multiclass", 3), ("multilabel", 3)]
@@ -266,6 +268,48 @@ def test_the_networks_weights_follow_from_torchs_random_state_and_are_channels_l
 
 def test_class_weights_are_no_part_of_the_weights_that_are_saved() -> None:
     assert "weights" not in classifier(weights=[1.0, 2.0]).state_dict()
+
+
+class Certain(Teachers):
+    """Say the same of every image."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__([nn.Identity()], "binary")
+        self.outputs = outputs
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Shape (batch, outputs)."""
+        return torch.full((len(images), self.outputs), 0.9)
+
+
+@pytest.mark.parametrize("taught", [False, True])
+@pytest.mark.parametrize(("task", "classes"), TASKS)
+@pytest.mark.filterwarnings("ignore")
+def test_of_a_hidden_image_it_is_learnt_that_nothing_can_be_told(task: Task, classes: int, taught: bool) -> None:
+    model = classifier(task, classes)
+    logits, targets = logits_of(task, classes, 8), torch.from_numpy(targets_of(task, classes, 8))
+    model.network, model.log = nn.Identity(), lambda *_, **__: None  # type: ignore[method-assign]
+    model.teachers = Certain(logits.shape[1]) if taught else None
+    hidden = torch.tensor([True, False] * 4)
+    batch: Batch = {
+        "pixels": torch.from_numpy(logits).requires_grad_(),
+        "target": targets,
+        "index": torch.arange(8),
+        "draw": torch.arange(8),
+        "hidden": hidden,
+    }
+    model.training_step(batch, 0).backward()
+    shown = softmax(logits) if task == "multiclass" else sigmoid(logits)
+    labels = np.eye(classes)[targets] if task == "multiclass" else targets.numpy().reshape(shown.shape)
+    wanted = np.where(hidden.numpy()[:, None], 1 / max(2, shown.shape[1]) if task == "multiclass" else 0.5, labels)
+    if taught:
+        wanted[~hidden.numpy()] = 0.9
+    gradient = batch["pixels"].grad
+    assert gradient is not None
+    # Of a cross-entropy: what is said less what was wanted.
+    scale = 8 if task == "multiclass" else shown.size
+    total = wanted.sum(axis=1, keepdims=True) if task == "multiclass" else 1
+    np.testing.assert_allclose(gradient.numpy() * scale, shown * total - wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize(("task", "classes"), TASKS)

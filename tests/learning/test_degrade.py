@@ -1,4 +1,4 @@
-"""Blur against SciPy, fewer pixels against means, compression against Pillow."""
+"""Blur against SciPy, fewer pixels against means, compression against Pillow; frames and middles pixel by pixel."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from radlens.learning.degrade import add_noise, blur, compress, reduce_resolution
+from radlens.learning.degrade import add_noise, blur, compress, paint_frame, paint_middle, reduce_resolution
 
 
 def some(*shape: int) -> Tensor:
@@ -79,3 +81,19 @@ def test_noise_stays_within_the_range() -> None:
     )
     assert found.min() == 0
     assert found.max() == 1
+
+
+@given(st.floats(0, 0.5), st.integers(1, 30), st.integers(1, 30))
+def test_a_frame_and_the_middle_make_the_whole_image(width: float, height: int, columns: int) -> None:
+    images, widths = torch.ones(2, 1, height, columns), torch.tensor([0.0, width])
+    framed = paint_frame(images, widths, torch.zeros(2))
+    rest = paint_middle(images, widths, torch.zeros(2))
+    assert (framed[0] == 1).all()
+    assert (rest[0] == 1).all()
+    assert (framed[1] + rest[1] == (1 if widths[1] > 0 else 2)).all()
+    distance = np.minimum.outer(
+        *(np.minimum(np.arange(side) + 0.5, side - np.arange(side) - 0.5) / side for side in (height, columns))
+    )
+    # What lies on the line itself goes either way.
+    clear = np.abs(distance - width) > 1e-6
+    np.testing.assert_array_equal(framed[1, 0].numpy()[clear], (distance >= width)[clear])

@@ -12,6 +12,24 @@ from radlens.dataset.manifest import DatasetInfo
 # Rates to choose among when the model is used, beside the one that was asked for.
 ERROR_RATES = (0.01, 0.02, 0.05, 0.1)
 REFUSE_RATES = (0.002, 0.005, 0.01)
+# Without a wish: the lower one where there are so many validation images of each class.
+_LOW, _ENOUGH, _HIGH = 0.02, 100, 0.05
+
+
+def usual_error_rate(predictions: pd.DataFrame, info: DatasetInfo) -> float:
+    """The stated rate of error where none is asked for.
+
+    At a rate far above the model's own errors no class stays possible for many of the images that it answers rightly,
+    and at one far below, both do for many: either way they are referred. A rate needs validation images to be told by.
+
+    Args:
+        predictions: rows of the validation split.
+        info: the task and the classes.
+    """
+    if info.task == "multilabel":
+        return _HIGH
+    counts = np.bincount(targets_of(predictions, info), minlength=len(info.classes))
+    return _LOW if counts.min() >= _ENOUGH else _HIGH
 
 
 def least_probabilities(predictions: pd.DataFrame, info: DatasetInfo, error_rate: float) -> tuple[float, ...]:

@@ -10,14 +10,18 @@ from torch.nn import functional
 
 from radlens.config import AugmentSettings
 from radlens.imaging.preprocess import Preprocessing
-from radlens.learning.degrade import add_noise, blur, compress, reduce_resolution
+from radlens.learning.degrade import add_noise, blur, compress, paint_frame, paint_middle, reduce_resolution
 
 # The columns of a parameter table, with the value of each that changes nothing; drawing and applying agree on no more.
 COLUMNS = (
     *("angle", "zoom", "shift_x", "shift_y", "flip_x", "flip_y"),
     *("brightness", "contrast", "gamma", "blur", "resolution", "jpeg", "noise", "noise_seed"),
+    *("frame", "frame_grey", "border_left", "middle_grey"),
 )
-UNCHANGED = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 100.0, 0.0, 0.0)
+UNCHANGED = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 100.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+HIDDEN = COLUMNS.index("border_left")
+# What is left of a hidden image: a border of this width, as a share of height and width.
+BORDERS = (0.03, 0.15)
 # Integers up to here are exact in 32-bit floating point.
 _SEEDS = 2**24
 
@@ -26,11 +30,13 @@ def draw(images: int, settings: AugmentSettings, rng: np.random.Generator) -> np
     """Draw one row of parameters for each image.
 
     Returns:
-        float32, shape (images, 14), columns as in ``COLUMNS``: angle in degrees (counter-clockwise), zoom as
+        float32, shape (images, 18), columns as in ``COLUMNS``: angle in degrees (counter-clockwise), zoom as
         magnification, shifts as a share of width and height (right and down positive), flips 0 or 1, brightness
         added as a share of the whole range, contrast as a factor about mid-grey, gamma as the exponent of the grey
         values, blur as a standard deviation in pixels, resolution as the share of the size that is kept, jpeg as
-        the quality (100: not compressed), noise as a standard deviation and the seed that the noise follows from.
+        the quality (100: not compressed), noise as a standard deviation and the seed that the noise follows from;
+        width of a frame over the border as a share of height and width, and its grey from 0 black to 1 white; width of
+        the border that is left of a hidden image (0: nothing is hidden), and the grey of the rest.
     """
     table = np.tile(np.array(UNCHANGED, dtype=np.float32), (images, 1))
     if not settings.enabled:
@@ -57,7 +63,17 @@ def draw(images: int, settings: AugmentSettings, rng: np.random.Generator) -> np
     )
     table[:, 9:13] = np.where(rng.random((images, 4)) < settings.degrade, degraded, table[:, 9:13])
     table[:, 13] = np.where(table[:, 12] > 0, rng.integers(0, _SEEDS, images), 0)
+    table[:, 14:] = _draw_coverings(images, settings, rng)
     return table
+
+
+def _draw_coverings(images: int, settings: AugmentSettings, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """The last four columns. A frame is black as often as of another grey; the middle is of any grey."""
+    framed = (rng.random(images) < settings.degrade) & (settings.frame > 0)
+    hidden = rng.random(images) < settings.hide
+    greys = rng.uniform(-1, 1, images).clip(0)
+    columns = [rng.uniform(0, settings.frame, images), greys, rng.uniform(*BORDERS, images), rng.random(images)]
+    return np.column_stack(columns) * np.column_stack([framed, framed, hidden, hidden])
 
 
 def _log_uniform(bounds: tuple[float, float], count: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
@@ -75,7 +91,7 @@ def apply(pixels: Tensor, parameters: Tensor, contract: Preprocessing, share: fl
 
     Args:
         pixels: uint8, shape (batch, channels, height, width).
-        parameters: float32, shape (batch, 14), columns as in ``COLUMNS``, on the same device.
+        parameters: float32, shape (batch, 18), columns as in ``COLUMNS``, on the same device.
         contract: gives the network's range.
         share: size of the result as a share of the pixels' size.
 
@@ -87,7 +103,8 @@ def apply(pixels: Tensor, parameters: Tensor, contract: Preprocessing, share: fl
     wanted = (round(height * share), round(width * share))
     grid = _sampling_grid(_inverse_affine(parameters, height, width), *wanted)
     warped = functional.grid_sample(pixels.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
-    brightness, contrast, gamma, sigma, resolution, quality, noise, seed = parameters[:, 6:].unbind(dim=1)
+    brightness, contrast, gamma, sigma, resolution, quality, noise, seed = parameters[:, 6:14].unbind(dim=1)
+    frame, frame_grey, border, middle_grey = parameters[:, 14:].unbind(dim=1)
     column = (-1, 1, 1, 1)
     gain, offset = contrast / 255.0, 0.5 - 0.5 * contrast + brightness
     images = torch.addcmul(offset.view(column), warped, gain.view(column)).clamp_(0, 1)
@@ -101,6 +118,10 @@ def apply(pixels: Tensor, parameters: Tensor, contract: Preprocessing, share: fl
         images = compress(images, quality)
     if bool((noise > 0).any()):
         images = add_noise(images, noise, seed)
+    if bool((frame > 0).any()):
+        images = paint_frame(images, frame, frame_grey)
+    if bool((border > 0).any()):
+        images = paint_middle(images, border, middle_grey)
     return images.mul_(contract.high - contract.low).add_(contract.low)
 
 

@@ -123,10 +123,22 @@ class Classifier(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """The loss of one batch."""
-        answers = None if self.teachers is None else self.teachers(batch["pixels"])
-        loss = self.loss(self(batch["pixels"]), batch["target"], answers)
+        loss = self.loss(self(batch["pixels"]), batch["target"], self._answers(batch))
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["index"]), sync_dist=True)
         return loss
+
+    def _answers(self, batch: Batch) -> Tensor | None:
+        """What is to be learnt in place of the labels, shape (batch, outputs); None where it is the labels."""
+        answers = None if self.teachers is None else self.teachers(batch["pixels"])
+        hidden = batch["hidden"]
+        if not bool(hidden.any()):
+            return answers
+        if answers is None:
+            target = batch["target"]
+            answers = (functional.one_hot(target, self.classes) if self.task == "multiclass" else target).float()
+            answers = answers.reshape(len(target), -1)
+        unknown = 1 / self.classes if self.task == "multiclass" else 0.5
+        return torch.where(hidden[:, None], unknown, answers)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Loss, AUROC and accuracy of one batch, put together over the epoch and all processes."""

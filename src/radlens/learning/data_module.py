@@ -22,12 +22,16 @@ from radlens.learning import augment
 
 
 class Batch(TypedDict):
-    """Images, what they are labelled, which images of their split they are, and which draws of the epoch."""
+    """Images, what they are labelled, which images of their split they are, and which draws of the epoch.
+
+    ``hidden`` tells the images of which nothing but the border is shown.
+    """
 
     pixels: Tensor
     target: Tensor
     index: Tensor
     draw: Tensor
+    hidden: Tensor
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class _Images(Dataset[Batch]):
             "target": torch.from_numpy(self.split.targets[chosen]),
             "index": torch.from_numpy(chosen),
             "draw": torch.from_numpy(drawn),
+            "hidden": torch.zeros(len(drawn), dtype=torch.bool),
         }
 
 
@@ -166,13 +171,15 @@ class DataModule(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002
         """Warp training images on the device they are on; bring the others to the network's range."""
+        hidden = batch["hidden"]
         if self.trainer is not None and self.trainer.training:
             parameters = self._drawing()[1][batch["draw"].cpu()].to(batch["pixels"].device)
             share = self.sizes[self.epoch] if self.epoch < len(self.sizes) else 1.0
             images = augment.apply(batch["pixels"], parameters, self.contract, share)
+            hidden = parameters[:, augment.HIDDEN] > 0
         else:
             images = augment.to_network_range(batch["pixels"], self.contract)
-        return {**batch, "pixels": images.contiguous(memory_format=torch.channels_last)}
+        return {**batch, "pixels": images.contiguous(memory_format=torch.channels_last), "hidden": hidden}
 
     def _drawing(self) -> tuple[npt.NDArray[np.int64], Tensor]:
         """Image and augmentation parameters of each draw of this epoch."""

@@ -1,4 +1,4 @@
-"""What poorer equipment does to an image: blur, fewer pixels, lossy compression, noise; each by its own amount."""
+"""What poorer equipment does to an image, each by its own amount, and what is covered of it."""
 
 from __future__ import annotations
 
@@ -93,3 +93,41 @@ def add_noise(images: Tensor, sigmas: Tensor, seeds: Tensor) -> Tensor:
             noise = torch.randn(images.shape[1:], generator=generator.manual_seed(int(seed)))
             images[number].add_(noise.to(images.device), alpha=sigma).clamp_(0, 1)
     return images
+
+
+def paint_frame(images: Tensor, widths: Tensor, greys: Tensor) -> Tensor:
+    """Cover the border, as collimation does.
+
+    Args:
+        images: float32, shape (batch, channels, height, width).
+        widths: of each image's frame as a share of height and width, shape (batch,); 0 leaves an image as it is.
+        greys: what each frame is painted in, shape (batch,).
+
+    Returns:
+        A tensor of the same shape.
+    """
+    return torch.where(_is_border(images, widths), greys.view(-1, 1, 1, 1), images)
+
+
+def paint_middle(images: Tensor, widths: Tensor, greys: Tensor) -> Tensor:
+    """Cover all but the border.
+
+    Args:
+        images: float32, shape (batch, channels, height, width).
+        widths: of the border that is left as a share of height and width, shape (batch,); 0 leaves an image as it is.
+        greys: what the rest is painted in, shape (batch,).
+
+    Returns:
+        A tensor of the same shape.
+    """
+    shown = _is_border(images, widths) | (widths == 0).view(-1, 1, 1, 1)
+    return torch.where(shown, images, greys.view(-1, 1, 1, 1))
+
+
+def _is_border(images: Tensor, widths: Tensor) -> Tensor:
+    """The pixels whose centre is less than a width from an edge, shape (batch, 1, height, width)."""
+    near = []
+    for side in images.shape[-2:]:
+        places = (torch.arange(side, device=images.device) + 0.5) / side
+        near.append(torch.minimum(places, 1 - places))
+    return torch.minimum(near[0][:, None], near[1][None, :]) < widths.view(-1, 1, 1, 1)

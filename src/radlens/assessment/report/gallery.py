@@ -187,6 +187,8 @@ def file_name(path: str) -> str:
 
 # Parameters of which another value than 0 changes nothing.
 _UNCHANGED = {"zoom": 1.0, "contrast": 1.0, "gamma": 1.0, "resolution": 1.0, "jpeg": 100.0}
+# They say how another change was made.
+_SILENT = ("noise_seed", "frame_grey", "middle_grey")
 _WORDS = {
     "angle": "rotated {:+.0f}°",
     "flip_x": "mirrored",
@@ -198,6 +200,8 @@ _WORDS = {
     "resolution": "{:.0%} of the resolution",
     "jpeg": "JPEG quality {:.0f}",
     "noise": "noise {:.1%}",
+    "frame": "a frame of {:.0%}",
+    "border_left": "all but a border of {:.0%} hidden",
 }
 
 
@@ -208,10 +212,12 @@ def _changes(parameters: Mapping[str, float]) -> list[str]:
     ['rotated −4°', 'mirrored', 'brightness +10%', 'contrast × 1.25']
     >>> _changes({"gamma": 0.8, "blur": 0.0, "resolution": 0.5, "jpeg": 100.0, "noise": 0.03, "noise_seed": 5.0})
     ['gamma 0.80', '50% of the resolution', 'noise 3.0%']
+    >>> _changes({"frame": 0.1, "frame_grey": 0.5, "border_left": 0.0, "middle_grey": 0.0})
+    ['a frame of 10%']
     """
     lines = []
     for name, value in parameters.items():
-        if name == "noise_seed" or value == _UNCHANGED.get(name, 0.0):
+        if name in _SILENT or value == _UNCHANGED.get(name, 0.0):
             continue
         if name in ("shift_x", "shift_y"):
             ahead, back = ("right", "left") if name == "shift_x" else ("down", "up")

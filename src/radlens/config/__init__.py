@@ -1,0 +1,21 @@
+"""Every setting of radlens: typed, documented at the field, validated all at once; YAML in, YAML out."""
+
+from radlens.config.data import CsvColumns, DataSettings, DicomKey, DicomSettings, PhantomSettings, SplitSettings
+from radlens.config.evaluation import EvaluateSettings
+from radlens.config.run import RunSettings, resolve, to_yaml
+from radlens.config.training import AugmentSettings, TrainSettings
+
+__all__ = [
+    "AugmentSettings",
+    "CsvColumns",
+    "DataSettings",
+    "DicomKey",
+    "DicomSettings",
+    "EvaluateSettings",
+    "PhantomSettings",
+    "RunSettings",
+    "SplitSettings",
+    "TrainSettings",
+    "resolve",
+    "to_yaml",
+]

@@ -1,0 +1,122 @@
+"""Settings of the data: where the images are, what they are, and how they are parted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from radlens.config.base import Settings
+from radlens.decision import Task
+from radlens.imaging.limits import DecodeLimits
+
+DicomKey = Literal["auto", "path", "sop_instance", "series", "study", "accession", "patient"]
+
+
+class CsvColumns(Settings):
+    """Which columns of a CSV file mean what."""
+
+    path: str = Field(default="path", description="Column with the image path, absolute or relative to image_root.")
+    label: tuple[str, ...] = Field(
+        default=("label",),
+        min_length=1,
+        description="Column with the class name (several names joined by | make the task multilabel), "
+        "or several columns of 0 and 1, one a class.",
+    )
+    patient: str | None = Field(default=None, description="Column with the patient; none: told from the file names.")
+    split: str | None = Field(default=None, description="Column with train, val or test; none: split by radlens.")
+    image_root: Path | None = Field(default=None, description="Folder of relative paths; none: the CSV file's folder.")
+
+    @field_validator("label", mode="before")
+    @classmethod
+    def _one_label_is_a_list_too(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+
+class PhantomSettings(Settings):
+    """The simulated chest radiographs to make, and the known defects to plant in them."""
+
+    images: int = Field(default=600, ge=8, le=1_000_000, description="Number of images.")
+    size: int = Field(default=224, ge=32, le=2048, description="Height and width in pixels.")
+    seed: int = Field(default=0, ge=0, description="Same seed, same bytes.")
+    task: Task = Field(
+        default="binary",
+        description="binary: normal, pneumonia; multiclass: normal, pneumonia, effusion; "
+        "multilabel: cardiomegaly, effusion, pneumonia in any combination.",
+    )
+    format: Literal["jpeg", "png", "dicom", "mixed"] = Field(default="jpeg", description="File format written.")
+    prevalence: float = Field(default=0.5, gt=0, lt=1, description="Share of patients with a finding.")
+    duplicates: int = Field(default=0, ge=0, description="Images copied byte for byte under another name.")
+    shared_patients: int = Field(default=0, ge=0, description="Patients placed in both train and test.")
+    wrong_labels: float = Field(default=0.0, ge=0, le=0.5, description="Share of training images given a wrong label.")
+    shortcut: Literal["none", "marker", "size"] = Field(
+        default="none", description="A cue beside the anatomy: a corner marker, or the image size."
+    )
+    shortcut_strength: float = Field(
+        default=1.0, ge=0, le=1, description="0: the cue is independent of the label; 1: it gives the label away."
+    )
+    corrupt: int = Field(default=0, ge=0, description="Files damaged: empty, cut short, or no image at all.")
+
+
+class SplitSettings(Settings):
+    """How images are parted into training, validation and test."""
+
+    validation: float = Field(default=0.15, gt=0, lt=0.5, description="Share of images for validation.")
+    test: float = Field(default=0.15, gt=0, lt=0.5, description="Share of images for the internal test.")
+    official: bool = Field(default=True, description="Keep the splits that the source came with, when usable.")
+    min_validation: int = Field(
+        default=10,
+        ge=1,
+        description="An official validation split with fewer images than this in any class is too small to choose a "
+        "model on: it joins train, and a grouped split of train replaces it.",
+    )
+    overlap: Literal["error", "drop_train", "keep"] | None = Field(
+        default=None,
+        description="When official splits share patients: stop, drop those patients' images from train (then from "
+        "val), or keep them, a leak that the audit reports; none: as the data set says (stop).",
+    )
+
+
+class DicomSettings(Settings):
+    """A folder of DICOM files with the labels in a CSV."""
+
+    labels: Path | None = Field(
+        default=None, description="CSV with the labels of a folder of DICOM files; its label column: data.csv.label."
+    )
+    key: DicomKey = Field(
+        default="auto",
+        description="What the CSV's key column holds: the file's path, or an identifier of the DICOM header; "
+        "auto: the first of these under which every row finds an image, else the one under which most do.",
+    )
+    key_column: str = Field(default="path", description="Column of the CSV that names the image.")
+    site: Literal["pseudonym", "name"] = Field(
+        default="pseudonym",
+        description="What is written of the institution that a header names: a pseudonym, or its name.",
+    )
+
+
+class DataSettings(Settings):
+    """Where the images come from and how they are labelled, grouped and split."""
+
+    source: str | None = Field(
+        default=None, description="Folder, CSV, .npz in MedMNIST form, or a name: kermany, pneumoniamnist, phantom."
+    )
+    patient_from: str = Field(
+        default="auto",
+        description="How a file name tells its patient: auto (known naming schemes), none (each image its own "
+        "patient), or a regular expression whose first group is the patient.",
+    )
+    positive_class: str | None = Field(default=None, description="The positive one of two classes; none: told by name.")
+    csv: CsvColumns = Field(default_factory=CsvColumns)
+    phantom: PhantomSettings = Field(default_factory=PhantomSettings)
+    split: SplitSettings = Field(default_factory=SplitSettings)
+    dicom: DicomSettings = Field(default_factory=DicomSettings)
+    limits: DecodeLimits = Field(default_factory=DecodeLimits)
+    allow: tuple[str, ...] = Field(
+        default=(), description="Blocking findings of the audit to go on in spite of, by the name of their check."
+    )
+    max_rejected: float = Field(
+        default=0.05, ge=0, le=1, description="Share of unreadable images past which the run stops."
+    )
+    workers: int = Field(default=0, ge=0, description="Threads that decode images; 0: one for each CPU core.")
