@@ -101,9 +101,8 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "batches of 64": {"train": {"batch_size": 64}},
     "random initial weights": {"train": {"initial_weights": "random"}},
     "two teachers": {"train": {"teachers": 2}},
-    "frames": {"augment": {"frame": 0.15}},
-    "hidden anatomy": {"augment": {"hide": 0.08}},
-    "frames and hidden anatomy": {"augment": {"frame": 0.15, "hide": 0.08}},
+    "no frames": {"augment": {"frame": 0.0}},
+    "no hidden anatomy": {"augment": {"hide": 0.0}},
     "EfficientNet-Lite1": {"train": {"network": "efficientnet_lite1"}},
     "EfficientNet-Lite2": {"train": {"network": "efficientnet_lite2"}},
 }

@@ -34,6 +34,8 @@ _ROBUST: dict[str, Any] = {
     "resolution": 0.4,
     "jpeg": 30,
     "noise": 0.08,
+    "frame": 0.15,
+    "hide": 0.08,
 }
 
 _FAST: dict[str, Any] = {
