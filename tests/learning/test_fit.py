@@ -46,7 +46,7 @@ def settings_of(**changes: Any) -> RunSettings:
         "fast",
         seed=changes.pop("seed", 5),
         preprocessing={"height": 32, "width": 32},
-        augment=changes.pop("augment", {"rotation": 10.0}),
+        augment=changes.pop("augment", {"rotation": 10.0, "frame": 0.0, "hide": 0.0}),
         train={**SMALL, "epochs": EPOCHS, "batch_size": 4, "threads": 1, "accelerator": "cpu", **changes},
     )
 
