@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 import radlens
-from radlens.cli import _show
 from radlens.delivery.model_folder import CONFIG_FILE, WEIGHTS_FILE, ModelConfig, read_model_folder, write_model_folder
 from radlens.errors import DataError, UsageError
+from radlens.terminal import show_result
 
 SMALL = (
     "data.phantom.images=160",
@@ -84,7 +84,7 @@ def test_evaluating_elsewhere_gives_the_same_answers_and_refuses_what_is_strange
 
 
 def test_the_command_line_tells_what_was_answered(finished: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    _show(finished)
+    show_result(finished)
     found = finished.metrics["test"]["abstention"]
     said = (
         f"on test: {found['n_answered']:,} answered, {found['n_referred']:,} referred, {found['n_refused']:,} refused"

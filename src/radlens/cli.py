@@ -6,16 +6,12 @@ import io
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from radlens.errors import RadlensError
-
-if TYPE_CHECKING:
-    from radlens.assessment.comparison import Comparisons
-    from radlens.dataset.audit import Audit
-    from radlens.result import Result
+from radlens.terminal import show_audit, show_comparison, show_result
 
 app = typer.Typer(
     help="A folder of labelled medical images in; a disease classifier you can trust and explain out. "
@@ -76,7 +72,7 @@ def demo(
     """Run the whole workflow on simulated chest radiographs, offline, in about a minute."""
     from radlens.workflow import demo as run_demo
 
-    _show(run_demo(out, seed=seed or 0, overwrite=overwrite))
+    show_result(run_demo(out, seed=seed or 0, overwrite=overwrite))
 
 
 @app.command()
@@ -102,7 +98,7 @@ def run(
     if folds is not None:
         from radlens.cross_validation import cross_validate
 
-        _show(
+        show_result(
             cross_validate(
                 source,
                 out,
@@ -118,7 +114,7 @@ def run(
             )
         )
         return
-    _show(
+    show_result(
         run_workflow(
             source,
             out,
@@ -192,7 +188,7 @@ def audit(
     from radlens.workflow import audit as audit_source
 
     found = audit_source(source, out, seed=seed, config=config, settings=settings or (), overwrite=overwrite)
-    _show_audit(found)
+    show_audit(found)
     if out is not None:
         typer.echo(f"Page: {out / 'audit.html'}")
     if found.blocks:
@@ -218,7 +214,7 @@ def evaluate(
     """Score a trained model, or what any other program predicted, on labelled images it has never seen."""
     from radlens.workflow import evaluate as evaluate_model
 
-    _show(
+    show_result(
         evaluate_model(
             model,
             source,
@@ -246,7 +242,7 @@ def compare(
     from radlens.comparing import compare as compare_runs
 
     found = compare_runs(runs, out, split=split, margin=margin, seed=seed, overwrite=overwrite)
-    _show_comparison(found)
+    show_comparison(found)
     typer.echo(verdict(found))
     if out is not None:
         typer.echo(f"Page: {out / 'comparison.html'}")
@@ -372,74 +368,3 @@ def _show_log(level: int) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     logger.propagate = False
-
-
-def _show_audit(found: Audit) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console()
-    patients = f"{found.images:,} images of {found.patients:,} patients, {found.unreadable:,} unreadable"
-    console.print(patients, highlight=False)
-    if not found.findings:
-        console.print("No problem found.")
-        return
-    table = Table(show_lines=True)
-    for name in ("severity", "check", "what was found"):
-        table.add_column(name)
-    colours = {"block": "red", "warn": "yellow", "note": "default"}
-    for finding in found.findings:
-        severity = f"[{colours[finding.severity]}]{finding.severity}[/]"
-        table.add_row(severity, finding.check, escape(finding.message))
-    console.print(table)
-
-
-def _show(result: Result) -> None:
-    """The headline figures with their intervals, and where to read more."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="Simulated images, not of people" if result.manifest.info.simulated else None)
-    table.add_column("metric")
-    blocks = {name: block for name, block in result.metrics.items() if isinstance(block, dict)}
-    for name, block in blocks.items():
-        table.add_column(f"{name} (n = {block['n']})", justify="right")
-    for metric in ("auroc", "accuracy", "sensitivity", "specificity", "precision", "f1"):
-        table.add_row(metric, *(_interval(block.get(metric)) for block in blocks.values()))
-    console = Console()
-    console.print(table)
-    for name, block in blocks.items():
-        if found := block.get("abstention"):
-            console.print(
-                f"Where it may abstain, on {name}: {found['n_answered']:,} answered, {found['n_referred']:,} referred, "
-                f"{found['n_refused']:,} refused; {found['errors_avoided']:,} of {found['errors']:,} errors avoided.",
-                soft_wrap=True,
-                highlight=False,
-            )
-    console.print(f"Report: {result.report}", soft_wrap=True, highlight=False)
-
-
-def _show_comparison(found: Comparisons) -> None:
-    """The figures of each pair, with the interval of the difference."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from radlens.assessment.report.comparison_page import summary
-
-    for rows in summary(found):
-        table = Table()
-        for name in ("metric", rows.first, rows.second, "difference", f"{found.confidence:.0%} CI", "p"):
-            table.add_column(escape(name), justify="left" if name == "metric" else "right")
-        for row in rows.cells:
-            table.add_row(*map(escape, row))
-        Console().print(table)
-
-
-def _interval(figure: dict[str, float | None] | None) -> str:
-    if figure is None or figure["value"] is None:
-        return "undefined"
-    if figure["low"] is None:
-        return f"{figure['value']:.3f}"
-    return f"{figure['value']:.3f} ({figure['low']:.3f}, {figure['high']:.3f})"
