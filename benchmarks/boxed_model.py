@@ -141,9 +141,9 @@ def abstention(metrics: dict[str, Any], config: dict[str, Any]) -> str:
     return (
         f"At the stated rate of error of {limits['error_rate']:g} it answers normal up to a probability of {low:.3f} "
         f"and pneumonia from {high:.3f}; what lies between it refers to a person. Of the {metrics['test']['n']} "
-        f"internal test images it answers {found['n_answered']}, refers {found['n_referred']} and refuses {found['n_refused']} "
-        f"as unlike its training images; {found['errors'] - found['errors_avoided']} of the answers given are wrong, "
-        f"where answering all at the operating point would give {found['errors']} wrong ones."
+        f"internal test images it answers {found['n_answered']}, refers {found['n_referred']} and refuses "
+        f"{found['n_refused']} as unlike its training images; {found['errors'] - found['errors_avoided']} of the "
+        f"answers given are wrong, where answering all at the operating point would give {found['errors']} wrong ones."
     )
 
 
