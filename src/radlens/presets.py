@@ -53,6 +53,7 @@ _FAST: dict[str, Any] = {
         "schedule": "one_cycle",
         "balance": "sampling",
         "first_size": 0.6,
+        "monitor": "last",
         "patience": 0,
     },
     "evaluate": {"threshold": "balanced", "calibration": "line", "stress": 4, "refuse": 0.01},

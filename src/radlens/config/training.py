@@ -99,8 +99,10 @@ class TrainSettings(Settings):
         le=1,
         description="Image size of the first epoch as a share of the whole, which the last third of the epochs has.",
     )
-    monitor: Literal["val_loss", "val_auroc"] = Field(
-        default="val_loss", description="What the best checkpoint and early stopping go by, on validation."
+    monitor: Literal["val_loss", "val_auroc", "last"] = Field(
+        default="val_loss",
+        description="What the kept epoch and early stopping go by, on validation; last: the last epoch is kept, and "
+        "early stopping goes by val_loss.",
     )
     patience: int = Field(default=0, ge=0, description="Stop after so many epochs without improvement; 0: never.")
     precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed"] = Field(

@@ -210,11 +210,13 @@ def image_sizes(settings: TrainSettings) -> tuple[float, ...]:
 
 
 def _checkpointing(settings: RunSettings, folder: Path) -> list[Callback]:
-    """The best epoch so far and the last; the last is written last, since a resumed run goes by it."""
+    """The epoch to keep so far and the last; the last is written last, since a resumed run goes by it."""
     common: dict[str, Any] = {"dirpath": folder, "save_on_train_epoch_end": True, "enable_version_counter": False}
-    mode = "max" if settings.train.monitor == "val_auroc" else "min"
+    # Lightning wants its checkpoint callbacks told apart by what they monitor, and knows the epoch by this name.
+    last = {"monitor": "epoch", "mode": "max"}
+    chosen = last if settings.train.monitor == "last" else _monitored(settings.train)
     return [
-        MovableCheckpoint(filename="best", monitor=settings.train.monitor, mode=mode, **common),
+        MovableCheckpoint(filename="best", **chosen, **common),
         MovableCheckpoint(filename="last", **common),
     ]
 
@@ -224,12 +226,13 @@ def _early_stopping(settings: RunSettings) -> list[Callback]:
         return []
     return [
         LastingEarlyStopping(
-            settings.train.monitor,
-            patience=settings.train.patience,
-            mode="max" if settings.train.monitor == "val_auroc" else "min",
-            check_on_train_epoch_end=True,
+            **_monitored(settings.train), patience=settings.train.patience, check_on_train_epoch_end=True
         )
     ]
+
+
+def _monitored(train: TrainSettings) -> dict[str, Any]:
+    return {"monitor": "val_auroc", "mode": "max"} if train.monitor == "val_auroc" else {"monitor": "val_loss"}
 
 
 def _run(trainer: pl.Trainer, classifier: Classifier, data: DataModule, checkpoint: Path | None) -> bool:
