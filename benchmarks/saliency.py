@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,7 @@ RESULTS = HERE / "results" / "saliency.csv"
 PAGE = HERE.parent / "docs" / "explanation" / "saliency.md"
 TOLERANCE = 15 / 224
 BORDERS = (0.05, 0.1, 0.15, 0.2)
+PARTS = ("pointing", "randomisation", "attention", "ablation")
 Maps = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 Row = dict[str, object]
@@ -152,9 +153,25 @@ def ablation(images: Images) -> Iterator[Row]:
             f"all but the border of {border:.0%} one grey": np.where(inside, np.uint8(110), images.pixels),
         }.items():
             yield from images.judged(text, pixels)
+        yield from covered(images, border)
     shuffled = images.pixels[np.random.default_rng(0).permutation(len(images.pixels))]
     hidden = np.where(_field(size, 0.1), images.pixels, shuffled)
     yield from images.judged("border of 10% from another image", hidden)
+
+
+def covered(images: Images, border: float) -> Iterator[Row]:
+    """What is said where all but the border is one grey: by class, and how much of it is refused."""
+    pixels = np.where(_field(images.pixels.shape[-1], border), np.uint8(110), images.pixels)
+    shown = images.model.probabilities(pixels)[:, 1]
+    of = f"all but the border of {border:.0%} one grey"
+    for index, name in enumerate(images.config.classes):
+        own = shown[images.targets == index]
+        for measure, value in (("mean", own.mean()), ("SD", own.std())):
+            yield {"check": f"{measure} probability of {name} images", "of": of, "value": value, "images": len(own)}
+    limit = images.config.abstention.distance if images.config.abstention else None
+    if limit is not None:
+        refused = images.model.distances(pixels, images.rows) > limit
+        yield {"check": "refused", "of": of, "value": refused.mean(), "images": len(pixels)}
 
 
 def _field(size: int, border: float) -> npt.NDArray[np.bool_]:
@@ -180,24 +197,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, nargs="?", help="a run folder on radiographs; none: only print")
     parser.add_argument("--phantoms", type=Path, help="a run folder on phantoms; none: one is made")
-    parser.add_argument("--pointing", action="store_true", help="only play the pointing game; keep the other figures")
+    parser.add_argument("--part", action="append", choices=PARTS, help="these alone; the other figures are kept")
     options = parser.parse_args()
     if options.run is not None:
         print(describe_machine())
-        with tempfile.TemporaryDirectory() as folder:
-            phantoms = options.phantoms or Path(folder) / "run"
-            if not options.phantoms:
-                settings = ["data.phantom.images=800", "train.batch_size=16"]
-                radlens.run("phantom", phantoms, preset="best", settings=settings)
-            found = pd.DataFrame(pointing_game(Images(phantoms)))
-        if options.pointing:
+        found = pd.DataFrame(measured(options.run, options.phantoms, options.part or PARTS))
+        if RESULTS.is_file():
             before = pd.read_csv(RESULTS)
-            others = before[~before["check"].isin(found["check"])]
-        else:
-            images = Images(options.run)
-            others = pd.DataFrame(row for check in (randomisation, attention, ablation) for row in check(images))
-        pd.concat([found, others]).to_csv(RESULTS, index=False, float_format="%.4f")
+            found = pd.concat([before[~before["check"].isin(found["check"])], found])
+        found.to_csv(RESULTS, index=False, float_format="%.4f")
     report()
+
+
+def measured(run: Path, phantoms: Path | None, parts: Sequence[str]) -> Iterator[Row]:
+    """The rows of some parts."""
+    if "pointing" in parts:
+        with tempfile.TemporaryDirectory() as folder:
+            made = phantoms or Path(folder) / "run"
+            if not phantoms:
+                settings = ["data.phantom.images=800", "train.batch_size=16"]
+                radlens.run("phantom", made, preset="best", settings=settings)
+            yield from pointing_game(Images(made))
+    images = Images(run)
+    for name, check in {"randomisation": randomisation, "attention": attention, "ablation": ablation}.items():
+        if name in parts:
+            yield from check(images)
 
 
 if __name__ == "__main__":
