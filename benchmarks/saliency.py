@@ -27,6 +27,7 @@ from common import HERE, describe_machine, markdown_table, write_between
 from PIL import Image
 from scipy import ndimage
 from scipy.stats import spearmanr
+from shift_tests import border_alone
 from sklearn.metrics import log_loss, roc_auc_score
 from torch import nn
 
@@ -66,9 +67,12 @@ class Images:
 
     def judged(self, of: str, pixels: Pixels) -> Iterator[Row]:
         """How well and how surely the model tells the classes apart on these pixels."""
-        shown = self.model.probabilities(pixels)[:, 1]
-        yield {"check": "AUROC", "of": of, "value": roc_auc_score(self.targets, shown), "images": len(pixels)}
-        yield {"check": "log loss", "of": of, "value": log_loss(self.targets, shown), "images": len(pixels)}
+        yield from self.judged_answers(of, self.model.probabilities(pixels)[:, 1])
+
+    def judged_answers(self, of: str, shown: npt.NDArray[np.float64]) -> Iterator[Row]:
+        """The same of probabilities that are known."""
+        yield {"check": "AUROC", "of": of, "value": roc_auc_score(self.targets, shown), "images": len(shown)}
+        yield {"check": "log loss", "of": of, "value": log_loss(self.targets, shown), "images": len(shown)}
 
 
 def pointing_game(images: Images) -> Iterator[Row]:
@@ -150,7 +154,6 @@ def ablation(images: Images) -> Iterator[Row]:
             f"border of {border:.0%} hidden": np.where(inside, images.pixels, grey),
             f"all but the border of {border:.0%} hidden": np.where(inside, grey, images.pixels),
             f"all but the border of {border:.0%} blurred away": np.where(inside, blurred, images.pixels),
-            f"all but the border of {border:.0%} one grey": np.where(inside, np.uint8(110), images.pixels),
         }.items():
             yield from images.judged(text, pixels)
         yield from covered(images, border)
@@ -160,10 +163,11 @@ def ablation(images: Images) -> Iterator[Row]:
 
 
 def covered(images: Images, border: float) -> Iterator[Row]:
-    """What is said where all but the border is one grey: by class, and how much of it is refused."""
-    pixels = np.where(_field(images.pixels.shape[-1], border), np.uint8(110), images.pixels)
+    """What is said where all but the border is one grey: how well, by class, and how much of it is refused."""
+    pixels = border_alone(images.pixels, border)
     shown = images.model.probabilities(pixels)[:, 1]
     of = f"all but the border of {border:.0%} one grey"
+    yield from images.judged_answers(of, shown)
     for index, name in enumerate(images.config.classes):
         own = shown[images.targets == index]
         for measure, value in (("mean", own.mean()), ("SD", own.std())):
