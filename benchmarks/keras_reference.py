@@ -1,9 +1,12 @@
 """The notebook's own pipeline in Keras, for comparison; runs with TensorFlow in an environment of its own.
 
 ``python keras_reference.py epoch FOLDER EPOCHS`` trains on FOLDER/{class folders} with ImageDataGenerator and prints
-the seconds of each epoch as JSON. ``python keras_reference.py outputs IN.npz OUT.npz`` loads weights and images and
-writes the model's outputs. ``python keras_reference.py serve THREADS`` times ``model.predict`` for each line
-``BATCH REPEATS`` that it reads, and answers with the seconds of each as JSON.
+the seconds of each epoch as JSON. ``python keras_reference.py reach FOLDER EPOCHS AUROC`` trains on FOLDER/train in the
+same way and prints the AUROC on FOLDER/val after each epoch as JSON, until it is there.
+
+``python keras_reference.py outputs IN.npz OUT.npz`` loads weights and images and writes the model's outputs. ``python
+keras_reference.py serve THREADS`` times ``model.predict`` for each line ``BATCH REPEATS`` that it reads, and answers
+with the seconds of each as JSON.
 """
 
 import json
@@ -16,8 +19,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
+import scipy.stats
 
 SIDE = 150
+AUGMENTATION = {"rotation_range": 20, "zoom_range": 0.2, "horizontal_flip": True}
 
 
 def build() -> keras.Model:
@@ -51,17 +56,54 @@ class Clock(keras.callbacks.Callback):
         self.seconds.append(time.perf_counter() - self.started)
 
 
-def train(folder: str, epochs: int) -> None:
-    """Rescale, rotation 20, zoom 0.2, horizontal flip; batches of 32; Adam at 1e-6, as in the notebook."""
+class Reach(keras.callbacks.Callback):
+    """Prints the AUROC on validation after each epoch, and stops once it is there."""
+
+    def __init__(self, batches, auroc: float) -> None:
+        super().__init__()
+        self.batches, self.auroc = batches, auroc
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        shown = self.model.predict(self.batches, verbose=0)[:, 0]
+        ill = self.batches.classes == 1
+        # The rank-sum statistic (Mann and Whitney), ties at their mean rank, is the AUROC.
+        ranks = scipy.stats.rankdata(shown)
+        auroc = (ranks[ill].sum() - ill.sum() * (ill.sum() + 1) / 2) / (ill.sum() * (~ill).sum())
+        print(json.dumps({"auroc": auroc}), flush=True)
+        self.model.stop_training = auroc >= self.auroc
+
+
+def flow(folder: str, shuffle: bool = True, **augmentation: object):
+    """Batches of 32 from FOLDER/{class folders}."""
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
-    generator = ImageDataGenerator(rescale=1 / 255, rotation_range=20, zoom_range=0.2, horizontal_flip=True)
-    batches = generator.flow_from_directory(
-        folder, target_size=(SIDE, SIDE), color_mode="grayscale", class_mode="binary", batch_size=32, seed=0
+    return ImageDataGenerator(rescale=1 / 255, **augmentation).flow_from_directory(
+        folder,
+        target_size=(SIDE, SIDE),
+        color_mode="grayscale",
+        class_mode="binary",
+        batch_size=32,
+        seed=0,
+        shuffle=shuffle,
     )
+
+
+def compiled() -> keras.Model:
+    """The model with Adam at 1e-6."""
     model = build()
     model.compile(keras.optimizers.Adam(1e-6), "binary_crossentropy", metrics=["accuracy"])
-    clock = Clock()
+    return model
+
+
+def reach(folder: str, epochs: int, auroc: float) -> None:
+    """Train until the AUROC on validation is there."""
+    batches, held = flow(f"{folder}/train", **AUGMENTATION), flow(f"{folder}/val", shuffle=False)
+    compiled().fit(batches, epochs=epochs, callbacks=[Reach(held, auroc)], verbose=0)
+
+
+def train(folder: str, epochs: int) -> None:
+    """Time the epochs of the notebook's training."""
+    batches, model, clock = flow(folder, **AUGMENTATION), compiled(), Clock()
     model.fit(batches, epochs=epochs, callbacks=[clock], verbose=0)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"images": batches.samples, "seconds": clock.seconds, "peak_mib": peak}))
@@ -99,6 +141,8 @@ def serve(threads: int) -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "epoch":
         train(sys.argv[2], int(sys.argv[3]))
+    elif sys.argv[1] == "reach":
+        reach(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
     elif sys.argv[1] == "serve":
         serve(int(sys.argv[2]))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 
 import radlens
 from radlens.assessment.opening_ledger import read_openings
-from radlens.errors import UsageError
+from radlens.errors import TrainingInterruptedError, UsageError
+from radlens.learning.callbacks import History
 from radlens.result import Result
 
 SMALL = (
@@ -74,6 +76,29 @@ def test_a_stopped_one_goes_on_to_the_same_figures(finished: Any, tmp_path: Path
     again = radlens.cross_validate(out=stopped, resume=True)
     assert again.metrics == finished.metrics
     assert [one.why for one in read_openings(stopped)] == ["run --folds", "run --folds --resume"]
+
+
+@pytest.mark.parametrize("hook", ["on_train_epoch_start", "on_train_epoch_end"])
+def test_ctrl_c_names_the_way_to_go_on_with_all_folds(
+    hook: str, finished: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = tmp_path / "stopped"
+    shutil.copytree(finished.folder, stopped)
+    shutil.rmtree(stopped / "folds" / "2")
+    own = getattr(History, hook)
+
+    def interrupted(self: History, *given: Any) -> None:
+        own(self, *given)
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(History, hook, interrupted)
+        with pytest.raises(TrainingInterruptedError, match=r"fold 2 of 2\. .* --resume --folds 2 ") as caught:
+            radlens.cross_validate(out=stopped, resume=True)
+    assert caught.value.exit_code == 130
+    assert str(stopped) in str(caught.value)
+    again = radlens.cross_validate(out=stopped, resume=True)
+    assert again.metrics["test"]["auroc"] == finished.metrics["test"]["auroc"]
 
 
 def test_going_on_as_with_a_plain_run_is_refused(finished: Any) -> None:

@@ -18,7 +18,7 @@ from radlens.dataset.folds import assign_folds
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
 from radlens.delivery.model_folder import hash_weights
-from radlens.errors import UsageError
+from radlens.errors import TrainingInterruptedError, UsageError
 from radlens.files import write_text
 from radlens.result import Result
 from radlens.stages import Prepared, prepare, read_images, write_down_opening, write_evidence, write_start
@@ -65,6 +65,7 @@ def cross_validate(
     Raises:
         UsageError: fewer than two folds, or as :func:`radlens.workflow.run`.
         DataError: as :func:`radlens.workflow.run`, or a class has too few patients for so many folds.
+        TrainingInterruptedError: Ctrl-C ended the training of a fold; ``resume`` goes on.
     """
     folder = Path(out)
     if resume:
@@ -84,7 +85,15 @@ def cross_validate(
         prepared = prepare(manifest, cache, chosen.data, chosen.seed)
         claim_keeping_ledger(folder, overwrite=overwrite)
         write_start(folder, chosen, manifest, prepared)
-    results = [_fold(number, folder, chosen, prepared.manifest) for number in range(1, folds + 1)]
+    results = []
+    for number in range(1, folds + 1):
+        try:
+            results.append(_fold(number, folder, chosen, prepared.manifest))
+        except TrainingInterruptedError as error:
+            raise TrainingInterruptedError(
+                f"Cross-validation was interrupted in fold {number} of {folds}. What was reached is kept: radlens run "
+                f"--resume --folds {folds} --out {folder} goes on."
+            ) from error
     tables = [(one.predictions.query("split == 'test'"), one.metrics["test"]["threshold"]) for one in results]
     predictions, threshold = pool(tables, manifest.info)
     figures = fold_figures([one.metrics["test"] for one in results], _AVERAGED)

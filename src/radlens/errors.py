@@ -22,6 +22,12 @@ class UsageError(RadlensError):
     exit_code = 2
 
 
+class TrainingInterruptedError(RadlensError):
+    """Ctrl-C ended the training; what was reached is kept, and the message says how to go on."""
+
+    exit_code = 130
+
+
 def did_you_mean(received: str, known: Iterable[str]) -> str:
     """Name the nearest of the known values, and list them all.
 

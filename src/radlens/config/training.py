@@ -111,4 +111,6 @@ class TrainSettings(Settings):
     )
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(default="auto", description="auto: a GPU if any.")
     devices: int = Field(default=0, ge=0, description="Number of devices; 0: all GPUs, or one CPU process.")
-    threads: int = Field(default=0, ge=0, description="CPU threads for arithmetic; 0: one for each core.")
+    threads: int = Field(
+        default=0, ge=0, description="CPU threads for arithmetic; 0: one for each core that the process may use."
+    )

@@ -32,6 +32,8 @@ Onlooker: TypeAlias = Callable[[Source, Answer, npt.NDArray[np.float32]], None]
 
 # What a thread reads, decodes and answers in one go; see IMAGES_AT_ONCE of radlens.delivery.onnx_network.
 BATCH_SIZE = 4
+# Of pixels that are ready, enough that every core has several such batches.
+PIXELS_AT_ONCE = 32
 
 
 class Network(Protocol):
@@ -109,7 +111,7 @@ class Predictor:
             return _or_raise(self._answer([images], None)[0], fail_fast=fail_fast)
         return list(self.stream(images, fail_fast=fail_fast))
 
-    def predict_batch(self, pixels: npt.NDArray[np.uint8], batch_size: int = BATCH_SIZE) -> list[Answer]:
+    def predict_batch(self, pixels: npt.NDArray[np.uint8], batch_size: int = PIXELS_AT_ONCE) -> list[Answer]:
         """Answer for pixels that the contract was applied to already.
 
         Args:
@@ -126,7 +128,7 @@ class Predictor:
             answers += self._answers(images, self._network.run(part, self._needed))
         return answers
 
-    def probabilities(self, pixels: npt.NDArray[np.uint8], batch_size: int = BATCH_SIZE) -> npt.NDArray[np.float64]:
+    def probabilities(self, pixels: npt.NDArray[np.uint8], batch_size: int = PIXELS_AT_ONCE) -> npt.NDArray[np.float64]:
         """Calibrated class probabilities alone, shape (images, classes); takes what :meth:`predict_batch` takes."""
         found = np.empty((len(self._checked(pixels)), len(self.classes)))
         for start in range(0, len(pixels), batch_size):

@@ -19,7 +19,7 @@ from torch import Tensor
 from radlens.config import RunSettings, TrainSettings
 from radlens.cores import available_cores
 from radlens.decision import Task
-from radlens.errors import RadlensError, UsageError
+from radlens.errors import RadlensError, TrainingInterruptedError, UsageError
 from radlens.files import write_error
 from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.callbacks import (
@@ -69,8 +69,8 @@ def fit(
     the same into a folder of ``teachers``.
 
     Raises:
-        RadlensError: the network or the settings cannot be used, the disk is full, or Ctrl-C came before the first
-            epoch was over.
+        RadlensError: the network or the settings cannot be used, or the disk is full.
+        TrainingInterruptedError: Ctrl-C came before there was a model.
     """
     _prepare_process(settings)
     weights = _weights(settings, task, classes, train)
@@ -81,7 +81,7 @@ def fit(
         own = teacher_settings(settings, number)
         taught = _fit_one(own, _classifier(own, task, classes, weights), train, val, teacher_folder(folder, number))
         if taught.interrupted:
-            raise RadlensError(
+            raise TrainingInterruptedError(
                 f"Training was stopped while teacher {number} of {settings.train.teachers} was trained; there is no "
                 f"model yet. radlens run --resume --out {folder} goes on."
             )
@@ -135,7 +135,10 @@ def _fit_one(
     last = checkpoints / "last.ckpt"
     interrupted = _run(trainer, classifier, data, last if last.is_file() else None)
     if not (checkpoints / "best.ckpt").is_file():
-        raise RadlensError("Training was stopped before its first epoch was over; there is no model yet.")
+        raise TrainingInterruptedError(
+            "Training was stopped before its first epoch was over; there is no model yet. radlens run --resume with "
+            "the same --out begins it again."
+        )
     return _collect(checkpoints, interrupted)
 
 
