@@ -37,7 +37,7 @@ from radlens.delivery.model_folder import ModelConfig, join_tensors
 from radlens.delivery.release import describe_data, release_if_possible
 from radlens.delivery.training_images import write_training_images
 from radlens.environment import describe_environment
-from radlens.errors import DataError, RadlensError, TrainingInterruptedError
+from radlens.errors import DataError, TrainingInterruptedError
 from radlens.files import write_text
 from radlens.imaging.cache import PixelCache
 from radlens.imaging.limits import DecodeLimits

@@ -14,6 +14,7 @@ import transformers
 
 from radlens.delivery.onnx_export import (
     FEWEST_IMAGES,
+    check_maps,
     check_parity,
     count_flips,
     export_graph,
@@ -51,6 +52,8 @@ def test_the_graph_answers_as_pytorch_does(
     names = ("probabilities", "logits", "embedding", "cam")
     assert graph_outputs(model) == names[: 3 if network == "baseline_cnn" else 4]
     together = run_graph(model, pixels, batch_size=9)
+    if "cam" in together:
+        check_maps(model, config, pixels, trained_model(config, tensors).maps(pixels, np.arange(9)))
     for size in (1, 2, 4):
         apart = run_graph(model, pixels, batch_size=size)
         for name, value in together.items():
@@ -70,10 +73,11 @@ def test_the_graph_has_the_contract_of_its_input_and_little_else(make_model: Mak
     assert dims[0].dim_param == "batch"
     assert [dim.dim_value for dim in dims[1:]] == [1, 64, 64]
     kinds = [node.op_type for node in proto.graph.node]
-    # 49 convolutions of the network and that of the map; every norm is folded, every ReLU6 one node.
-    assert kinds.count("Conv") == 50
+    # 49 convolutions of the network, and of those behind the map the way back; norms folded, every ReLU6 one node.
+    assert kinds.count("Conv") == 49
+    assert kinds.count("ConvTranspose") == 15
     assert not {"BatchNormalization", "Pad", "Dropout", "Identity"} & set(kinds)
-    assert len(kinds) < 130
+    assert len(kinds) < 220
     assert {entry.domain for entry in proto.opset_import} <= {"", "ai.onnx"}
 
 
@@ -95,16 +99,21 @@ def test_a_graph_that_answers_otherwise_is_refused(make_model: Maker, some_pixel
         check_parity(model, at_one, pixels, barely, "noise")
 
 
-def test_a_map_whose_mean_is_not_the_logit_is_refused(
+def test_a_map_that_is_not_that_of_pytorch_or_whose_mean_is_not_the_logit_is_refused(
     make_model: Maker, some_pixels: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, tensors = make_model()
+    config, tensors = make_model(mirror=True)
     model, pixels = export_graph(config, tensors), some_pixels(config)
     outputs = run_graph(model, pixels)
-    shifted = {**outputs, "cam": outputs["cam"] + 0.01}
+    expected = trained_model(config, tensors).maps(pixels, np.arange(len(pixels)))
+    check_maps(model, config, pixels, expected)
+    for wrong in (expected[..., ::-1], expected[:, :, :-1], expected * np.nan):
+        with pytest.raises(DataError, match="maps of small_resnet are wrong: they are not those of PyTorch"):
+            check_maps(model, config, pixels, wrong)
+    shifted = {**outputs, "logits": outputs["logits"] + 0.01}
     monkeypatch.setattr("radlens.delivery.onnx_export.run_graph", lambda *_: shifted)
-    with pytest.raises(DataError, match="maps of small_resnet are wrong"):
-        check_parity(model, config, pixels, outputs["probabilities"], "noise")
+    with pytest.raises(DataError, match="maps of small_resnet are wrong: their means are not the logits"):
+        check_maps(model, config, pixels, expected)
 
 
 def test_flips_are_counted_by_image() -> None:
@@ -129,6 +138,9 @@ def test_networks_of_other_packages_are_exported_too(make_model: Maker, some_pix
         expected = trained_model(model_config, tensors).probabilities(pixels)
         assert check_parity(model, model_config, pixels, expected, "noise").largest_difference < 1e-4
         assert ("cam" in graph_outputs(model)) == cam
+        check_maps(
+            model, model_config, pixels, trained_model(model_config, tensors).maps(pixels, np.arange(len(pixels)))
+        )
 
 
 def test_a_network_that_cannot_be_written_is_said_and_named(make_model: Maker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.networks import build_network
-from radlens.learning.saliency import activation_maps, find_layers, upsample
+from radlens.learning.saliency import activation_maps, find_layers, shared_out, upsample
 from radlens.learning.trained_model import TrainedModel
 
 
@@ -65,6 +65,47 @@ def test_a_planted_spot_is_found_and_speaks_for_one_class_and_against_the_other(
         assert found[1][place] == pytest.approx(-2.5)
 
 
+class Elsewhere(Detector):
+    """Sees the same at each place, and moves it to the right on the way to coarser features, as deep networks do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.move = nn.Conv2d(2, 2, (2, 4), stride=2, padding=(0, 2), groups=2, bias=False)
+        with torch.no_grad():
+            self.move.weight.zero_()
+            self.move.weight[..., :2] = 1.0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """From (batch, 1, height, width) to (batch, 2)."""
+        return torch.as_tensor(self.head(self.move(self.act(self.look(images))).mean(dim=(2, 3))))
+
+
+def test_evidence_is_shown_where_it_came_from_not_where_it_was_moved_to() -> None:
+    images = torch.full((2, 1, 32, 48), 0.1)
+    places = [(0, 1), (3, 2)]
+    for image, (row, column) in zip(images, places, strict=True):
+        image[0, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = 1.0
+    module = Elsewhere().eval()
+    layers = find_layers(module, (1, 32, 48))
+    assert layers == (module.head, module.move, module.act)
+    maps = activation_maps(module, images)
+    assert maps.shape == (2, 2, 4, 6)
+    torch.testing.assert_close(maps.mean(dim=(2, 3)), module(images))
+    for found, place in zip(maps, places, strict=True):
+        assert divmod(int(found[0].argmax()), 6) == place
+        assert divmod(int(found[1].argmin()), 6) == place
+    # Told by the last features alone, the spot would lie further to the right.
+    coarse = activation_maps(module, images, layers._replace(finer=None))
+    wanted = [(row // 2, column // 2 + 1) for row, column in places]
+    assert [divmod(int(found[0].argmax()), coarse.shape[-1]) for found in coarse] == wanted
+
+
+def test_products_are_what_places_add_and_the_rest_is_shared_out() -> None:
+    products = torch.tensor([[[[1.0, -2.0], [0.0, 5.0]]]])
+    maps = shared_out(products, torch.tensor([[6.0]]))
+    assert maps.tolist() == [[[[6.0, -6.0], [2.0, 22.0]]]]
+
+
 class Flat(nn.Module):
     """No pooling: each place has weights of its own, as in the baseline network."""
 
@@ -82,7 +123,7 @@ def test_other_networks_have_grad_cam_by_its_formula() -> None:
     torch.manual_seed(1)
     module = Flat().eval()
     images = torch.rand((5, 1, 12, 16))
-    assert find_layers(module, (1, 12, 16))[1] is None
+    assert find_layers(module, (1, 12, 16)).features is None
     found = activation_maps(module, images)
     before = module.look(images)
     features = torch.tanh(before)

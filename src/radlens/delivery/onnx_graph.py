@@ -20,7 +20,8 @@ from radlens.errors import RadlensError
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.augment import to_network_range
 from radlens.learning.familiarity import SIDE, Familiarity
-from radlens.learning.saliency import find_layers, probe
+from radlens.learning.reverse_pass import NoReverseError, ReversePass
+from radlens.learning.saliency import Layers, activation_maps, find_layers, probe, shared_out
 
 # As in radlens.decision.recalibrate: the logit of a probability within 1e-15 of 1, and the logarithm of one that low.
 _LARGEST_LOGIT = math.log((1 - 1e-15) / 1e-15)
@@ -64,9 +65,9 @@ def _interpolate(values: Tensor, before: npt.NDArray[np.float64], after: npt.NDA
 class OnnxGraph(nn.Module):
     """From stored pixels to what the model says of them.
 
-    The class activation map is the last feature maps weighed by the last layer, its bias included, so its mean over
-    height and width is the logit (Zhou et al. 2016, doi:10.1109/CVPR.2016.319). Of an image and its mirror image,
-    where both are looked at, every output is the mean, the map of the mirror image flipped back.
+    The map is that of :func:`radlens.learning.saliency.activation_maps`: its mean over height and width is the logit.
+    Of an image and its mirror image, where both are looked at, every output is the mean, the map of the mirror image
+    flipped back.
 
     Args:
         network: from float images to logits; it stays as it is.
@@ -98,15 +99,15 @@ class OnnxGraph(nn.Module):
             self.familiarity.add_module("layers", light)
         self.network = lighten(network.eval(), contract.shape, keep_weights=keep_weights)
         self.contract, self.scores, self.mirror = contract, scores, mirror
-        head, features = find_layers(self.network, contract.shape)
-        if head is None:
+        layers = find_layers(self.network, contract.shape)
+        if layers.head is None:
             raise RadlensError("its logits do not come out of a linear layer, whose input would be the embedding")
-        self.has_cam = features is not None
-        self._head: list[nn.Linear] = [head]
         self._seen: dict[str, Tensor] = {}
-        head.register_forward_pre_hook(lambda _, given: self._seen.update(embedding=given[0]))
-        if features is not None:
-            features.register_forward_hook(lambda _, __, made: self._seen.update(features=made))
+        layers.head.register_forward_pre_hook(lambda _, given: self._seen.update(embedding=given[0]))
+        mapped = layers.finer or layers.features
+        if mapped is not None:
+            mapped.register_forward_hook(lambda _, __, made: self._seen.update(features=made))
+        self.has_cam = mapped is not None and self._goes_back(layers)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -122,25 +123,43 @@ class OnnxGraph(nn.Module):
 
         Returns:
             Probabilities (batch, classes), logits (batch, outputs), embedding (batch, features); where the last
-            features are pooled by their mean, the map (batch, outputs, height, width); and where the model can tell,
-            the distance from the training images (batch,). All float32.
+            features are pooled by their mean and there is a way back from the logits, the map (batch, outputs, height,
+            width); and where the model can tell, the distance from the training images (batch,). All float32.
         """
         images = to_network_range(pixels, self.contract)
         if self.mirror:
             images = torch.cat([images, images.flip(-1)])
-        logits = self.network(images).float()
-        found = [logits, self._seen["embedding"].float()]
+        with ReversePass() as kept:
+            logits = self.network(images)
+        found = [logits.float(), self._seen["embedding"].float()]
         if self.mirror:
             found = [value.view(2, -1, value.shape[1]).mean(dim=0) for value in found]
         if self.has_cam:
-            found.append(self._cam(self._seen["features"].float()))
+            found.append(self._cam(kept, logits))
         if self.familiarity is not None:
             found.append(self.familiarity(pixels))
         return (self.scores.probabilities(found[0]).float(), *found)
 
-    def _cam(self, features: Tensor) -> Tensor:
-        head = self._head[0]
-        maps = functional.conv2d(features, head.weight[:, :, None, None], head.bias)
+    def _goes_back(self, layers: Layers) -> bool:
+        """Whether the way back from the logits to the features is known, and leads to PyTorch's own maps."""
+        images = probe(self.contract.shape)
+        wanted = activation_maps(self.network, images, layers)
+        with torch.no_grad(), ReversePass() as kept:
+            logits = self.network(images)
+            try:
+                found = self._maps(kept, logits)
+            except NoReverseError:
+                return False
+        return bool((found - wanted).norm() <= 1e-2 * wanted.norm())
+
+    def _maps(self, kept: ReversePass, logits: Tensor) -> Tensor:
+        features = self._seen["features"]
+        gradients = [kept.gradient(logits, output, features) for output in range(logits.shape[1])]
+        products = torch.stack([(features * gradient).sum(dim=1) for gradient in gradients], dim=1)
+        return shared_out(products.float(), logits.float())
+
+    def _cam(self, kept: ReversePass, logits: Tensor) -> Tensor:
+        maps = self._maps(kept, logits)
         if self.mirror:
             straight, turned = maps.view(2, -1, *maps.shape[1:]).unbind(dim=0)
             maps = (straight + turned.flip(-1)) / 2

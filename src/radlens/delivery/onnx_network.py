@@ -16,6 +16,8 @@ from radlens.delivery.answers import Outputs
 from radlens.errors import DataError, RadlensError
 
 _INPUT = "pixels"
+# An input that may be left out; see radlens.delivery.onnx_on_demand.
+_SWITCH = "with_cam"
 # The quickest for each image: what more of them need between two layers no longer fits the processor's cache.
 IMAGES_AT_ONCE = 4
 
@@ -81,6 +83,8 @@ class OnnxNetwork:
 
 def _compute(session: onnxruntime.InferenceSession, pixels: npt.NDArray[np.uint8], wanted: Sequence[str]) -> Outputs:
     feed: dict[str, Any] = {_INPUT: np.ascontiguousarray(pixels)}
+    if any(one.name == _SWITCH for one in session.get_overridable_initializers()):
+        feed[_SWITCH] = np.array("cam" in wanted)
     try:
         results = session.run(list(wanted), feed)
     except Exception as error:

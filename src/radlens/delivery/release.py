@@ -22,7 +22,8 @@ from radlens.delivery.model_folder import (
     write_config,
     write_model_folder,
 )
-from radlens.delivery.onnx_export import OPSET, Pixels, check_parity, export_graph, graph_outputs
+from radlens.delivery.onnx_export import OPSET, Pixels, check_maps, check_parity, export_graph, graph_outputs
+from radlens.delivery.onnx_on_demand import map_on_demand
 from radlens.delivery.onnx_variants import Trial, halve, measure, quantize, store_float16
 from radlens.delivery.records import Figure, SplitMetrics, TrainingData, Variant
 from radlens.delivery.torch_model import trained_model
@@ -32,6 +33,8 @@ from radlens.files import is_place_here
 logger = logging.getLogger(__name__)
 
 Kind = Literal["float16", "int8"]
+# Images whose maps are compared too.
+_MAPPED = 16
 
 
 def release(
@@ -65,18 +68,19 @@ def release(
     if smaller and trial is None:
         raise ValueError("smaller weights need images to be measured on")
     kept = "float16" if any(value.dtype == np.float16 for value in tensors.values()) else "float32"
-    graph = _half_graph(config, tensors) if kept == "float16" else export_graph(config, tensors)
+    flat = _half_graph(config, tensors) if kept == "float16" else export_graph(config, tensors)
+    graph = map_on_demand(flat)
     parity = _parity(graph, config, tensors, pixels, source)
     full, tried = graph, list(config.onnx.variants if config.onnx and kept == "float16" else ())
     if "float16" in smaller and kept == "float32" and trial is not None:
         halved = halve(tensors)
-        half = _half_graph(config, halved)
+        half = map_on_demand(_half_graph(config, halved))
         half_parity = _parity(half, config, halved, pixels, source)
         tried.append(_tried(measure("float16", full, half, config, trial)))
         if tried[-1].kept:
             graph, parity, tensors, kept = half, half_parity, halved, "float16"
     if "int8" in smaller and trial is not None:
-        whole = quantize(full, trial.training)
+        whole = map_on_demand(quantize(flat, trial.training))
         tried.append(_tried(measure("int8", full, whole, config, trial)))
         if tried[-1].kept:
             graph, kept = whole, "int8"
@@ -94,8 +98,9 @@ def _half_graph(config: ModelConfig, halved: Tensors) -> bytes:
 
 def _parity(graph: bytes, config: ModelConfig, tensors: Tensors, pixels: Pixels, source: str) -> Parity:
     # On the CPU, whose arithmetic is that of 32 bits, as onnxruntime's is.
-    expected = trained_model(config, tensors, device="cpu").probabilities(pixels)
-    return check_parity(graph, config, pixels, expected, source)
+    model = trained_model(config, tensors, device="cpu")
+    check_maps(graph, config, pixels[:_MAPPED], model.maps(pixels[:_MAPPED], np.arange(len(pixels[:_MAPPED]))))
+    return check_parity(graph, config, pixels, model.probabilities(pixels), source)
 
 
 def _tried(variant: Variant) -> Variant:

@@ -1,8 +1,8 @@
-"""Where in an image a network sees what it answers: class activation maps, exact where the network allows it."""
+"""Where in an image a network sees what it answers: maps that add up to the logit where the network allows it."""
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,23 +10,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# The linear layer that gives the logits, and what gives the features whose mean goes into it.
-Layers: TypeAlias = tuple[nn.Linear | None, nn.Module | None]
+
+class Layers(NamedTuple):
+    """Where maps are made.
+
+    Attributes:
+        head: the linear layer that gives the logits; None where they come out of something else.
+        features: what gives the features whose mean goes into the head; None where it is not a mean that does.
+        finer: the last layer before it whose maps have more places; None where there is none.
+    """
+
+    head: nn.Linear | None = None
+    features: nn.Module | None = None
+    finer: nn.Module | None = None
 
 
 @torch.no_grad()
 def find_layers(network: nn.Module, shape: tuple[int, int, int]) -> Layers:
-    """The linear layer that gives the logits, and what gives the features whose mean goes into it.
+    """The layers of a network that maps are made at.
 
-    Both are told by their values for one batch, so that they are right for networks of any make.
+    They are told by their values for one batch, so that they are right for networks of any make.
 
     Args:
         network: in evaluation mode.
         shape: of one image.
-
-    Returns:
-        The linear layer, or None where the logits come out of something else; and the layer of the features, or None
-        where it is not their mean that goes into the linear layer.
     """
     heads: list[tuple[nn.Linear, Tensor, Tensor]] = []
     maps: list[tuple[nn.Module, Tensor]] = []
@@ -34,19 +41,22 @@ def find_layers(network: nn.Module, shape: tuple[int, int, int]) -> Layers:
     def watch(module: nn.Module, given: tuple[Any, ...], made: Any) -> None:
         if isinstance(module, nn.Linear):
             heads.append((module, given[0], made))
-        elif _is_map(made):
+        # Four sides have weights too, where a module makes them.
+        elif _is_map(made) and len(made) == len(images):
             maps.append((module, made))
 
-    logits = _run(network, probe(shape).to(next(network.parameters()).device), watch)
+    images = probe(shape)
+    logits = _run(network, images.to(next(network.parameters()).device), watch)
     head = next(((layer, given) for layer, given, made in reversed(heads) if made is logits and given.ndim == 2), None)
     if head is None:
-        return None, None
+        return Layers()
     layer, embedding = head
-    for module, made in reversed(maps):
+    for number, (module, made) in reversed([*enumerate(maps)]):
         mean = made.mean(dim=(2, 3))
         if mean.shape == embedding.shape and torch.allclose(mean, embedding, rtol=1e-5, atol=1e-6):
-            return layer, module
-    return layer, None
+            earlier = reversed(maps[:number])
+            return Layers(layer, module, next((one for one, seen in earlier if _places(seen) > _places(made)), None))
+    return Layers(layer)
 
 
 def probe(shape: tuple[int, int, int]) -> Tensor:
@@ -57,10 +67,16 @@ def probe(shape: tuple[int, int, int]) -> Tensor:
 def activation_maps(network: nn.Module, images: Tensor, layers: Layers | None = None) -> Tensor:
     """For each image and logit, what each place adds to it.
 
-    Where the last features are pooled by their mean and a linear layer follows, the map is exact: it is the features
-    weighed by that layer, its bias included, and its mean over the places is the logit (class activation map, Zhou et
-    al. 2016, doi:10.1109/CVPR.2016.319). Of other networks it is Grad-CAM (Selvaraju et al. 2017,
-    doi:10.1109/ICCV.2017.74) with both signs: the last feature maps weighed by the mean of their gradients.
+    Where the last features are pooled by their mean and a linear layer follows, the map adds up: its mean over the
+    places is the logit. It is made one step of resolution before those features: what a place there holds, times the
+    gradient of the logit by it, summed over the channels (HiResCAM, Draelos and Carin 2020, arXiv:2011.08891). Between
+    there and the logit a network of convolutions, ReLU and means is linear but for constants, and so these products
+    are what the place adds; the constants are shared out evenly. At the last features themselves this is the class
+    activation map (Zhou et al. 2016, doi:10.1109/CVPR.2016.319), which is used where there is no finer layer; in deep
+    networks one place of these has seen the whole picture, and evidence is found far from where it came from.
+
+    Of other networks it is Grad-CAM (Selvaraju et al. 2017, doi:10.1109/ICCV.2017.74) with both signs: the last feature
+    maps weighed by the mean of their gradients.
 
     Args:
         network: in evaluation mode; it stays as it is.
@@ -73,12 +89,46 @@ def activation_maps(network: nn.Module, images: Tensor, layers: Layers | None = 
     Raises:
         ValueError: the network has no feature maps of more than one place.
     """
-    head, layer = layers or find_layers(network, (images.shape[1], images.shape[2], images.shape[3]))
-    if head is not None and layer is not None:
-        with torch.no_grad():
-            features = _output_of(network, layer, images)
-            return functional.conv2d(features, head.weight[:, :, None, None], head.bias)
-    return _grad_cam(network, images)
+    layers = layers or find_layers(network, (images.shape[1], images.shape[2], images.shape[3]))
+    if layers.head is None or layers.features is None:
+        return _grad_cam(network, images)
+    if layers.finer is not None:
+        return _finer_maps(network, layers.finer, images)
+    with torch.no_grad():
+        features = _output_of(network, layers.features, images)
+        return functional.conv2d(features, layers.head.weight[:, :, None, None], layers.head.bias)
+
+
+def shared_out(products: Tensor, logits: Tensor) -> Tensor:
+    """Maps whose mean is the logit: what each place adds to it, and of the rest as much for each.
+
+    Args:
+        products: of features and gradients, summed over the channels, shape (batch, outputs, rows, columns).
+        logits: shape (batch, outputs).
+    """
+    rest = logits - products.sum(dim=(2, 3))
+    return products * _places(products) + rest[:, :, None, None]
+
+
+def _finer_maps(network: nn.Module, layer: nn.Module, images: Tensor) -> Tensor:
+    seen: list[Tensor] = []
+
+    def cut(_: nn.Module, __: Any, made: Tensor) -> Tensor:
+        seen.append(made.detach().requires_grad_())
+        # A copy, over which later layers may write.
+        return seen[-1].clone()
+
+    hook = layer.register_forward_hook(cut)
+    try:
+        with torch.enable_grad():
+            logits = torch.as_tensor(network(images))
+            found = [
+                torch.autograd.grad(logits[:, number].sum(), seen[-1], retain_graph=True)[0] * seen[-1]
+                for number in range(logits.shape[1])
+            ]
+    finally:
+        hook.remove()
+    return shared_out(torch.stack([one.sum(dim=1) for one in found], dim=1), logits).detach()
 
 
 def _grad_cam(network: nn.Module, images: Tensor) -> Tensor:
@@ -107,11 +157,10 @@ def embeddings(network: nn.Module, images: Tensor, layers: Layers) -> Tensor:
     Raises:
         ValueError: the logits do not come out of a linear layer.
     """
-    head, _ = layers
-    if head is None:
+    if layers.head is None:
         raise ValueError("the logits of the network do not come out of a linear layer")
     seen: list[Tensor] = []
-    hook = head.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    hook = layers.head.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     try:
         network(images)
     finally:
@@ -128,7 +177,11 @@ def upsample(maps: npt.NDArray[np.floating], height: int, width: int) -> npt.NDA
 
 
 def _is_map(made: Any) -> bool:
-    return isinstance(made, Tensor) and made.ndim == 4 and made.shape[2] * made.shape[3] > 1
+    return isinstance(made, Tensor) and made.ndim == 4 and _places(made) > 1
+
+
+def _places(made: Tensor) -> int:
+    return made.shape[2] * made.shape[3]
 
 
 def _output_of(network: nn.Module, layer: nn.Module, images: Tensor) -> Tensor:
