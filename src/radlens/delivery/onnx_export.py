@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -93,16 +93,21 @@ def _bare(proto: Any) -> bytes:
     return bytes(proto.SerializeToString())
 
 
-def run_graph(model: bytes, pixels: Pixels, batch_size: int = 16) -> dict[str, Floats]:
-    """Every output of a graph by its name, for preprocessed images of shape (images, channels, height, width).
+def run_graph(
+    model: bytes, pixels: Pixels, batch_size: int = 16, wanted: Sequence[str] | None = None
+) -> dict[str, Floats]:
+    """Outputs of a graph by name, all or those wanted, for images of shape (images, channels, height, width).
 
     Raises:
         DataError: onnxruntime cannot load the graph.
     """
     session = open_session(model)
-    names = [output.name for output in session.get_outputs()]
+    from radlens.delivery.onnx_network import switch
+
+    names = wanted or [output.name for output in session.get_outputs()]
+    switched = switch(session, on="cam" in names)
     batches = [
-        session.run(names, {"pixels": np.ascontiguousarray(pixels[start : start + batch_size])})
+        session.run(names, {"pixels": np.ascontiguousarray(pixels[start : start + batch_size]), **switched})
         for start in range(0, len(pixels), batch_size)
     ]
     return {name: np.concatenate(values) for name, values in zip(names, zip(*batches, strict=True), strict=True)}
@@ -126,8 +131,7 @@ def check_parity(model: bytes, config: ModelConfig, pixels: Pixels, expected: Fl
     Raises:
         DataError: a probability differs by more than 1e-4, or a decision flips.
     """
-    outputs = run_graph(model, pixels)
-    got = outputs["probabilities"]
+    got = run_graph(model, pixels, wanted=("probabilities",))["probabilities"]
     difference = float(np.abs(got - expected).max())
     flipped = count_flips(config, got, expected)
     # Written so that a difference that is no number fails too.

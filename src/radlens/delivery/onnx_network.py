@@ -16,8 +16,8 @@ from radlens.delivery.answers import Outputs
 from radlens.errors import DataError, RadlensError
 
 _INPUT = "pixels"
-# An input that may be left out; see radlens.delivery.onnx_on_demand.
-_SWITCH = "with_cam"
+# An input that may be left out: whether the map is made.
+SWITCH = "with_cam"
 # The quickest for each image: what more of them need between two layers no longer fits the processor's cache.
 IMAGES_AT_ONCE = 4
 
@@ -82,14 +82,18 @@ class OnnxNetwork:
 
 
 def _compute(session: onnxruntime.InferenceSession, pixels: npt.NDArray[np.uint8], wanted: Sequence[str]) -> Outputs:
-    feed: dict[str, Any] = {_INPUT: np.ascontiguousarray(pixels)}
-    if any(one.name == _SWITCH for one in session.get_overridable_initializers()):
-        feed[_SWITCH] = np.array("cam" in wanted)
+    feed: dict[str, Any] = {_INPUT: np.ascontiguousarray(pixels), **switch(session, on="cam" in wanted)}
     try:
         results = session.run(list(wanted), feed)
     except Exception as error:
         raise RadlensError(f"The network failed on {len(pixels)} image(s): {_first_line(error)}") from error
     return dict(zip(wanted, results, strict=True))
+
+
+def switch(session: onnxruntime.InferenceSession, *, on: bool) -> dict[str, npt.NDArray[np.bool_]]:
+    """What a session must be given so that it makes the map or leaves it; nothing where it has no choice."""
+    has_choice = any(one.name == SWITCH for one in session.get_overridable_initializers())
+    return {SWITCH: np.array(on)} if has_choice else {}
 
 
 def _first_line(error: Exception) -> str:

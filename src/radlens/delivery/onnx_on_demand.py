@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from radlens.delivery.onnx_export import require
+from radlens.delivery.onnx_network import SWITCH
 
-# An input that may be left out: then the map is made.
-SWITCH = "with_cam"
 _MAP = "cam"
 
 
