@@ -27,6 +27,7 @@ from radlens.delivery.model_folder import (
     write_model_folder,
 )
 from radlens.delivery.onnx_export import export_graph
+from radlens.delivery.onnx_on_demand import map_on_demand
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.networks import build_network
 from radlens.learning.trained_model import TrainedModel
@@ -52,7 +53,7 @@ def baseline_folder(folder: Path) -> Path:
         threshold=0.5,
     )
     tensors = {name: value.numpy() for name, value in network.state_dict().items()}
-    write_model_folder(folder, config, tensors, export_graph(config, tensors))
+    write_model_folder(folder, config, tensors, map_on_demand(export_graph(config, tensors)))
     return folder
 
 
@@ -157,7 +158,7 @@ def with_graph(model: str, target: Path) -> Path:
     if (folder / "model.onnx").is_file():
         return folder
     config, tensors = read_model_folder(folder)
-    write_model_folder(target, config, tensors, export_graph(config, tensors))
+    write_model_folder(target, config, tensors, map_on_demand(export_graph(config, tensors)))
     return target
 
 
@@ -166,5 +167,5 @@ def without_distance(folder: Path, target: Path) -> Path:
     config, tensors = read_model_folder(folder)
     config = config.model_copy(update={"abstention": None})
     network, _ = split_tensors(tensors)
-    write_model_folder(target, config, network, export_graph(config, network))
+    write_model_folder(target, config, network, map_on_demand(export_graph(config, network)))
     return target

@@ -4,8 +4,9 @@ Everything is measured in one run and in turn, round by round, so that a busy mo
 same round. Part ``start``: fresh processes. Part ``network``: the model in the box (with the distance that it tells,
 and its classifier alone) and the baseline CNN by onnxruntime, by PyTorch as training uses it (channels last), by
 torch.compile (frozen) and by OpenVINO if it is installed, and the baseline CNN by Keras's ``model.predict``. Part
-``openvino``: how far its answers are from onnxruntime's. Part ``files``: original JPEG files to CSV, beside decoding
-alone and the network alone. Part ``memory``: peak of ``radlens predict`` over many images.
+``openvino``: how far its answers are from onnxruntime's. Part ``map``: answers with their map beside answers alone.
+Part ``files``: original JPEG files to CSV, beside decoding alone and the network alone. Part ``memory``: peak of
+``radlens predict`` over many images.
 
     python benchmarks/inference_speed.py [--part PART]... [--rounds N]
 """
@@ -38,7 +39,7 @@ from radlens.loading import load
 ORIGINALS = DATA / "kermany_original_sample"
 RESULTS = HERE / "results" / "inference_speed.csv"
 BATCHES = (1, 8, 32)
-PARTS = ("start", "network", "openvino", "files", "memory")
+PARTS = ("start", "network", "openvino", "map", "files", "memory")
 COMMAND = "from radlens.cli import main; main()"
 # The peak of the process itself; what its parent had when it started it does not count.
 WITH_PEAK = """
@@ -113,6 +114,29 @@ def measure_openvino(folder: Path) -> list[Row]:
         label = f"OpenVINO {precision}, {len(pixels)} images"
         rows.append(["openvino", label, "largest |difference| of probability", f"{np.abs(found - ours).max():.1e}"])
         rows.append(["openvino", label, "decisions changed", str(flips)])
+    return rows
+
+
+def measure_map(folder: Path, rounds: int) -> list[Row]:
+    """What a map costs beside the answer that it explains."""
+    rows = []
+    for threads in THREADS:
+        model = load(folder, threads=threads)
+        pixels = np.random.default_rng(0).integers(0, 256, (32, *model.preprocessing.shape), dtype=np.uint8)
+        for batch in (1, 32):
+            seconds: dict[str, list[float]] = {"answer": [], "answer and map": []}
+            for _, (name, times) in itertools.product(range(rounds * max(3, 60 // batch)), seconds.items()):
+                wanted = (*model._needed, "cam") if "map" in name else model._needed
+                started = time.perf_counter()
+                model._network.run(pixels[:batch], wanted)
+                times.append(time.perf_counter() - started)
+            alone, both = (statistics.median(times) for times in seconds.values())
+            label = f"pneumonia-cxr, {threads} thread(s), batch {batch}"
+            rows += [
+                ["map", label, "answer (ms)", f"{1e3 * alone:.1f}"],
+                ["map", label, "answer and map (ms)", f"{1e3 * both:.1f}"],
+                ["map", label, "ratio", f"{both / alone:.2f}"],
+            ]
     return rows
 
 
@@ -207,6 +231,8 @@ def main() -> None:
                 rows += measure_network(name, one, options.rounds, batches, compiled=compiled, keras=keras)
         if "openvino" in parts:
             rows += measure_openvino(folder)
+        if "map" in parts:
+            rows += measure_map(folder, options.rounds)
         if "files" in parts:
             rows += measure_files(folder, options.rounds, options.copies)
         if "memory" in parts:

@@ -2,7 +2,7 @@
 
 On simulated radiographs, whose lesions are known: the pointing game (Zhang et al. 2018, doi:10.1007/s11263-017-1059-x).
 The strongest place of the map lies in the lesion, or within 15 of 224 pixels of it, or it does not; beside it stand the
-same for a random place of the picture and for its centre.
+same for a random place of the picture, for its centre, and for the class activation map of the last features.
 
 On the images of a run that the model was not trained on (validation and internal test): sanity checks by randomising
 the weights from the last layer backwards (Adebayo et al. 2018, arXiv:1810.03292), after which the map must no longer be
@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+import yaml
 from common import HERE, describe_machine, markdown_table, write_between
 from PIL import Image
 from scipy import ndimage
@@ -36,12 +37,13 @@ from radlens.dataset.manifest import Manifest
 from radlens.delivery.model_folder import read_model_folder
 from radlens.delivery.torch_model import trained_model
 from radlens.imaging.cache import PixelCache
-from radlens.learning.saliency import upsample
+from radlens.learning.saliency import activation_maps, upsample
 from radlens.learning.trained_model import TrainedModel
 
 RESULTS = HERE / "results" / "saliency.csv"
 PAGE = HERE.parent / "docs" / "explanation" / "saliency.md"
 TOLERANCE = 15 / 224
+PHANTOMS = {"fast": 2000, "best": 800}
 BORDERS = (0.05, 0.1, 0.15, 0.2)
 PARTS = ("pointing", "randomisation", "attention", "ablation")
 Maps = npt.NDArray[np.float32]
@@ -75,26 +77,51 @@ class Images:
         yield {"check": "log loss", "of": of, "value": log_loss(self.targets, shown), "images": len(shown)}
 
 
-def pointing_game(images: Images) -> Iterator[Row]:
-    """Hits among the images with a lesion."""
+def pointing_game(runs: Sequence[Path]) -> Iterator[Row]:
+    """Hits among the images with a lesion, of all runs of a preset together and of the run with the fewest."""
+    found: dict[tuple[str, str], list[npt.NDArray[np.bool_]]] = {}
+    for run in runs:
+        preset = yaml.safe_load((run / "config.yaml").read_text())["preset"]
+        for way, hits in hits_of(Images(run)).items():
+            found.setdefault((preset, way), []).append(hits)
+    for (preset, way), hits in found.items():
+        row = {"check": "pointing game, phantoms", "images": sum(map(len, hits))}
+        name = f"`{preset}`, {len(hits)} trainings: {way}"
+        yield {**row, "of": name, "value": np.concatenate(hits).mean()}
+        if way == "map" and len(hits) > 1:
+            yield {**row, "of": f"{name}, the least of them", "value": min(one.mean() for one in hits)}
+
+
+def hits_of(images: Images) -> dict[str, npt.NDArray[np.bool_]]:
+    """For each way of choosing a place, whether it lies in or near the lesion of each image that has one."""
     manifest = images.manifest
     ill = np.flatnonzero(images.targets == 1)
     size = images.pixels.shape[-1]
-    maps, rng = images.maps(images.model, ill), np.random.default_rng(0)
-    hits: dict[str, list[bool]] = {"map": [], "random place": [], "centre": []}
-    for found, name in zip(maps, manifest.table["mask"].to_numpy()[ill], strict=True):
+    rng = np.random.default_rng(0)
+    maps = {"map": images.maps(images.model, ill)}
+    model = images.model
+    coarse = activation_maps_of_last_features(model, images.pixels, ill)
+    maps["class activation map of the last features"] = upsample(coarse, size, size)
+    hits: dict[str, list[bool]] = {}
+    for number, name in enumerate(manifest.table["mask"].to_numpy()[ill]):
         with Image.open(Path(manifest.info.root) / name) as file:
             lesion = np.asarray(file.convert("L").resize((size, size))) == 255
         near = ndimage.distance_transform_edt(~lesion) <= TOLERANCE * size
-        places = {
-            "map": np.unravel_index(found.argmax(), found.shape),
-            "random place": tuple(rng.integers(0, size, 2)),
-            "centre": (size // 2, size // 2),
-        }
+        places = {way: np.unravel_index(found[number].argmax(), found[number].shape) for way, found in maps.items()}
+        places |= {"random place": tuple(rng.integers(0, size, 2)), "centre": (size // 2, size // 2)}
         for way, place in places.items():
-            hits[way].append(bool(near[place]))
-    for way, found in hits.items():
-        yield {"check": "pointing game, phantoms", "of": way, "value": np.mean(found), "images": len(found)}
+            hits.setdefault(way, []).append(bool(near[place]))
+    return {way: np.array(each) for way, each in hits.items()}
+
+
+def activation_maps_of_last_features(model: TrainedModel, pixels: Pixels, rows: npt.NDArray[np.int64]) -> Maps:
+    """The maps of Zhou et al. 2016, doi:10.1109/CVPR.2016.319, of the positive class."""
+    layers = model._layers._replace(finer=None)
+    parts = [
+        activation_maps(model._network, model._images(pixels[rows[start : start + 32]]), layers)[:, 0].numpy()
+        for start in range(0, len(rows), 32)
+    ]
+    return np.concatenate(parts)
 
 
 def randomisation(images: Images, seed: int = 0) -> Iterator[Row]:
@@ -200,7 +227,9 @@ def main() -> None:
     """Measure, keep the figures, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, nargs="?", help="a run folder on radiographs; none: only print")
-    parser.add_argument("--phantoms", type=Path, help="a run folder on phantoms; none: one is made")
+    parser.add_argument(
+        "--phantoms", type=Path, nargs="*", default=[], help="run folders on phantoms; none: six are made (hours)"
+    )
     parser.add_argument("--part", action="append", choices=PARTS, help="these alone; the other figures are kept")
     options = parser.parse_args()
     if options.run is not None:
@@ -213,15 +242,21 @@ def main() -> None:
     report()
 
 
-def measured(run: Path, phantoms: Path | None, parts: Sequence[str]) -> Iterator[Row]:
+def phantom_runs(folder: Path) -> Iterator[Path]:
+    """Trainings with both presets on phantoms, three each, all on other patients."""
+    for preset, count in PHANTOMS.items():
+        for seed in range(3):
+            settings = [f"data.phantom.images={count}", f"data.phantom.seed={seed}", "train.batch_size=16"]
+            out = folder / f"{preset}-{seed}"
+            radlens.run("phantom", out, preset=preset, seed=seed, settings=settings)
+            yield out
+
+
+def measured(run: Path, phantoms: Sequence[Path], parts: Sequence[str]) -> Iterator[Row]:
     """The rows of some parts."""
     if "pointing" in parts:
         with tempfile.TemporaryDirectory() as folder:
-            made = phantoms or Path(folder) / "run"
-            if not phantoms:
-                settings = ["data.phantom.images=800", "train.batch_size=16"]
-                radlens.run("phantom", made, preset="best", settings=settings)
-            yield from pointing_game(Images(made))
+            yield from pointing_game(phantoms or [*phantom_runs(Path(folder))])
     images = Images(run)
     for name, check in {"randomisation": randomisation, "attention": attention, "ablation": ablation}.items():
         if name in parts:

@@ -1,4 +1,4 @@
-"""The class activation map over the picture: red where it speaks for the class, blue where against it."""
+"""The map of where a model looks over the picture: red where it speaks for the class, blue where against it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Floats = npt.NDArray[np.float32]
 def overlay(picture: Image.Image, cam: Floats, answer: Answer, config: ModelConfig) -> Image.Image:
     """Lay the map of one class over the picture, at the picture's own size, with a legend below it.
 
-    The map (Zhou et al. 2016, doi:10.1109/CVPR.2016.319) holds what each place adds to the logit: its mean over the
-    places is the logit, before calibration. Of a binary model it is that of the positive class; of a multiclass model
-    that of the answer; of a multilabel model that of the most probable label.
+    The map (:func:`radlens.learning.saliency.activation_maps`) holds what each place adds to the logit: its mean over
+    the places is the logit, before calibration. Of a binary model it is that of the positive class; of a multiclass
+    model that of the answer; of a multilabel model that of the most probable label.
 
     Args:
         picture: as :func:`radlens.imaging.decode.decode` gives it.

@@ -118,8 +118,8 @@ class InvertedResidual(nn.Module):
 class EfficientNetLite(nn.Module):
     """The network (Tan and Le 2019, arXiv:1905.11946; the Lite variants Google 2020).
 
-    Global average pooling and one linear layer come last, so the class activation map of an image is its features
-    weighed by that layer, and its mean is the logit but for the bias (Zhou et al. 2016, doi:10.1109/CVPR.2016.319).
+    Global average pooling and one linear layer come last, so that there are maps that add up to the logit; see
+    :func:`radlens.learning.saliency.activation_maps`.
 
     Args:
         channels: of the images.
