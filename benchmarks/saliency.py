@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -122,6 +123,29 @@ def activation_maps_of_last_features(model: TrainedModel, pixels: Pixels, rows: 
         for start in range(0, len(rows), 32)
     ]
     return np.concatenate(parts)
+
+
+def picture(images: Images, target: Path, count: int = 5) -> None:
+    """The same lesions with both kinds of maps, beside each other."""
+    ill = np.flatnonzero(images.targets == 1)
+    rows = ill[:: max(1, len(ill) // count)][:count]
+    size = images.pixels.shape[-1]
+    last = upsample(activation_maps_of_last_features(images.model, images.pixels, rows), size, size)
+    kinds = {"at the last features": last, "one step before": images.maps(images.model, rows)}
+    figure, axes = plt.subplots(1 + len(kinds), count, figsize=(1.7 * count, 5.4), layout="constrained")
+    names = images.manifest.table["mask"].to_numpy()[rows]
+    for column, (row, name) in enumerate(zip(rows, names, strict=True)):
+        with Image.open(Path(images.manifest.info.root) / name) as file:
+            lesion = np.asarray(file.convert("L").resize((size, size))) > 128
+        for axis, (kind, maps) in zip(axes[:, column], {"phantom": None, **kinds}.items(), strict=True):
+            axis.imshow(images.pixels[row, 0], cmap="gray")
+            axis.contour(lesion, [0.5], colors="lime", linewidths=1)
+            axis.set(xticks=[], yticks=[], ylabel="" if column else kind)
+            if maps is not None:
+                reach = np.abs(maps[column]).max()
+                axis.imshow(maps[column], cmap="bwr", vmin=-reach, vmax=reach, alpha=0.4)
+    figure.savefig(target, dpi=80)
+    plt.close(figure)
 
 
 def randomisation(images: Images, seed: int = 0) -> Iterator[Row]:
@@ -230,6 +254,7 @@ def main() -> None:
     parser.add_argument(
         "--phantoms", type=Path, nargs="*", default=[], help="run folders on phantoms; none: six are made (hours)"
     )
+    parser.add_argument("--picture", type=Path, help="a file for the page's picture, of the first of these runs")
     parser.add_argument("--part", action="append", choices=PARTS, help="these alone; the other figures are kept")
     options = parser.parse_args()
     if options.run is not None:
@@ -239,6 +264,8 @@ def main() -> None:
             before = pd.read_csv(RESULTS)
             found = pd.concat([before[~before["check"].isin(found["check"])], found])
         found.to_csv(RESULTS, index=False, float_format="%.4f")
+    if options.picture and options.phantoms:
+        picture(Images(options.phantoms[0]), options.picture)
     report()
 
 
