@@ -106,7 +106,7 @@ def test_what_harms_is_dropped_with_the_reason(
     plain = np.linspace(0.4, 0.6, 1000)
     answers = {b"before" * 10: plain, b"after": scores}
     monkeypatch.setattr(
-        onnx_variants, "run_graph", lambda m, _: {"probabilities": np.stack([1 - answers[m], answers[m]], axis=1)}
+        onnx_variants, "run_graph", lambda m, _, **__: {"probabilities": np.stack([1 - answers[m], answers[m]], axis=1)}
     )
     monkeypatch.setattr(onnx_variants, "time_one_image", lambda models, _: [1.0] * len(models))
     trial = Trial(np.zeros((1000, 1), np.uint8), (plain > 0.5).astype(np.int64), "made up", np.zeros((0, 1), np.uint8))
