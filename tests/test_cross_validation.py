@@ -86,15 +86,20 @@ def test_ctrl_c_names_the_way_to_go_on_with_all_folds(
     shutil.copytree(finished.folder, stopped)
     shutil.rmtree(stopped / "folds" / "2")
     own = getattr(History, hook)
+    # A process that was started in the background has it ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupted(self: History, *given: Any) -> None:
         own(self, *given)
         signal.raise_signal(signal.SIGINT)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(History, hook, interrupted)
-        with pytest.raises(TrainingInterruptedError, match=r"fold 2 of 2\. .* --resume --folds 2 ") as caught:
-            radlens.cross_validate(out=stopped, resume=True)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(History, hook, interrupted)
+            with pytest.raises(TrainingInterruptedError, match=r"fold 2 of 2\. .* --resume --folds 2 ") as caught:
+                radlens.cross_validate(out=stopped, resume=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert caught.value.exit_code == 130
     assert str(stopped) in str(caught.value)
     again = radlens.cross_validate(out=stopped, resume=True)
