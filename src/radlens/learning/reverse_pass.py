@@ -64,7 +64,7 @@ class ReversePass(TorchFunctionMode):
             named["inplace"] = False
         # What += adds to is needed too; the name on its left gets the sum, wherever that is.
         made = torch.add(*args, **named) if func is Tensor.add_ else func(*args, **named)
-        unchanged = func in _SAME and made is args[0]
+        unchanged = func in _SAME and bool(args) and made is args[0]
         if isinstance(made, Tensor) and not unchanged:
             self._steps.append(Step(func, args, named, made))
         return made
@@ -95,7 +95,7 @@ class ReversePass(TorchFunctionMode):
 
 def _shares(step: Step, gradient: Tensor) -> Shares:
     rule = _RULES.get(step.function)
-    if rule is None or step.made is step.given[0]:
+    if rule is None or not step.given or step.made is step.given[0]:
         raise NoReverseError(f"the operation {getattr(step.function, '__name__', step.function)} has no rule")
     return rule(step, gradient)
 
