@@ -175,7 +175,7 @@ def test_what_is_added_in_place_is_added() -> None:
     [
         (lambda x: x.tanh().mean(dim=(2, 3)), "tanh has no rule"),
         (lambda x: x.relu_().mean(dim=(2, 3)), "has no rule"),
-        (lambda x: functional.relu(input=x).mean(dim=(2, 3)), "relu has no rule"),
+        (lambda x: torch.relu(input=x).mean(dim=(2, 3)), "relu has no rule"),
         (lambda x: x.mul_(2).mean(dim=(2, 3)), "has no rule"),
         (lambda x: x.mean(dim=1).flatten(1), "a mean over other sides"),
         (lambda x: x.mean(dim=(0, 2, 3))[None], "has no rule"),
