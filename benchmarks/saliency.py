@@ -15,6 +15,7 @@ one half of every image.
 from __future__ import annotations
 
 import argparse
+import copy
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,11 +39,12 @@ from radlens.dataset.manifest import Manifest
 from radlens.delivery.model_folder import read_model_folder
 from radlens.delivery.torch_model import trained_model
 from radlens.imaging.cache import PixelCache
-from radlens.learning.saliency import activation_maps, upsample
+from radlens.learning.saliency import upsample
 from radlens.learning.trained_model import TrainedModel
 
 RESULTS = HERE / "results" / "saliency.csv"
 PAGE = HERE.parent / "docs" / "explanation" / "saliency.md"
+LAST = "class activation map of the last features"
 TOLERANCE = 15 / 224
 PHANTOMS = {"fast": 2000, "best": 800}
 BORDERS = (0.05, 0.1, 0.15, 0.2)
@@ -68,6 +70,12 @@ class Images:
         """Of the positive class, at the size of the images."""
         return upsample(model.maps(self.pixels, rows)[:, 0], *self.pixels.shape[-2:])
 
+    def lesion(self, row: int) -> npt.NDArray[np.bool_]:
+        """Where it is in one image, of phantoms."""
+        name = self.manifest.table["mask"].to_numpy()[row]
+        with Image.open(Path(self.manifest.info.root) / name) as file:
+            return np.asarray(file.convert("L").resize(self.pixels.shape[:-3:-1])) == 255
+
     def judged(self, of: str, pixels: Pixels) -> Iterator[Row]:
         """How well and how surely the model tells the classes apart on these pixels."""
         yield from self.judged_answers(of, self.model.probabilities(pixels)[:, 1])
@@ -89,25 +97,19 @@ def pointing_game(runs: Sequence[Path]) -> Iterator[Row]:
         row = {"check": "pointing game, phantoms", "images": sum(map(len, hits))}
         name = f"`{preset}`, {len(hits)} trainings: {way}"
         yield {**row, "of": name, "value": np.concatenate(hits).mean()}
-        if way == "map" and len(hits) > 1:
+        if way in ("map", LAST) and len(hits) > 1:
             yield {**row, "of": f"{name}, the least of them", "value": min(one.mean() for one in hits)}
 
 
 def hits_of(images: Images) -> dict[str, npt.NDArray[np.bool_]]:
     """For each way of choosing a place, whether it lies in or near the lesion of each image that has one."""
-    manifest = images.manifest
     ill = np.flatnonzero(images.targets == 1)
     size = images.pixels.shape[-1]
     rng = np.random.default_rng(0)
-    maps = {"map": images.maps(images.model, ill)}
-    model = images.model
-    coarse = activation_maps_of_last_features(model, images.pixels, ill)
-    maps["class activation map of the last features"] = upsample(coarse, size, size)
+    maps = {"map": images.maps(images.model, ill), LAST: images.maps(at_last_features(images.model), ill)}
     hits: dict[str, list[bool]] = {}
-    for number, name in enumerate(manifest.table["mask"].to_numpy()[ill]):
-        with Image.open(Path(manifest.info.root) / name) as file:
-            lesion = np.asarray(file.convert("L").resize((size, size))) == 255
-        near = ndimage.distance_transform_edt(~lesion) <= TOLERANCE * size
+    for number, row in enumerate(ill):
+        near = ndimage.distance_transform_edt(~images.lesion(row)) <= TOLERANCE * size
         places = {way: np.unravel_index(found[number].argmax(), found[number].shape) for way, found in maps.items()}
         places |= {"random place": tuple(rng.integers(0, size, 2)), "centre": (size // 2, size // 2)}
         for way, place in places.items():
@@ -115,28 +117,24 @@ def hits_of(images: Images) -> dict[str, npt.NDArray[np.bool_]]:
     return {way: np.array(each) for way, each in hits.items()}
 
 
-def activation_maps_of_last_features(model: TrainedModel, pixels: Pixels, rows: npt.NDArray[np.int64]) -> Maps:
-    """The maps of Zhou et al. 2016, doi:10.1109/CVPR.2016.319, of the positive class."""
-    layers = model._layers._replace(finer=None)
-    parts = [
-        activation_maps(model._network, model._images(pixels[rows[start : start + 32]]), layers)[:, 0].numpy()
-        for start in range(0, len(rows), 32)
-    ]
-    return np.concatenate(parts)
+def at_last_features(model: TrainedModel) -> TrainedModel:
+    """The same model, whose maps are those of Zhou et al. 2016, doi:10.1109/CVPR.2016.319."""
+    made = copy.copy(model)
+    made._layers = model._layers._replace(finer=None)
+    return made
 
 
 def picture(images: Images, target: Path, count: int = 5) -> None:
     """The same lesions with both kinds of maps, beside each other."""
     ill = np.flatnonzero(images.targets == 1)
     rows = ill[:: max(1, len(ill) // count)][:count]
-    size = images.pixels.shape[-1]
-    last = upsample(activation_maps_of_last_features(images.model, images.pixels, rows), size, size)
-    kinds = {"at the last features": last, "one step before": images.maps(images.model, rows)}
+    kinds = {
+        "at the last features": images.maps(at_last_features(images.model), rows),
+        "one step before": images.maps(images.model, rows),
+    }
     figure, axes = plt.subplots(1 + len(kinds), count, figsize=(1.7 * count, 5.4), layout="constrained")
-    names = images.manifest.table["mask"].to_numpy()[rows]
-    for column, (row, name) in enumerate(zip(rows, names, strict=True)):
-        with Image.open(Path(images.manifest.info.root) / name) as file:
-            lesion = np.asarray(file.convert("L").resize((size, size))) > 128
+    for column, row in enumerate(rows):
+        lesion = images.lesion(row)
         for axis, (kind, maps) in zip(axes[:, column], {"phantom": None, **kinds}.items(), strict=True):
             axis.imshow(images.pixels[row, 0], cmap="gray")
             axis.contour(lesion, [0.5], colors="lime", linewidths=1)
