@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,15 +86,7 @@ def cross_validate(
         prepared = prepare(manifest, cache, chosen.data, chosen.seed)
         claim_keeping_ledger(folder, overwrite=overwrite)
         write_start(folder, chosen, manifest, prepared)
-    results = []
-    for number in range(1, folds + 1):
-        try:
-            results.append(_fold(number, folder, chosen, prepared.manifest))
-        except TrainingInterruptedError as error:
-            raise TrainingInterruptedError(
-                f"Cross-validation was interrupted in fold {number} of {folds}. What was reached is kept: radlens run "
-                f"--resume --folds {folds} --out {folder} goes on."
-            ) from error
+    results = [*_all_folds(folds, folder, chosen, prepared.manifest)]
     tables = [(one.predictions.query("split == 'test'"), one.metrics["test"]["threshold"]) for one in results]
     predictions, threshold = pool(tables, manifest.info)
     figures = fold_figures([one.metrics["test"] for one in results], _AVERAGED)
@@ -120,6 +113,17 @@ def _in_folds(manifest: Manifest, cache: Any, folds: int, seed: int) -> Manifest
     copies = find_duplicates(cache.digests, cache.pixels, cache.rows)
     number = assign_folds(join_patients(whole, copies.groups()), folds, seed)
     return Manifest(whole.table.assign(fold=number.astype(str)), whole.info)
+
+
+def _all_folds(folds: int, folder: Path, chosen: RunSettings, manifest: Manifest) -> Iterator[Result]:
+    for number in range(1, folds + 1):
+        try:
+            yield _fold(number, folder, chosen, manifest)
+        except TrainingInterruptedError as error:
+            raise TrainingInterruptedError(
+                f"Cross-validation was interrupted in fold {number} of {folds}. What was reached is kept: radlens run "
+                f"--resume --folds {folds} --out {folder} goes on."
+            ) from error
 
 
 def _fold(number: int, folder: Path, chosen: RunSettings, manifest: Manifest) -> Result:

@@ -119,4 +119,6 @@ class DataSettings(Settings):
     max_rejected: float = Field(
         default=0.05, ge=0, le=1, description="Share of unreadable images past which the run stops."
     )
-    workers: int = Field(default=0, ge=0, description="Threads that decode images; 0: one for each CPU core.")
+    workers: int = Field(
+        default=0, ge=0, description="Threads that decode images; 0: one for each core that may be used."
+    )

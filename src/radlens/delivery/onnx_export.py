@@ -14,6 +14,7 @@ import numpy.typing as npt
 from radlens.cores import available_cores
 from radlens.decision import decide
 from radlens.delivery.model_folder import ModelConfig, Parity, Tensors, split_tensors
+from radlens.delivery.onnx_network import switch
 from radlens.errors import DataError, RadlensError
 from radlens.imaging.preprocess import Preprocessing
 
@@ -102,8 +103,6 @@ def run_graph(
         DataError: onnxruntime cannot load the graph.
     """
     session = open_session(model)
-    from radlens.delivery.onnx_network import switch
-
     names = wanted or [output.name for output in session.get_outputs()]
     switched = switch(session, on="cam" in names)
     batches = [

@@ -16,6 +16,7 @@ from radlens.assessment.metrics import Answers, binary_metrics, multiclass_metri
 from radlens.decision import decide
 from radlens.delivery.model_folder import ModelConfig, Tensors, join_tensors, split_tensors
 from radlens.delivery.onnx_export import Floats, Pixels, count_flips, open_session, quiet, require, run_graph
+from radlens.delivery.onnx_network import switch
 from radlens.delivery.records import Variant
 from radlens.errors import DataError
 
@@ -207,8 +208,6 @@ def time_one_image(models: list[bytes], pixels: Pixels) -> list[float]:
 
     They are the medians of turns taken one by one.
     """
-    from radlens.delivery.onnx_network import switch
-
     sessions = [open_session(model, threads=1) for model in models]
     taken: list[list[float]] = [[] for _ in sessions]
     for _ in range(_UNTIMED + _TIMED):

@@ -136,14 +136,19 @@ def _mean(step: Step, gradient: Tensor) -> Shares:
     over = [over] if isinstance(over, int) else over
     if over is None or sorted(side % values.ndim for side in over) != [2, 3] or values.ndim != 4:
         raise NoReverseError("a mean over other sides than height and width has no rule")
-    yield values, (gradient.flatten(1) / math.prod(values.shape[2:]))[:, :, None, None] * torch.ones_like(values)
+    yield values, _to_all_places(values, gradient)
 
 
 def _pooled_to_one(step: Step, gradient: Tensor) -> Shares:
     if _pair(step.argument(1, "output_size")) != (1, 1):
         raise NoReverseError("adaptive pooling to more than one place has no rule")
     values = step.given[0]
-    yield values, gradient / math.prod(values.shape[2:]) * torch.ones_like(values)
+    yield values, _to_all_places(values, gradient)
+
+
+def _to_all_places(values: Tensor, gradient: Tensor) -> Tensor:
+    """What comes back to a mean over all places, shared among them."""
+    return (gradient.flatten(1) / math.prod(values.shape[2:]))[:, :, None, None] * torch.ones_like(values)
 
 
 def _flattened(step: Step, gradient: Tensor) -> Shares:
