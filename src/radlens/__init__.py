@@ -6,6 +6,7 @@ The verbs are functions: :func:`run`, :func:`index`, :func:`audit`, :func:`train
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from radlens.version import __version__
@@ -13,8 +14,9 @@ from radlens.version import __version__
 if TYPE_CHECKING:
     from radlens.comparing import compare
     from radlens.cross_validation import cross_validate
+    from radlens.evaluation import evaluate
     from radlens.loading import load
-    from radlens.workflow import audit, evaluate, export, index, push, run, train
+    from radlens.workflow import audit, export, index, push, run, train
 
 __all__ = [
     "__version__",
@@ -29,27 +31,19 @@ __all__ = [
     "run",
     "train",
 ]
+_ELSEWHERE = {
+    "compare": "radlens.comparing",
+    "cross_validate": "radlens.cross_validation",
+    "evaluate": "radlens.evaluation",
+    "load": "radlens.loading",
+}
 
 
 def __getattr__(name: str) -> object:
     """Import a verb when it is used: with the workflow comes torch, with loading a model does not."""
-    if name == "load":
-        from radlens.loading import load
-
-        return load
-    if name == "compare":
-        from radlens.comparing import compare
-
-        return compare
-    if name == "cross_validate":
-        from radlens.cross_validation import cross_validate
-
-        return cross_validate
-    if name in __all__:
-        import radlens.workflow as workflow
-
-        return getattr(workflow, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_ELSEWHERE.get(name, "radlens.workflow")), name)
 
 
 def __dir__() -> list[str]:

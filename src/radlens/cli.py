@@ -212,7 +212,7 @@ def evaluate(
     overwrite: Overwrite = False,
 ) -> None:
     """Score a trained model, or what any other program predicted, on labelled images it has never seen."""
-    from radlens.workflow import evaluate as evaluate_model
+    from radlens.evaluation import evaluate as evaluate_model
 
     show_result(
         evaluate_model(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from radlens.arguments import settings_of
 from radlens.assessment.evaluate import write_metrics
 from radlens.assessment.opening_ledger import claim_keeping_ledger
 from radlens.assessment.pooling import fold_figures, pool
@@ -23,7 +24,7 @@ from radlens.errors import TrainingInterruptedError, UsageError
 from radlens.files import write_text
 from radlens.result import Result
 from radlens.stages import Prepared, prepare, read_images, write_down_opening, write_evidence, write_start
-from radlens.workflow import run, settings_of
+from radlens.workflow import run
 
 logger = logging.getLogger(__name__)
 

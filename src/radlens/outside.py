@@ -51,7 +51,7 @@ def evaluate_outside(
     split: str | None = None,
     overwrite: bool = False,
 ) -> Result:
-    """Judge a table of predictions; see :func:`radlens.workflow.evaluate`.
+    """Judge a table of predictions; see :func:`radlens.evaluation.evaluate`.
 
     Args:
         file: the table.
