@@ -31,10 +31,17 @@ def gradients(block: ConvBlock, images: Tensor, answer: Tensor, back: Tensor) ->
     return list(torch.autograd.grad(answer, (images, *block.parameters()), back))
 
 
+@pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [(21, 18), (8, 8), (4, 5)])
-def test_in_32_bit_it_gives_what_the_layers_give(size: tuple[int, int], channels: int) -> None:
+def test_in_32_bit_it_gives_what_the_layers_give(size: tuple[int, int], channels: int, ties: bool) -> None:
     block, images = block_in_use(channels), batch(*size, channels=channels)
+    if ties:
+        # Whole numbers in, few different ones out: most windows have several largest activations.
+        with torch.no_grad():
+            images.copy_(torch.randint(0, 2, images.shape))
+            cast(nn.Conv2d, block[0]).weight.copy_(torch.randint(-1, 2, (16, channels, 3, 3)))
+            cast(Tensor, cast(nn.Conv2d, block[0]).bias).zero_()
     other = copy.deepcopy(block)
     wanted = images
     for layer in other:

@@ -91,8 +91,8 @@ class _Fused(torch.autograd.Function):
         slope = -gain * inverse * of_scale / count
         offset = -gain * of_shift / count - slope * mean
         routed = _affine(gradient, gain, torch.zeros_like(gain))
-        back = _ops.aten.max_pool2d_with_indices_backward(routed, active, *_WINDOW, False, where)
-        back.add_(_affine(active, slope, offset))
+        back = _ops.aten.max_unpool2d(routed, where, active.shape[2:])
+        _add_affine(back, active, slope, offset)
         _ops.aten.threshold_backward.grad_input(back, active, 0, grad_input=back)
         needed = ctx.needs_input_grad[0]
         if back.dtype != torch.float32:
@@ -137,3 +137,10 @@ def _affine(values: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """Scale and shift each channel in one pass, in 32 bit whatever the type of the values."""
     zero, one = torch.zeros_like(scale), torch.ones_like(scale)
     return torch.as_tensor(_ops.aten.native_batch_norm(values, scale, shift, zero, one, False, 0.0, 0.0)[0])
+
+
+def _add_affine(total: Tensor, values: Tensor, scale: Tensor, shift: Tensor) -> None:
+    """Add to ``total`` what :func:`_affine` gives, in the one pass of a 1x1 convolution of each channel alone."""
+    weight, bias = scale.to(values.dtype).view(-1, 1, 1, 1), shift.to(values.dtype)
+    sizes = [0, 0], [1, 1], [1, 1], len(weight)
+    _ops.mkldnn._convolution_pointwise_.binary(total, values, weight, bias, *sizes, "add", 1.0, None, [], None)
