@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radlens.errors import RadlensError
+from radlens.learning.networks.depthwise import depthwise
 from radlens.learning.networks.network import Network
 
 STEM, HEAD = 32, 1280
@@ -80,6 +81,8 @@ class SameConv(nn.Conv2d):
             images = functional.pad(
                 images, [over[1] // 2, over[1] - over[1] // 2, over[0] // 2, over[0] - over[0] // 2]
             )
+        if self.groups > 1 and self.training:
+            return depthwise(images, self.weight, stride, int(self.padding[0]))
         return super().forward(images)
 
 
@@ -206,7 +209,6 @@ def _network(number: int, parameters: str) -> Network:
         smallest=33,
         build=lambda shape, outputs: EfficientNetLite(shape[0], outputs, SCALES[number]),
         pretrained=partial(load_imagenet, number=number),
-        bfloat16_on_cpu=False,
     )
 
 

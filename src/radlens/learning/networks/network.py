@@ -19,7 +19,8 @@ class Network:
         build: from (channels, height, width) of the images and the number of logits to a module with random weights.
         pretrained: gives such a module weights learnt elsewhere, but for its last layer; None: there are none.
         any_size: whether one module takes images of several sizes.
-        bfloat16_on_cpu: whether it trains faster in bfloat16 on a CPU that has it; depthwise convolutions do not.
+        bfloat16_on_cpu: whether it trains faster in bfloat16 on a CPU that has it; PyTorch's own depthwise convolutions
+            do not (:mod:`radlens.learning.networks.depthwise`).
     """
 
     name: str
