@@ -78,6 +78,7 @@ class Classifier(pl.LightningModule):
         self.weights: Tensor | None
         self.register_buffer("weights", None if weights is None else torch.from_numpy(weights), persistent=False)
         self.val_metrics = _metrics(task, classes).clone(prefix="val_")
+        self._losses: list[tuple[Tensor, int]] = []
         # No submodule: neither trained nor kept in the checkpoints.
         self.teachers = teachers
 
@@ -119,13 +120,20 @@ class Classifier(pl.LightningModule):
         """Random layers follow from seed, epoch and batch, so that a resumed run repeats them."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         state = np.random.SeedSequence((data.seed, data.epoch, batch_idx, self.global_rank, 2)).generate_state(1)
-        torch.manual_seed(int(state[0]))
+        # For a CPU alone: torch.manual_seed writes down the stack for each kind of accelerator that is not in use.
+        (torch.default_generator if self.device.type == "cpu" else torch).manual_seed(int(state[0]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """The loss of one batch."""
         loss = self.loss(self(batch["pixels"]), batch["target"], self._answers(batch))
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["index"]), sync_dist=True)
+        self._losses.append((loss.detach(), len(batch["index"])))
         return loss
+
+    def on_validation_epoch_end(self) -> None:
+        """The mean loss of the training epoch that this validation ends; logging it at each step takes longer."""
+        losses, counts = (torch.tensor(column, device=self.device) for column in zip(*self._losses, strict=True))
+        self._losses.clear()
+        self.log("train_loss", (losses * counts).sum() / counts.sum(), sync_dist=True)
 
     def _answers(self, batch: Batch) -> Tensor | None:
         """What is to be learnt in place of the labels, shape (batch, outputs); None where it is the labels."""
