@@ -1,7 +1,7 @@
 """How long the way back through the depthwise convolutions of EfficientNet-Lite0 takes, here and in PyTorch's own way.
 
-Each layer by itself, at the image size of the preset ``fast`` and a batch of 32, in turn; then a whole training step of
-the network on one batch, in each precision that the machine computes in.
+Each layer by itself, at the image size of the preset ``fast`` and a batch of 32, in each precision that the machine
+computes in. What a whole training step gains: ``step_speed.py``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from unittest import mock
 
 import torch
 from common import describe_machine, print_table
@@ -75,23 +74,6 @@ def back_through(shape: tuple[int, int, int, int, int], kind: torch.dtype, way: 
     return milliseconds(lambda: torch.autograd.grad(found, (images, weight), back, retain_graph=True), repeats)
 
 
-def whole_step(kind: torch.dtype, way: str, repeats: int) -> float:
-    """Milliseconds of a training step of the network, without the optimiser."""
-    network = build_network("efficientnet_lite0", (1, SIZE, SIZE), 1).train()
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    images = torch.randn(BATCH, 1, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
-    targets = torch.rand(BATCH, 1).round()
-
-    def step() -> None:
-        network.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=kind == torch.bfloat16):
-            logits = network(images)
-        functional.binary_cross_entropy_with_logits(logits.float(), targets).backward()
-
-    with mock.patch("radlens.learning.networks.efficientnet_lite.depthwise", WAYS[way]):
-        return milliseconds(step, repeats)
-
-
 def main() -> None:
     """Print a table of milliseconds."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -106,7 +88,6 @@ def main() -> None:
         channels, size, side, stride, _ = shape
         name = f"{channels} channels, {size} x {size}, {side} x {side}, stride {stride}"
         rows.append([name, *(f"{back_through(shape, *column, repeats):.2f}" for column in columns)])
-    rows.append(["a whole training step", *(f"{whole_step(*column, repeats):.0f}" for column in columns)])
     print_table(["ms", *(f"{str(kind).removeprefix('torch.')}, {way}" for kind, way in columns)], rows)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 from common import HERE, describe_machine, markdown_table, spread, write_between
+from depthwise_speed import plainly
 from torch import Tensor, nn
 from torch._inductor import config as inductor_config
 from torch.nn import functional
@@ -65,11 +66,6 @@ WAYS = {
     "stem and 5 of 16 blocks frozen": Way(frozen=5),
     "images of .6 of the size": Way(size=0.6),
 }
-
-
-def plainly(images: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-    """PyTorch's own depthwise convolution."""
-    return functional.conv2d(images, weight, None, stride, padding, 1, len(weight))
 
 
 def prepared(way: Way) -> Callable[[], None]:

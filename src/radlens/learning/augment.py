@@ -122,9 +122,7 @@ def apply(pixels: Tensor, parameters: Tensor, contract: Preprocessing, share: fl
         images = paint_frame(images, frame, frame_grey)
     if bool((border > 0).any()):
         images = paint_middle(images, border, middle_grey)
-    if (contract.low, contract.high) != (0, 1):
-        images = images.mul_(contract.high - contract.low).add_(contract.low)
-    return images
+    return images.mul_(contract.high - contract.low).add_(contract.low)
 
 
 def to_network_range(pixels: Tensor, contract: Preprocessing) -> Tensor:

@@ -131,9 +131,10 @@ class Classifier(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """The mean loss of the training epoch that this validation ends; logging it at each step takes longer."""
-        losses, counts = (torch.tensor(column, device=self.device) for column in zip(*self._losses, strict=True))
+        losses, counts = zip(*self._losses, strict=True)
         self._losses.clear()
-        self.log("train_loss", (losses * counts).sum() / counts.sum(), sync_dist=True)
+        shares = torch.tensor(counts, device=self.device) / sum(counts)
+        self.log("train_loss", (torch.stack(losses) * shares).sum(), sync_dist=True)
 
     def _answers(self, batch: Batch) -> Tensor | None:
         """What is to be learnt in place of the labels, shape (batch, outputs); None where it is the labels."""

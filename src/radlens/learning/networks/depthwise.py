@@ -42,10 +42,11 @@ class _Depthwise(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        images, weight = ctx.saved_tensors
         back = gradients[0].contiguous(memory_format=torch.channels_last)
-        of_images = image_gradient(back, images, weight, ctx.stride, ctx.padding) if ctx.needs_input_grad[0] else None
-        return of_images, weight_gradient(back, images, weight, ctx.stride, ctx.padding), None, None
+        given = back, *ctx.saved_tensors, ctx.stride, ctx.padding
+        ways = image_gradient, weight_gradient
+        found = [way(*given) if needed else None for way, needed in zip(ways, ctx.needs_input_grad[:2], strict=True)]
+        return *found, None, None
 
 
 def image_gradient(back: Tensor, images: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
