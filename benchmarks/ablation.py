@@ -43,26 +43,28 @@ RESULTS = HERE / "results"
 DATA = RESULTS / "ablation.csv"
 PAGE = HERE.parent / "docs" / "explanation" / "recipe.md"
 KEY = ["variant", "shift", "seed"]
-# The tables of the page, and the recipe that each is of.
-TABLES = {"ablation": "9b631141", "covered": "053cd7ab"}
+# The recipe that the page's tables are of, and the one before it, which had what the code no longer has.
+TODAY, BEFORE = "053cd7ab", "9b631141"
 _BEST = presets()["best"]
 RECIPE: dict[str, Any] = {
     "preprocessing": _BEST["preprocessing"],
     "augment": _BEST["augment"],
-    # One network: what several give together is seen in ensembles.py.
-    "train": {**_BEST["train"], "teachers": 0},
+    # A third of the preset's epochs; what several networks give together is seen in ensembles.py.
+    "train": {**_BEST["train"], "epochs": 10, "teachers": 0},
 }
 _UNCHANGED_GREY = {"brightness": 0.0, "contrast": 0.0, "gamma": (1.0, 1.0)}
 _WEAK = {
     **{"rotation": 10.0, "zoom": (0.9, 1.3), "crop": (1.0, 1.0), "shift": 0.08},
     **{"brightness": 0.15, "contrast": 0.3, "gamma": (1.0, 1.0), "degrade": 0.0},
 }
-
-
+# What could be asked in place of the network that is kept, for each recipe: the one before kept the epoch of the least
+# validation loss.
 SHIFTED = {
-    "auroc_shifted": "AUROC of the epoch of the least validation loss",
-    "auroc_shifted_last": "AUROC of the last epoch",
-    "auroc_shifted_mirrored": "AUROC of the best epoch, mean over image and mirror image",
+    TODAY: {"auroc_shifted": "AUROC", "auroc_shifted_mirrored": "AUROC, mean over image and mirror image"},
+    BEFORE: {
+        "auroc_shifted": "AUROC of the epoch of the least validation loss",
+        "auroc_shifted_last": "AUROC of the last epoch",
+    },
 }
 
 
@@ -90,6 +92,7 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "192 pixels": _square(192),
     "224 pixels": _square(224),
     "half the epochs": {"train": {"epochs": 5}},
+    "half as many epochs more": {"train": {"epochs": 15}},
     "twice the epochs": {"train": {"epochs": 20}},
     "small images first": {"train": {"first_size": 0.6}},
     "balanced loss": {"train": {"balance": "loss"}},
@@ -100,13 +103,15 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "no weight decay": {"train": {"weight_decay": 0.0}},
     "batches of 64": {"train": {"batch_size": 64}},
     "random initial weights": {"train": {"initial_weights": "random"}},
-    "two teachers": {"train": {"teachers": 2}},
     "no frames": {"augment": {"frame": 0.0}},
     "no hidden anatomy": {"augment": {"hide": 0.0}},
     "no frames, no hidden anatomy": {"augment": {"frame": 0.0, "hide": 0.0}},
     "EfficientNet-Lite1": {"train": {"network": "efficientnet_lite1"}},
     "EfficientNet-Lite2": {"train": {"network": "efficientnet_lite2"}},
 }
+# Of the recipe before: what was not measured again, and what it is compared with.
+ONLY_BEFORE = {"recipe", "EfficientNet-Lite2"}
+COVERED = ("recipe", "weak augmentation", "no frames", "no hidden anatomy", "no frames, no hidden anatomy")
 FIGURES = {
     "auroc": "AUROC, like training",
     "auroc_shifted": "AUROC, left out",
@@ -309,10 +314,13 @@ def variant_table(found: pd.DataFrame, figures: Mapping[str, str]) -> str:
 def report() -> None:
     """Print the tables from the data file, put them into the documentation, and draw the plot."""
     data = pd.read_csv(DATA).sort_values(["variant", "shift", "seed"], key=in_order)
-    whole, covered = (data[data["recipe"] == TABLES[place]] for place in ("ablation", "covered"))
-    found = summary(whole, FIGURES)
+    today, before = (data[data["recipe"] == recipe] for recipe in (TODAY, BEFORE))
+    found = summary(today, FIGURES)
+    dropped = before[~before["variant"].isin(set(VARIANTS) - ONLY_BEFORE)]
+    covered = today[today["variant"].isin(COVERED)]
     tables = {
-        "ablation": variant_table(found, FIGURES) + "\n" + choice_table(whole),
+        "ablation": variant_table(found, FIGURES) + "\n" + choice_table(today, SHIFTED[TODAY]),
+        "dropped": variant_table(summary(dropped, FIGURES), FIGURES) + "\n" + choice_table(before, SHIFTED[BEFORE]),
         "covered": variant_table(summary(covered, COVERED_FIGURES), COVERED_FIGURES),
     }
     draw_plot(found, RESULTS / "ablation.png")
@@ -321,8 +329,8 @@ def report() -> None:
         write_between(PAGE, place, table)
 
 
-def choice_table(data: pd.DataFrame) -> str:
-    """Mean and worst over all runs for each way to calibrate and to choose a threshold.
+def choice_table(data: pd.DataFrame, shifted: Mapping[str, str]) -> str:
+    """Mean and worst over all runs for each way to calibrate, to choose a threshold, and to ask.
 
     Networks without weights from ImageNet, which hardly learn from so few images, are left out.
     """
@@ -332,11 +340,11 @@ def choice_table(data: pd.DataFrame) -> str:
     for prefix, worst in ways.items():
         for name in [column for column in data if column.startswith(prefix)]:
             rows.append([name, f"{data[name].mean():.4f}", f"{getattr(data[name], worst)():.4f}"])
-    for name in ("auroc_shifted", "auroc_shifted_last", "auroc_shifted_mirrored"):
+    for name, words in shifted.items():
         difference = data[name] - data["auroc_shifted"]
         error = difference.std() / np.sqrt(len(data))
         gain = f" ({difference.mean():+.4f} ± {error:.4f})" if error else ""
-        rows.append([SHIFTED[name], f"{data[name].mean():.4f}{gain}", f"{data[name].min():.4f}"])
+        rows.append([words, f"{data[name].mean():.4f}{gain}", f"{data[name].min():.4f}"])
     return markdown_table([f"on the images left out, {len(data)} runs", "mean", "worst"], rows)
 
 

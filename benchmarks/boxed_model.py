@@ -114,7 +114,6 @@ def write_card(out: Path) -> None:
         epochs=len(history),
         best_epoch=config["best_epoch"],
         kept="the last" if settings["train"]["monitor"] == "last" else "the best on validation",
-        teachers=settings["train"]["teachers"],
         minutes=training_seconds(out) / 60,
         machine=describe_machine().split(";")[0],
         seed=config["seed"],

@@ -62,7 +62,7 @@ _FAST: dict[str, Any] = {
 _BEST: dict[str, Any] = {
     **_FAST,
     "preprocessing": {**_FAST["preprocessing"], "height": 160, "width": 160},
-    "train": {**_FAST["train"], "epochs": 10, "first_size": 1.0, "teachers": 2},
+    "train": {**_FAST["train"], "epochs": 30, "first_size": 1.0},
     "evaluate": {**_FAST["evaluate"], "mirror": True},
 }
 
