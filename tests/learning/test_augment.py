@@ -1,4 +1,4 @@
-"""Augmentation: the identity, whole-pixel moves, and any composition against an independent resampler."""
+"""What parameters make of an image: nothing, whole-pixel moves, and whatever an independent resampler makes of it."""
 
 from __future__ import annotations
 
@@ -20,28 +20,11 @@ from radlens.config import AugmentSettings
 from radlens.imaging.preprocess import Preprocessing
 from radlens.imaging.preprocess import to_network_range as numpy_network_range
 from radlens.learning import augment
-from radlens.learning.augment import COLUMNS, UNCHANGED, draw, draw_epoch, example
+from radlens.learning.augment import COLUMNS, UNCHANGED, draw, example
 from radlens.learning.degrade import add_noise, blur, compress, reduce_resolution
 
 Array = npt.NDArray[np.float64]
 GREY_LEVELS = Preprocessing(low=0.0, high=255.0)
-ALL = AugmentSettings(
-    rotation=20, zoom=(0.5, 2), shift=0.1, flip_horizontal=0.5, flip_vertical=0.3, brightness=0.2, contrast=0.4
-)
-DEGRADED = ALL.model_copy(
-    update={
-        "gamma": (0.5, 2.0),
-        "degrade": 0.5,
-        "blur": 1.5,
-        "resolution": 0.4,
-        "jpeg": 30,
-        "noise": 0.1,
-        "frame": 0.2,
-        "hide": 0.1,
-        "crop": (0.4, 1.2),
-    }
-)
-NONE = AugmentSettings(rotation=0, zoom=(1, 1), shift=0, flip_horizontal=0, flip_vertical=0, brightness=0, contrast=0)
 
 
 def smooth(height: int, width: int, channels: int = 1) -> npt.NDArray[np.uint8]:
@@ -221,21 +204,6 @@ def test_a_smaller_batch_shows_the_whole_image_under_the_same_parameters(share: 
     assert (smaller - wanted).abs().max() < 3
 
 
-def test_a_crop_keeps_its_share_of_the_area_and_lies_anywhere_within_the_image() -> None:
-    settings = NONE.model_copy(update={"crop": (0.25, 1.0)})
-    columns = dict(zip(COLUMNS, draw(20_000, settings, np.random.default_rng(0)).T, strict=True))
-    area = columns["zoom"] ** -2.0
-    assert 0.25 - 1e-3 <= area.min() < 0.26
-    assert 0.99 < area.max() <= 1 + 1e-5
-    assert area.mean() == pytest.approx(0.625, abs=0.01), "uniform in the area"
-    free = (columns["zoom"] - 1) / 2
-    for name in ("shift_x", "shift_y"):
-        assert (np.abs(columns[name]) <= free + 1e-6).all(), "the crop leaves the image"
-        assert np.quantile(columns[name][free > 0.3] / free[free > 0.3], [0.05, 0.95]) == pytest.approx(
-            [-0.9, 0.9], abs=0.05
-        )
-
-
 def test_a_crop_at_its_furthest_shows_the_images_corner() -> None:
     pixels = smooth(32, 48)
     # Half of each side, moved so that its left upper corner is the image's.
@@ -243,42 +211,6 @@ def test_a_crop_at_its_furthest_shows_the_images_corner() -> None:
     corner = torch.from_numpy(pixels[None, :, :16, :24]).float()
     enlarged = functional.interpolate(corner, scale_factor=2, mode="bilinear", align_corners=False)[0].numpy()
     np.testing.assert_allclose(found[:, :-1, :-1], enlarged[:, :-1, :-1], atol=1e-2)
-
-
-def test_degradations_come_at_their_probability_and_within_their_limits() -> None:
-    columns = dict(zip(COLUMNS, draw(20_000, DEGRADED, np.random.default_rng(0)).T, strict=True))
-    for name, unchanged, low, high in (
-        ("blur", 0, 0, 1.5),
-        ("resolution", 1, 0.4, 1),
-        ("jpeg", 100, 30, 100),
-        ("noise", 0, 0, 0.1),
-        ("frame", 0, 0, 0.2),
-    ):
-        changed = columns[name] != unchanged
-        # Of the qualities from 30 to 100 one leaves the image as it is.
-        assert changed.mean() == pytest.approx(0.5, abs=0.02), name
-        assert low - 1e-6 <= columns[name].min() <= columns[name].max() <= high + 1e-6
-        assert np.ptp(columns[name][changed]) > 0.95 * (high - low)
-    assert np.log(columns["gamma"]).mean() == pytest.approx(0, abs=0.02)
-
-
-def test_coverings_come_at_their_probability_and_in_any_grey() -> None:
-    columns = dict(zip(COLUMNS, draw(20_000, DEGRADED, np.random.default_rng(0)).T, strict=True))
-    framed, hidden = columns["frame"] > 0, columns["border_left"] > 0
-    assert hidden.mean() == pytest.approx(0.1, abs=0.01)
-    assert (framed & hidden).mean() == pytest.approx(0.05, abs=0.01), "one depends on the other"
-    assert (columns["frame_grey"][framed] == 0).mean() == pytest.approx(0.5, abs=0.02), "as often black"
-    for name, covered in (("frame_grey", framed), ("middle_grey", hidden)):
-        assert not columns[name][~covered].any()
-        assert columns[name][covered].max() > 0.97
-    assert np.quantile(columns["border_left"][hidden], [0, 1]) == pytest.approx(augment.BORDERS, abs=0.01)
-
-
-def test_without_coverings_the_other_parameters_are_the_same() -> None:
-    """Runs of before are drawn again as they were."""
-    without = draw(500, DEGRADED.model_copy(update={"frame": 0.0, "hide": 0.0}), np.random.default_rng(0))
-    assert (without[:, 14:] == 0).all()
-    np.testing.assert_array_equal(without[:, :14], draw(500, DEGRADED, np.random.default_rng(0))[:, :14])
 
 
 def test_a_frame_covers_the_border_of_the_image_that_is_shown() -> None:
@@ -300,8 +232,8 @@ def test_of_a_hidden_image_the_border_alone_is_shown() -> None:
     np.testing.assert_array_equal(found, warped(pixels))
 
 
-def test_every_image_of_a_batch_gets_its_own_parameters() -> None:
-    table = draw(6, DEGRADED, np.random.default_rng(0))
+def test_every_image_of_a_batch_gets_its_own_parameters(degraded: AugmentSettings) -> None:
+    table = draw(6, degraded, np.random.default_rng(0))
     pixels = np.stack([smooth(16, 20, 3) // (number + 1) for number in range(6)])
     together = augment.apply(torch.from_numpy(pixels), torch.from_numpy(table), GREY_LEVELS)
     for number in range(6):
@@ -309,7 +241,7 @@ def test_every_image_of_a_batch_gets_its_own_parameters() -> None:
         np.testing.assert_allclose(together[number], alone, atol=1e-3)
 
 
-def test_a_batch_is_interpolated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_is_interpolated_once(moves: AugmentSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     plain = functional.grid_sample
 
@@ -319,13 +251,13 @@ def test_a_batch_is_interpolated_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(functional, "grid_sample", counting)
     pixels = torch.from_numpy(np.stack([smooth(16, 16, 3)] * 8))
-    augment.apply(pixels, torch.from_numpy(draw(8, ALL, np.random.default_rng(0))), GREY_LEVELS)
+    augment.apply(pixels, torch.from_numpy(draw(8, moves, np.random.default_rng(0))), GREY_LEVELS)
     assert calls == [(8, 3, 16, 16)]
 
 
-def test_the_batch_itself_is_not_changed() -> None:
+def test_the_batch_itself_is_not_changed(moves: AugmentSettings) -> None:
     pixels = torch.from_numpy(np.stack([smooth(16, 16)] * 4))
-    table = torch.from_numpy(draw(4, ALL, np.random.default_rng(0)))
+    table = torch.from_numpy(draw(4, moves, np.random.default_rng(0)))
     before = pixels.clone(), table.clone()
     augment.apply(pixels, table, GREY_LEVELS)
     augment.to_network_range(pixels, GREY_LEVELS)
@@ -343,66 +275,19 @@ def test_training_validation_and_deployment_see_one_range(contract: Preprocessin
     np.testing.assert_allclose(warped(pixels, contract), wanted, atol=1e-5 * (contract.high - contract.low))
 
 
-def test_drawn_parameters_lie_within_their_limits_and_fill_them() -> None:
-    table = draw(20_000, ALL, np.random.default_rng(0))
-    assert table.dtype == np.float32
-    assert table.shape == (20_000, len(COLUMNS))
-    columns = dict(zip(COLUMNS, table.T, strict=True))
-    limits = {
-        "angle": (-20, 20),
-        "zoom": (0.5, 2),
-        "shift_x": (-0.1, 0.1),
-        "shift_y": (-0.1, 0.1),
-        "brightness": (-0.2, 0.2),
-        "contrast": (0.6, 1.4),
-    }
-    for name, (low, high) in limits.items():
-        assert low - 1e-6 <= columns[name].min() < low + 0.02 * (high - low), name
-        assert high + 1e-6 >= columns[name].max() > high - 0.02 * (high - low), name
-    for name, share in {"flip_x": 0.5, "flip_y": 0.3}.items():
-        assert set(columns[name]) == {0.0, 1.0}
-        assert columns[name].mean() == pytest.approx(share, abs=0.02)
-    assert np.log(columns["zoom"]).mean() == pytest.approx(0, abs=0.02), "enlarging and shrinking are as likely"
-    between = np.corrcoef(table[:, :8].T) - np.eye(8)
-    assert np.abs(between).max() < 0.04, "the columns depend on one another"
-
-
-def test_settings_of_nothing_and_disabled_settings_change_nothing() -> None:
-    rng = np.random.default_rng(0)
-    np.testing.assert_array_equal(draw(5, NONE, rng), np.tile(np.array(UNCHANGED, np.float32), (5, 1)))
-    disabled = ALL.model_copy(update={"enabled": False})
-    np.testing.assert_array_equal(draw(5, disabled, rng), np.tile(np.array(UNCHANGED, np.float32), (5, 1)))
-
-
-@given(st.integers(0, 2**31 - 1), st.integers(0, 500))
-def test_an_epochs_parameters_follow_from_seed_and_epoch_alone(seed: int, epoch: int) -> None:
-    first = draw_epoch(7, DEGRADED, seed, epoch)
-    np.random.default_rng().random(100)
-    torch.rand(3)
-    np.testing.assert_array_equal(draw_epoch(7, DEGRADED, seed, epoch), first)
-    for other in (draw_epoch(7, DEGRADED, seed, epoch + 1), draw_epoch(7, DEGRADED, seed + 1, epoch)):
-        assert (other[:, COLUMNS.index("angle")] != first[:, COLUMNS.index("angle")]).all()
-
-
-def test_epochs_and_seeds_are_drawn_independently() -> None:
-    angles = {(seed, epoch): draw_epoch(4000, ALL, seed, epoch)[:, 0] for seed in (0, 1) for epoch in (0, 1, 2)}
-    between = np.corrcoef(list(angles.values())) - np.eye(6)
-    assert np.abs(between).max() < 0.06
-
-
-def test_an_example_shows_what_training_makes_of_an_image() -> None:
+def test_an_example_shows_what_training_makes_of_an_image(moves: AugmentSettings) -> None:
     pixels = smooth(20, 28)
     contract = Preprocessing(height=20, width=28, low=-1.0, high=1.0)
-    shown, parameters = example(pixels, ALL, contract, 5, seed=3)
+    shown, parameters = example(pixels, moves, contract, 5, seed=3)
     assert shown.dtype == np.uint8
     assert shown.shape == (5, 1, 20, 28)
     for image, changes in zip(shown, parameters, strict=True):
         assert list(changes) == list(COLUMNS)
         np.testing.assert_allclose(image, warped(pixels, GREY_LEVELS, changes), atol=0.51)
     json.dumps(parameters)
-    again, _ = example(pixels, ALL, contract, 5, seed=3)
-    other, _ = example(pixels, ALL, contract, 5, seed=4)
+    again, _ = example(pixels, moves, contract, 5, seed=3)
+    other, _ = example(pixels, moves, contract, 5, seed=4)
     np.testing.assert_array_equal(shown, again)
     assert (shown != other).any()
-    unchanged, _ = example(pixels, ALL.model_copy(update={"enabled": False}), contract, 2, seed=3)
+    unchanged, _ = example(pixels, moves.model_copy(update={"enabled": False}), contract, 2, seed=3)
     np.testing.assert_array_equal(unchanged, np.stack([pixels, pixels]))
