@@ -21,9 +21,10 @@ from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
 from radlens.delivery.model_folder import hash_weights
 from radlens.errors import TrainingInterruptedError, UsageError
+from radlens.evidence import write_down_opening, write_evidence
 from radlens.files import write_text
+from radlens.preparing import Prepared, prepare, read_images, write_start
 from radlens.result import Result
-from radlens.stages import Prepared, prepare, read_images, write_down_opening, write_evidence, write_start
 from radlens.workflow import run
 
 logger = logging.getLogger(__name__)

@@ -13,9 +13,10 @@ from radlens.delivery.model_folder import ModelConfig, find_model, hash_weights,
 from radlens.delivery.torch_model import trained_model
 from radlens.delivery.training_images import read_training_images
 from radlens.errors import DataError, UsageError
+from radlens.evidence import predict_split, write_down_opening, write_evidence
 from radlens.outside import evaluate_outside, is_predictions_file
+from radlens.preparing import prepare, read_images, write_start
 from radlens.result import Result
-from radlens.stages import predict_split, prepare, read_images, write_down_opening, write_evidence, write_start
 
 
 def evaluate(

@@ -19,17 +19,9 @@ from radlens.dataset.sources import read_source
 from radlens.dataset.sources.csv_table import splits_of
 from radlens.delivery.model_folder import run_of
 from radlens.errors import DataError, UsageError
+from radlens.evidence import write_down_opening, write_evidence
+from radlens.preparing import Listed, Prepared, list_only, prepare, read_images, write_start
 from radlens.result import Result
-from radlens.stages import (
-    Listed,
-    Prepared,
-    list_only,
-    prepare,
-    read_images,
-    write_down_opening,
-    write_evidence,
-    write_start,
-)
 
 logger = logging.getLogger(__name__)
 

@@ -22,24 +22,14 @@ from radlens.delivery.predictor import Predictor
 from radlens.delivery.release import Kind, add_metrics
 from radlens.delivery.torch_model import trained_model
 from radlens.errors import UsageError
+from radlens.evidence import predict_split, write_down_opening, write_evidence
 from radlens.files import claim_output
 from radlens.imaging.cache import PixelCache
 from radlens.learning.networks import check_network
 from radlens.loading import load
+from radlens.preparing import Prepared, named, part, prepare, read_images, write_audit, write_start
 from radlens.result import Result
-from radlens.stages import (
-    Prepared,
-    named,
-    part,
-    predict_split,
-    prepare,
-    read_images,
-    train_model,
-    write_audit,
-    write_down_opening,
-    write_evidence,
-    write_start,
-)
+from radlens.training import train_model
 
 logger = logging.getLogger(__name__)
 
