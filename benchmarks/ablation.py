@@ -57,6 +57,8 @@ _WEAK = {
     **{"rotation": 10.0, "zoom": (0.9, 1.3), "crop": (1.0, 1.0), "shift": 0.08},
     **{"brightness": 0.15, "contrast": 0.3, "gamma": (1.0, 1.0), "degrade": 0.0},
 }
+# Columns of ways to calibrate, to choose a threshold and to abstain, by how they begin, and which is the worst.
+CHOICES = {"ece ": "max", "log loss ": "max", "balanced ": "min", "referred ": "max", "answered wrongly ": "max"}
 # What could be asked in place of the network that is kept, for each recipe: the one before kept the epoch of the least
 # validation loss.
 SHIFTED = {
@@ -319,8 +321,8 @@ def report() -> None:
     dropped = before[~before["variant"].isin(set(VARIANTS) - ONLY_BEFORE)]
     covered = today[today["variant"].isin(COVERED)]
     tables = {
-        "ablation": variant_table(found, FIGURES) + "\n" + choice_table(today, SHIFTED[TODAY]),
-        "dropped": variant_table(summary(dropped, FIGURES), FIGURES) + "\n" + choice_table(before, SHIFTED[BEFORE]),
+        "ablation": variant_table(found, FIGURES) + "\n" + choice_table(today, CHOICES, SHIFTED[TODAY]),
+        "dropped": variant_table(summary(dropped, FIGURES), FIGURES) + "\n" + choice_table(before, {}, SHIFTED[BEFORE]),
         "covered": variant_table(summary(covered, COVERED_FIGURES), COVERED_FIGURES),
     }
     draw_plot(found, RESULTS / "ablation.png")
@@ -329,15 +331,14 @@ def report() -> None:
         write_between(PAGE, place, table)
 
 
-def choice_table(data: pd.DataFrame, shifted: Mapping[str, str]) -> str:
+def choice_table(data: pd.DataFrame, choices: Mapping[str, str], shifted: Mapping[str, str]) -> str:
     """Mean and worst over all runs for each way to calibrate, to choose a threshold, and to ask.
 
     Networks without weights from ImageNet, which hardly learn from so few images, are left out.
     """
     data = data[data["variant"] != "random initial weights"]
     rows = []
-    ways = {"ece ": "max", "log loss ": "max", "balanced ": "min", "referred ": "max", "answered wrongly ": "max"}
-    for prefix, worst in ways.items():
+    for prefix, worst in choices.items():
         for name in [column for column in data if column.startswith(prefix)]:
             rows.append([name, f"{data[name].mean():.4f}", f"{getattr(data[name], worst)():.4f}"])
     for name, words in shifted.items():

@@ -1,10 +1,9 @@
 """How often 95 % intervals hold the truth: simulated patients with several images each, every metric, every method.
 
 A patient has one to five images and a share of the score in common; now and then an image is unlike the patient's
-others in its label. The truth of each metric is that of 400,000 patients drawn in the same way, of calibration errors that
-of four million: two draws of the fewer differ by 3 % in them. Each scenario and group
-of figures is a set of rows of ``interval_coverage.csv``; those that are there are not computed again, so the script can
-be stopped.
+others in its label. The truth of each metric is that of 400,000 patients drawn in the same way; of calibration errors
+that of four million, since two draws of the fewer differ by 3 % in them. Each scenario and group of figures is a set of
+rows of ``interval_coverage.csv``; those that are there are not computed again, so the script can be stopped.
 """
 
 from __future__ import annotations
