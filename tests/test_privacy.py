@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pydicom
 import pytest
 from PIL import Image, PngImagePlugin
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pydicom.uid import DigitalXRayImageStorageForPresentation
 
 import radlens
+from made_dicom import file_of, set_elements, set_meta
 
 # Long and rare, so that they are found where they are and nowhere else.
 UID_ROOT = "1.2.826.0.1.3680043.9.74331"
@@ -88,21 +88,12 @@ def write_dicom(file: Path, patient: int, number: int, bright: bool, **elements:
     made.BitsAllocated = made.BitsStored = 8
     made.HighBit = 7
     made.PixelData = pixels.tobytes()
-    for name, value in elements.items():
-        if value is None:
-            del made[name]
-        else:
-            setattr(made, name, value)
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = made.SOPClassUID, made.SOPInstanceUID
-    meta.SourceApplicationEntityTitle = "GRIMSDITCH"
-    made.file_meta = meta
+    set_elements(made, elements)
+    set_meta(made)
+    made.file_meta.SourceApplicationEntityTitle = "GRIMSDITCH"
     made.preamble = b"Quartermaine^Euphemia 19470312".ljust(128, b"\0")
-    buffer = io.BytesIO()
-    pydicom.dcmwrite(buffer, made, enforce_file_format=True)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(buffer.getvalue())
+    file.write_bytes(file_of(made))
 
 
 def replace(file: Path, old: bytes, new: bytes) -> None:

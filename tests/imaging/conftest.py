@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
+from made_dicom import file_of, set_elements
 from radlens.imaging.dicom import decode_dicom
 from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
 
@@ -54,11 +53,7 @@ class DicomMaker:
         order = "<" if UID(syntax).is_little_endian else ">"
         made.PixelData = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
         made["PixelData"].VR = "OW" if pixels.dtype.itemsize > 1 else "OB"
-        for name, value in elements.items():
-            if value is None:
-                del made[name]
-            else:
-                setattr(made, name, value)
+        set_elements(made, elements)
         return made
 
     def compressed(
@@ -74,9 +69,7 @@ class DicomMaker:
 
     def content(self, made: Dataset) -> bytes:
         """The file."""
-        buffer = io.BytesIO()
-        pydicom.dcmwrite(buffer, made, enforce_file_format=True)
-        return buffer.getvalue()
+        return file_of(made)
 
     def shown(self, made: Dataset | bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> npt.NDArray[np.uint8]:
         """Our picture of it."""

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import base64
-import io
 import struct
 import tracemalloc
 import zlib
 from collections.abc import Callable
-from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
+from made_pictures import attempted, encoded, noise
 from radlens.imaging.decode import Decoded, DecodeError, decode
-
-
-def encoded(form: str, **options: Any) -> bytes:
-    """A small picture of noise."""
-    pixels = np.random.default_rng(0).integers(0, 256, (48, 64), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, form, **options)
-    return buffer.getvalue()
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -46,13 +36,13 @@ def tiff_of_zeros(side: int) -> bytes:
 
 
 def jpeg_of_size(width: int, height: int, progressive: bool = False) -> bytes:
-    content = encoded("JPEG", progressive=progressive)
+    content = encoded(noise(), "JPEG", progressive=progressive)
     place = content.index(b"\xff\xc2" if progressive else b"\xff\xc0") + 5
     return content[:place] + struct.pack(">HH", height, width) + content[place + 4 :]
 
 
 def bmp_of_size(width: int, height: int) -> bytes:
-    content = encoded("BMP")
+    content = encoded(noise(), "BMP")
     return content[:18] + struct.pack("<ii", width, height) + content[26:]
 
 
@@ -85,14 +75,6 @@ def peak_of(action: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-def attempted(content: bytes, options: dict[str, Any]) -> Decoded | str:
-    """The picture, or why it is refused."""
-    try:
-        return decode("x", content, **options)
-    except DecodeError as error:
-        return str(error)
-
-
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_refused_before_memory_is_spent(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     content = BOMBS[name]()
@@ -114,9 +96,11 @@ def test_a_bomb_beside_the_picture_is_not_inflated() -> None:
 def test_absurd_dimensions_are_refused(size: tuple[int, int]) -> None:
     with pytest.raises(DecodeError):
         decode("x.jpeg", jpeg_of_size(*size))
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "a description"
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, 8, 0, 0, 0, 0))
     with pytest.raises(DecodeError):
-        decode("x.jpeg", b"\x89PNG\r\n\x1a\n" + header + encoded("PNG")[33:])
+        decode("x.jpeg", b"\x89PNG\r\n\x1a\n" + header + encoded(noise(3), "PNG", exif=exif)[33:])
 
 
 # Inputs of benchmarks/fuzz_decode.py, compressed, at each of which Pillow or a library beneath it raises an error of

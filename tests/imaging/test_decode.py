@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from made_pictures import encoded
 from radlens.errors import DataError
 from radlens.imaging.decode import Decoded, DecodeError, decode, read_bytes
 from radlens.imaging.limits import DecodeLimits
@@ -29,12 +29,6 @@ def grey() -> npt.NDArray[np.uint8]:
 
 def colour() -> npt.NDArray[np.uint8]:
     return np.stack([grey(), 255 - grey(), np.flipud(grey())], axis=2)
-
-
-def encoded(image: Image.Image | npt.NDArray[Any], form: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(buffer, form, **options)
-    return buffer.getvalue()
 
 
 def decoded(content: bytes, **options: Any) -> Decoded:

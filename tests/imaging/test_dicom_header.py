@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_files
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.uid import (
@@ -30,6 +30,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from made_dicom import file_of, set_elements, set_meta
 from radlens.imaging import dicom_elements
 from radlens.imaging.dicom_elements import read_elements
 from radlens.imaging.dicom_header import DicomHeader, age_in_years, read_header
@@ -61,22 +62,13 @@ def dataset(**elements: Any) -> Dataset:
     made.Modality, made.Manufacturer, made.BodyPartExamined = "DX", "ACME  Imaging", "CHEST"
     made.PatientSex, made.ViewPosition, made.ImageLaterality = "F", "PA", "L"
     made.Rows, made.Columns = 20, 30
-    for name, value in elements.items():
-        if value is None:
-            del made[name]
-        else:
-            setattr(made, name, value)
+    set_elements(made, elements)
     return made
 
 
 def content_of(made: Dataset, syntax: UID = ExplicitVRLittleEndian) -> bytes:
-    made.file_meta = FileMetaDataset()
-    made.file_meta.TransferSyntaxUID = syntax
-    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
-    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
-    buffer = io.BytesIO()
-    pydicom.dcmwrite(buffer, made, enforce_file_format=True)
-    return buffer.getvalue()
+    set_meta(made, syntax)
+    return file_of(made)
 
 
 def header_of(content: bytes, folder: Path) -> DicomHeader | None:

@@ -9,30 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
+from made_pictures import HEIGHT, WIDTH, attempted, encoded, noise
 from radlens.imaging.decode import Decoded, DecodeError, decode
 from radlens.imaging.pixels import read_pixels
 from radlens.imaging.preprocess import Preprocessing
 
-HEIGHT, WIDTH = 48, 64
 CONTRACT = Preprocessing(height=16, width=16)
-
-
-def noise(channels: int = 1, seed: int = 0) -> npt.NDArray[np.uint8]:
-    """Incompressible, so that a file cut short lacks pixels."""
-    shape = (HEIGHT, WIDTH) if channels == 1 else (HEIGHT, WIDTH, channels)
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-
-
-def encoded(image: Image.Image | npt.NDArray[Any], form: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(buffer, form, **options)
-    return buffer.getvalue()
 
 
 def dicom(syntax: str = "1.2.840.10008.1.2.1") -> bytes:
@@ -202,10 +189,7 @@ def test_pipes_folders_and_devices_given_as_files_do_not_hang(tmp_path: Path) ->
 
 def checked(content: bytes, options: dict[str, Any]) -> None:
     """Nothing but a DecodeError escapes, and what comes out is in order."""
-    try:
-        result: Decoded | str = decode("x", content, **options)
-    except DecodeError as error:
-        result = str(error)
+    result = attempted(content, options)
     if isinstance(result, str):
         assert result.startswith("x: ")
         return

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from made_pictures import encoded
 from radlens.imaging.cache import PixelCache
 from radlens.imaging.decode import decode
 from radlens.imaging.limits import DecodeError, DecodeLimits
@@ -30,12 +29,6 @@ def waves(height: int = 300, width: int = 410) -> npt.NDArray[np.uint8]:
     """A picture whose left is dark and whose right is bright."""
     rows, columns = np.indices((height, width))
     return (110 + 40 * np.sin(rows / 11) * np.cos(columns / 17) + 90 * columns / width).astype(np.uint8)
-
-
-def encoded(image: Image.Image | npt.NDArray[Any], form: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(buffer, form, **options)
-    return buffer.getvalue()
 
 
 @pytest.fixture

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pydicom
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pydicom.dataset import Dataset
+from pydicom.uid import DigitalXRayImageStorageForPresentation
 
+from made_dicom import file_of, set_elements, set_meta
 from radlens.dataset.manifest import Manifest
 
 STORAGE = DigitalXRayImageStorageForPresentation
@@ -32,19 +31,10 @@ def dicom_file(file: Path, number: int = 0, **elements: Any) -> Path:
     made.BitsAllocated = made.BitsStored = 8
     made.HighBit, made.PixelRepresentation = 7, 0
     made.PixelData = bytes(range(16))
-    for name, value in elements.items():
-        if value is None:
-            del made[name]
-        else:
-            setattr(made, name, value)
-    made.file_meta = FileMetaDataset()
-    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
-    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
-    buffer = io.BytesIO()
-    pydicom.dcmwrite(buffer, made, enforce_file_format=True)
+    set_elements(made, elements)
+    set_meta(made)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(buffer.getvalue())
+    file.write_bytes(file_of(made))
     return file
 
 
