@@ -22,8 +22,9 @@ from unittest import mock
 
 import lightning.pytorch as pl
 import numpy as np
+import pandas as pd
 import torch
-from ablation import FIGURES, add_row, recipe_id, rows_of_one_recipe, rows_there, settings_of
+from ablation import FIGURES, TODAY, add_row, recipe_id, rows_there, settings_of
 from common import HERE, describe_machine, device_name, in_processes, markdown_table, write_between
 from lightning.pytorch.callbacks import Callback
 from shift_tests import CLASSES, SHIFTS, answering, ask, judged, radiographs
@@ -211,7 +212,8 @@ def judge(way: str, shift: str, split: int, folder: Path) -> dict[str, Any]:
 
 def report() -> None:
     """Print the table from the data file and put it into the documentation."""
-    data = rows_of_one_recipe(DATA).set_index(KEY)
+    data = pd.read_csv(DATA)
+    data = data[data["recipe"] == TODAY].set_index(KEY)
     one = data.loc["one training"]
     rows = []
     for way in [way for way in WAYS if way in data.index]:
