@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from common import KERMANY, describe_machine, run_keras
-from torch import nn
+from torch import Tensor, nn
 
 from radlens.delivery.model_folder import read_model_folder
 from radlens.imaging.decode import decode
@@ -27,11 +28,19 @@ def random_network(seed: int) -> nn.Sequential:
     assert isinstance(network, nn.Sequential)
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
-            nn.init.uniform_(layer.running_mean, 0.0, 0.3)
-            nn.init.uniform_(layer.running_var, 0.5, 1.5)
+            running_mean, running_var = running(layer)
+            nn.init.uniform_(running_mean, 0.0, 0.3)
+            nn.init.uniform_(running_var, 0.5, 1.5)
             nn.init.uniform_(layer.weight, 0.5, 1.5)
             nn.init.uniform_(layer.bias, -0.3, 0.3)
     return network.eval()
+
+
+def running(layer: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Mean and variance that the layer normalises by."""
+    assert layer.running_mean is not None
+    assert layer.running_var is not None
+    return layer.running_mean, layer.running_var
 
 
 def trained_network(folder: Path) -> nn.Sequential:
@@ -49,9 +58,10 @@ def keras_weights(network: nn.Sequential) -> dict[str, np.ndarray]:
     first_dense = True
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
+            assert layer.bias is not None
             arrays.append([layer.weight.detach().numpy().transpose(2, 3, 1, 0), layer.bias.detach().numpy()])
         elif isinstance(layer, nn.BatchNorm2d):
-            state = (layer.weight, layer.bias, layer.running_mean, layer.running_var)
+            state = [layer.weight, layer.bias, *running(layer)]
             arrays.append([tensor.detach().numpy() for tensor in state])
         elif isinstance(layer, nn.Linear):
             kernel = layer.weight.detach().numpy()
@@ -79,7 +89,8 @@ def main() -> None:
         with torch.inference_mode(), tempfile.TemporaryDirectory() as folder:
             ours = torch.sigmoid(network(torch.from_numpy(pixels))).numpy()
             source, target = Path(folder) / "in.npz", Path(folder) / "out.npz"
-            np.savez(source, images=pixels.transpose(0, 2, 3, 1), **keras_weights(network))
+            arrays: dict[str, Any] = {"images": pixels.transpose(0, 2, 3, 1), **keras_weights(network)}
+            np.savez(source, **arrays)
             run_keras("outputs", str(source), str(target))
             theirs = np.load(target)
             difference = float(np.abs(ours - theirs["outputs"]).max())

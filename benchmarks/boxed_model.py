@@ -182,8 +182,9 @@ def export(out: Path) -> None:
     TARGET.mkdir(parents=True, exist_ok=True)
     used = np.isin(split, ("train", "val"))
     pictures = picture_hashes(cache.pixels, cache.rows[used])
-    write_training_images(TARGET, np.asarray(cache.digests)[used], pictures)
-    release(TARGET, config, tensors, *parity_images(config.preprocessing, cache, split), ("float16",), trial)
+    write_training_images(TARGET, np.asarray(cache.digests)[used].tolist(), pictures)
+    pixels, source = parity_images(config.preprocessing, cache, split)
+    release(TARGET, config, tensors, pixels, source, ["float16"], trial)
     add_metrics(TARGET, json.loads((out / "metrics.json").read_text(encoding="utf-8")))
 
 

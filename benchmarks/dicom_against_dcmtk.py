@@ -67,7 +67,7 @@ def _htj2k(source: Path, target: Path) -> None:
     from pydicom.uid import HTJ2KLossless
 
     data_set = pydicom.dcmread(source)
-    data_set.PixelData = encapsulate([imagecodecs.htj2k_encode(data_set.pixel_array, reversible=True)])
+    data_set.PixelData = encapsulate([bytes(imagecodecs.htj2k_encode(data_set.pixel_array, reversible=True))])
     data_set["PixelData"].VR = "OB"
     data_set["PixelData"].is_undefined_length = True
     data_set.file_meta.TransferSyntaxUID = HTJ2KLossless

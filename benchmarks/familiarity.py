@@ -98,7 +98,8 @@ def chest_only(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     left, right = rng.uniform(0.03, 0.14), rng.uniform(0.86, 0.97)
     upper, lower = rng.uniform(0.0, 0.1), rng.uniform(0.8, 1.0)
     box = (left * image.width, upper * image.height, right * image.width, lower * image.height)
-    return image.crop(tuple(int(side) for side in box))
+    left, upper, right, lower = map(int, box)
+    return image.crop((left, upper, right, lower))
 
 
 def matched(pixels: Pixels, like: Pixels) -> Pixels:
@@ -286,9 +287,12 @@ def measure(run: Path) -> pd.DataFrame:
                 width = features["val"][layer].shape[1] // 2 * pooled
                 part = {name: values[layer][:, :width] for name, values in features.items()}
                 case = Case(
-                    *(part[split] for split in ("train", "val", "test")),
-                    {name: part[name] for name in strange},
-                    *(names[(splits == split).to_numpy()] for split in ("train", "val")),
+                    reference=part["train"],
+                    val=part["val"],
+                    test=part["test"],
+                    strange={name: part[name] for name in strange},
+                    reference_names=names[(splits == "train").to_numpy()],
+                    val_names=names[(splits == "val").to_numpy()],
                 )
                 text = f"{source}, {layer}, {'mean' if pooled == 1 else 'mean and spread'}"
                 found += rows_of(case, f"{text}, Mahalanobis", mahalanobis)

@@ -122,7 +122,7 @@ def compile_network(trained: TrainedModel) -> TrainedModel:
     made = copy.copy(trained)
     made._network = torch.compile(trained._network, dynamic=False)
     if trained._familiarity is not None:
-        made._familiarity = torch.compile(trained._familiarity, dynamic=False)
+        made._familiarity = torch.compile(trained._familiarity, dynamic=False)  # type: ignore[assignment]
     return made
 
 
@@ -136,12 +136,14 @@ def keras_timer(threads: int) -> Iterator[Timer]:
         assert process.stdin is not None
         assert process.stdout is not None
 
+        asked, answered = process.stdin, process.stdout
+
         def seconds(batch: int, repeats: int) -> list[float]:
-            print(batch, repeats, file=process.stdin, flush=True)
-            return list(json.loads(process.stdout.readline()))
+            print(batch, repeats, file=asked, flush=True)
+            return list(json.loads(answered.readline()))
 
         yield seconds
-        process.stdin.close()
+        asked.close()
 
 
 def operations(folder: Path) -> float:
@@ -149,7 +151,7 @@ def operations(folder: Path) -> float:
     trained = load_trained(folder)
     with FlopCounterMode(display=False) as counter:
         trained.run(np.zeros((1, *trained.preprocessing.shape), np.uint8), sorted(trained.outputs))
-    return counter.get_total_flops() / 1e9
+    return int(counter.get_total_flops()) / 1e9
 
 
 def with_graph(model: str, target: Path) -> Path:

@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -150,18 +151,20 @@ def measure_files(folder: Path, rounds: int, copies: int) -> list[Row]:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(work, range(0, len(paths), step)))
 
+    def decode_one(number: int) -> object:
+        return read_pixels(paths[number], model.preprocessing)
+
+    def answer_four(start: int) -> object:
+        return model.probabilities(pixels[start : start + 4])
+
     def whole() -> None:
         with tempfile.TemporaryDirectory() as target:
             predict_files(model, paths, sys.stdout, out=Path(target) / "answers.csv")
 
     works: dict[str, Callable[[], None]] = {"files to CSV": whole}
     for threads in THREADS:
-        works[f"decoding alone, {threads} thread(s)"] = lambda threads=threads: in_threads(
-            lambda number: read_pixels(paths[number], model.preprocessing), 1, threads
-        )
-        works[f"network alone, {threads} thread(s)"] = lambda threads=threads: in_threads(
-            lambda start: model.probabilities(pixels[start : start + 4]), 4, threads
-        )
+        works[f"decoding alone, {threads} thread(s)"] = partial(in_threads, decode_one, 1, threads)
+        works[f"network alone, {threads} thread(s)"] = partial(in_threads, answer_four, 4, threads)
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for name in itertools.chain.from_iterable([list(works)] * rounds):
         started = time.perf_counter()

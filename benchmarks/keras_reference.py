@@ -14,6 +14,7 @@ import os
 import resource
 import sys
 import time
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -22,7 +23,7 @@ import numpy as np
 import scipy.stats
 
 SIDE = 150
-AUGMENTATION = {"rotation_range": 20, "zoom_range": 0.2, "horizontal_flip": True}
+AUGMENTATION: dict[str, Any] = {"rotation_range": 20, "zoom_range": 0.2, "horizontal_flip": True}
 
 
 def build() -> keras.Model:
@@ -59,7 +60,7 @@ class Clock(keras.callbacks.Callback):
 class Reach(keras.callbacks.Callback):
     """Prints the AUROC on validation after each epoch, and stops once it is there."""
 
-    def __init__(self, batches, auroc: float) -> None:
+    def __init__(self, batches: Any, auroc: float) -> None:
         super().__init__()
         self.batches, self.auroc = batches, auroc
 
@@ -73,7 +74,7 @@ class Reach(keras.callbacks.Callback):
         self.model.stop_training = auroc >= self.auroc
 
 
-def flow(folder: str, shuffle: bool = True, **augmentation: object):
+def flow(folder: str, shuffle: bool = True, **augmentation: Any) -> Any:
     """Batches of 32 from FOLDER/{class folders}."""
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
 

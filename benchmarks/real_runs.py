@@ -13,6 +13,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from common import KERMANY, describe_machine, print_table, spread, training_seconds
@@ -20,7 +21,7 @@ from common import KERMANY, describe_machine, print_table, spread, training_seco
 METRICS = ("auroc", "accuracy", "sensitivity", "specificity", "ece")
 
 
-def run_once(preset: str, seed: int, out: Path, extra: list[str]) -> dict[str, object]:
+def run_once(preset: str, seed: int, out: Path, extra: list[str]) -> dict[str, Any]:
     """One run; its metrics, epoch times and the peak memory of the process."""
     folder = out / f"{preset}-{seed}"
     if not (folder / "peak_mib").is_file():
@@ -51,7 +52,7 @@ def seconds_to(history: pd.DataFrame, auroc: float) -> float:
     return float(history["seconds"].cumsum()[reached].min()) if reached.any() else float("inf")
 
 
-def figures(runs: list[dict], split: str) -> list[str]:  # type: ignore[type-arg]
+def figures(runs: list[dict[str, Any]], split: str) -> list[str]:
     """Each metric as median [smallest, largest] over the seeds, or with its interval for a single run."""
     cells = []
     for metric in METRICS:
@@ -80,23 +81,13 @@ def main() -> None:
         groups[f"{preset} ({how})"] = [run_once(preset, seed, options.out, extra) for seed in seeds]
     rows = []
     for name, runs in groups.items():
-        seconds = spread([second for run in runs for second in run["seconds"]])  # type: ignore[attr-defined]
-        total = spread([run["total"] for run in runs], 0)  # type: ignore[misc]
-        reached = spread([run["to_99"] for run in runs], 0)  # type: ignore[misc]
+        seconds = spread([second for run in runs for second in run["seconds"]])
+        total = spread([run["total"] for run in runs], 0)
+        reached = spread([run["to_99"] for run in runs], 0)
         for split in ("val", "test"):
-            count = str(runs[0]["metrics"][split]["n"])  # type: ignore[index]
-            rows.append(
-                [
-                    name,
-                    split,
-                    count,
-                    *figures(runs, split),
-                    seconds,
-                    total,
-                    reached,
-                    f"{max(r['peak'] for r in runs):.0f}",
-                ]
-            )  # type: ignore[type-var]
+            count = str(runs[0]["metrics"][split]["n"])
+            peak = max(run["peak"] for run in runs)
+            rows.append([name, split, count, *figures(runs, split), seconds, total, reached, f"{peak:.0f}"])
     header = ["preset", "split", "n", *METRICS, "s an epoch", "s of training", "s to AUROC .99 on val", "peak MiB"]
     print_table(header, rows)
 

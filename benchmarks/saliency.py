@@ -19,6 +19,7 @@ import copy
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -70,11 +71,12 @@ class Images:
         """Of the positive class, at the size of the images."""
         return upsample(model.maps(self.pixels, rows)[:, 0], *self.pixels.shape[-2:])
 
-    def lesion(self, row: int) -> npt.NDArray[np.bool_]:
+    def lesion(self, row: np.integer[Any]) -> npt.NDArray[np.bool_]:
         """Where it is in one image, of phantoms."""
         name = self.manifest.table["mask"].to_numpy()[row]
         with Image.open(Path(self.manifest.info.root) / name) as file:
-            return np.asarray(file.convert("L").resize(self.pixels.shape[:-3:-1])) == 255
+            shown = np.asarray(file.convert("L").resize(self.pixels.shape[:-3:-1]))
+        return np.asarray(shown == 255)
 
     def judged(self, of: str, pixels: Pixels) -> Iterator[Row]:
         """How well and how surely the model tells the classes apart on these pixels."""
@@ -93,12 +95,12 @@ def pointing_game(runs: Sequence[Path]) -> Iterator[Row]:
         preset = yaml.safe_load((run / "config.yaml").read_text())["preset"]
         for way, hits in hits_of(Images(run)).items():
             found.setdefault((preset, way), []).append(hits)
-    for (preset, way), hits in found.items():
-        row = {"check": "pointing game, phantoms", "images": sum(map(len, hits))}
-        name = f"`{preset}`, {len(hits)} trainings: {way}"
-        yield {**row, "of": name, "value": np.concatenate(hits).mean()}
-        if way in ("map", LAST) and len(hits) > 1:
-            yield {**row, "of": f"{name}, the least of them", "value": min(one.mean() for one in hits)}
+    for (preset, way), each in found.items():
+        row = {"check": "pointing game, phantoms", "images": sum(map(len, each))}
+        name = f"`{preset}`, {len(each)} trainings: {way}"
+        yield {**row, "of": name, "value": np.concatenate(each).mean()}
+        if way in ("map", LAST) and len(each) > 1:
+            yield {**row, "of": f"{name}, the least of them", "value": min(one.mean() for one in each)}
 
 
 def hits_of(images: Images) -> dict[str, npt.NDArray[np.bool_]]:

@@ -74,13 +74,14 @@ def prepared(way: Way) -> Callable[[], None]:
     if way.kept_memory:
         keep_freed_memory()
     if not way.own_depthwise:
-        efficientnet_lite.depthwise = plainly
+        efficientnet_lite.depthwise = plainly  # type: ignore[attr-defined]
     network = build_network(settings.train.network, settings.preprocessing.shape, 1).train()
     load_pretrained(settings.train.network, network)
     layout = torch.channels_last if way.channels_last else torch.contiguous_format
     network.to(memory_format=layout)  # type: ignore[call-overload]
     if way.frozen:
-        frozen = nn.ModuleList([network.get_submodule("stem"), *network.get_submodule("blocks")[: way.frozen]])  # type: ignore[index,misc]
+        blocks = list(network.get_submodule("blocks").children())[: way.frozen]
+        frozen = nn.ModuleList([network.get_submodule("stem"), *blocks])
         frozen.requires_grad_(False)
     side = round(settings.preprocessing.height * way.size)
     images = torch.randn(settings.train.batch_size, 1, side, side).contiguous(memory_format=layout)

@@ -104,7 +104,7 @@ def operations(settings: RunSettings, train: LabelledPixels, *, back: bool = Tru
         loss = classifier.loss(classifier(images), target)
         if back:
             loss.backward()
-    return counter.get_total_flops() / len(images)
+    return int(counter.get_total_flops()) / len(images)
 
 
 def fixed_batch(settings: RunSettings, train: LabelledPixels, mixed: torch.dtype | None) -> float:

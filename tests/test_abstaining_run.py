@@ -42,6 +42,7 @@ def test_the_answers_follow_from_what_the_model_carries(finished: Any) -> None:
     config, tensors = read_model_folder(finished.folder)
     limits = config.abstention
     assert limits is not None
+    assert limits.least is not None
     assert {"familiarity.centre", "familiarity.whitening"} <= set(tensors)
     rows = finished.predictions
     for row in rows.itertuples():
@@ -99,9 +100,13 @@ def test_without_pytorch_the_answers_are_those_of_the_evaluation(finished: Any) 
     answers = model.predict([root / path for path in rows["path"]])
     assert [answer.answer for answer in answers] == list(rows["answer"])
     assert [answer.predicted for answer in answers] == list(rows["predicted"])
-    scores = [answer.familiar.score for answer in answers]
+    scores = []
+    for answer in answers:
+        assert answer.familiar is not None
+        scores.append(answer.familiar.score)
     np.testing.assert_allclose(scores, rows["unfamiliarity"], rtol=1e-3)
     noise = model.predict(np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))
+    assert noise.familiar is not None
     assert (noise.answer, noise.familiar.is_familiar) == ("refuse", False)
     assert noise.conformal in (*finished.manifest.info.classes, "refer")
 
@@ -109,6 +114,7 @@ def test_without_pytorch_the_answers_are_those_of_the_evaluation(finished: Any) 
 def test_another_prevalence_moves_odds_and_threshold_and_no_answer(finished: Any) -> None:
     model, there = radlens.load(finished.folder), radlens.load(finished.folder, prevalence=0.02)
     paths = [Path(finished.manifest.info.root) / path for path in finished.predictions["path"][:12]]
+    assert model.config.training_data is not None
     counts = model.config.training_data.classes
     negative, positive = (counts[name] for name in model.classes)
     factor = 0.02 / 0.98 * negative / positive
@@ -128,7 +134,13 @@ def test_a_folder_whose_limits_do_not_fit_is_refused(finished: Any, tmp_path: Pa
     with pytest.raises(DataError, match="lacks the statistics of familiar images"):
         radlens.load(tmp_path)
     write_model_folder(tmp_path, config, tensors)
-    for change in ({"error_rate": 0.3}, {"farthest": {}}, {"refuse_rate": 0.0}, {"refuse_rate": 0.4}):
+    changes: list[dict[str, object]] = [
+        {"error_rate": 0.3},
+        {"farthest": {}},
+        {"refuse_rate": 0.0},
+        {"refuse_rate": 0.4},
+    ]
+    for change in changes:
         values = json.loads(config.model_dump_json())
         values["abstention"] |= change
         (tmp_path / CONFIG_FILE).write_text(json.dumps(values))

@@ -42,7 +42,7 @@ class Brightness:
 
     def distances(self, pixels: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """How far from a middling grey."""
-        return np.abs(pixels[rows].mean(axis=(1, 2, 3)) - 100)
+        return np.asarray(np.abs(pixels[rows].mean(axis=(1, 2, 3)) - 100))
 
 
 def case(task: Task = "binary") -> tuple[Manifest, LabelledPixels, Brightness]:

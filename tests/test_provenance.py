@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from radlens.report_content import trace
 
 
 @pytest.fixture
-def manifest(tmp_path) -> Manifest:
+def manifest(tmp_path: Path) -> Manifest:
     for name, value in (("a", 10), ("b", 200), ("c", 90)):
         Image.fromarray(np.full((40, 40), value, dtype=np.uint8)).save(tmp_path / f"{name}.png")
     table = pd.DataFrame(
@@ -32,7 +33,7 @@ def manifest(tmp_path) -> Manifest:
     return Manifest(table, DatasetInfo(name="x", task="binary", classes=("no", "yes"), root=str(tmp_path)))
 
 
-def test_images_are_told_by_their_contents_and_labels(manifest, tmp_path):
+def test_images_are_told_by_their_contents_and_labels(manifest: Manifest, tmp_path: Path) -> None:
     cache = PixelCache.build(manifest.locations, Preprocessing(height=32, width=32))
     made = trace("run", manifest, cache, ["test"], None, ())
     digests = [hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("a.png", "b.png")]
@@ -40,13 +41,13 @@ def test_images_are_told_by_their_contents_and_labels(manifest, tmp_path):
     assert made.opened
 
 
-def test_without_pixels_the_paths_are_hashed_and_that_is_told(manifest):
+def test_without_pixels_the_paths_are_hashed_and_that_is_told(manifest: Manifest) -> None:
     made = trace("outside", manifest, None, ["test"], None, ())
     assert made.images == {"test": hash_images([("a.png", "no"), ("b.png", "yes")])}
     assert not made.opened
 
 
-def test_the_files_of_the_model_are_told_by_their_hashes(manifest):
+def test_the_files_of_the_model_are_told_by_their_hashes(manifest: Manifest) -> None:
     box = boxed_models()["pneumonia-cxr"]
     made = trace("model", manifest, None, ["test"], box, ())
     assert made.model["model.safetensors"] == hash_weights(box)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,12 @@ from PIL import Image
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.errors import DataError
 from radlens.imaging.limits import DecodeLimits
-from radlens.report_content import _within, picture_reader
+from radlens.pictures import picture_reader
+from radlens.report_content import _within
 
 
 @pytest.fixture
-def manifest(tmp_path) -> Manifest:
+def manifest(tmp_path: Path) -> Manifest:
     (tmp_path / "sub").mkdir()
     for name, value in (("a", 10), ("b", 200)):
         Image.fromarray(np.full((600, 900), value, dtype=np.uint8)).save(tmp_path / "sub" / f"{name}.png")
@@ -26,7 +28,7 @@ def manifest(tmp_path) -> Manifest:
     return Manifest(table, DatasetInfo(name="x", task="binary", classes=("no", "yes"), root=str(tmp_path)))
 
 
-def test_a_picture_is_read_by_its_manifest_path_and_is_small(manifest):
+def test_a_picture_is_read_by_its_manifest_path_and_is_small(manifest: Manifest) -> None:
     read = picture_reader(manifest)
     assert read("sub/b.png").shape == (213, 320)
     assert read("sub/b.png").dtype == np.uint8
@@ -35,7 +37,7 @@ def test_a_picture_is_read_by_its_manifest_path_and_is_small(manifest):
         read("elsewhere.png")
 
 
-def test_a_picture_that_has_gone_or_exceeds_the_limits_is_refused(manifest, tmp_path):
+def test_a_picture_that_has_gone_or_exceeds_the_limits_is_refused(manifest: Manifest, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="pixels"):
         picture_reader(manifest, DecodeLimits(max_pixels=1000))("sub/a.png")
     (tmp_path / "sub" / "a.png").unlink()
@@ -43,7 +45,7 @@ def test_a_picture_that_has_gone_or_exceeds_the_limits_is_refused(manifest, tmp_
         picture_reader(manifest)("sub/a.png")
 
 
-def test_locations_lose_the_folder_that_all_images_lie_in(manifest, tmp_path):
+def test_locations_lose_the_folder_that_all_images_lie_in(manifest: Manifest, tmp_path: Path) -> None:
     assert [_within(manifest, location) for location in manifest.locations] == list(manifest.table["path"])
     elsewhere = os.fspath(tmp_path.parent / "other.png")
     assert _within(manifest, elsewhere) == elsewhere

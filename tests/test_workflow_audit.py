@@ -110,13 +110,13 @@ def test_copies_in_other_bytes_of_the_images_it_was_made_with_are_known(tmp_path
         place = tmp_path / "copies" / label / f"{number}.jpg"
         place.parent.mkdir(parents=True, exist_ok=True)
         Image.open(location).resize((97, 97)).save(place, quality=80)
-    options = {"split": "all", "settings": ("evaluate.resamples=100",)}
+    settings = ("evaluate.resamples=100",)
     with pytest.raises(DataError, match=f"leak: {len(used)} of the {len(used)} images are copies of images that"):
-        radlens.evaluate(done.folder, tmp_path / "copies", tmp_path / "out", **options)
+        radlens.evaluate(done.folder, tmp_path / "copies", tmp_path / "out", split="all", settings=settings)
     # A model folder of before knows its images by their bytes alone, and an evaluation says so.
     config, _ = read_model_folder(done.folder)
     lines = (done.folder / "model" / "training_images.txt").read_text().splitlines()
     write_training_images(done.folder / "model", [line[:24] for line in lines])
     write_config(done.folder / "model", config)
-    before = radlens.evaluate(done.folder, tmp_path / "copies", tmp_path / "before", **options)
+    before = radlens.evaluate(done.folder, tmp_path / "copies", tmp_path / "before", split="all", settings=settings)
     assert "the model tells the exact bytes alone" in (before.folder / "report.html").read_text(encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
@@ -40,7 +41,7 @@ def make_manifest(task: str, images: int = 120, seed: int = 0, classes: tuple[st
     return Manifest(table, DatasetInfo(name="made up", task=task, classes=classes, root="."))
 
 
-def make_probabilities(manifest: Manifest, strength: float = 1.5, seed: int = 1) -> np.ndarray:
+def make_probabilities(manifest: Manifest, strength: float = 1.5, seed: int = 1) -> npt.NDArray[np.float64]:
     rng = np.random.default_rng(seed)
     truth = manifest.targets()
     if manifest.info.task == "multilabel":
@@ -49,7 +50,7 @@ def make_probabilities(manifest: Manifest, strength: float = 1.5, seed: int = 1)
         rng.normal(size=(len(truth), len(manifest.info.classes))) + strength * np.eye(len(manifest.info.classes))[truth]
     )
     exp = np.exp(logits)
-    return exp / exp.sum(axis=1, keepdims=True)
+    return np.asarray(exp / exp.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 @pytest.fixture(scope="session")
@@ -58,16 +59,20 @@ def manifest_of() -> Callable[..., Manifest]:
 
 
 @pytest.fixture(scope="session")
-def probabilities_for() -> Callable[..., np.ndarray]:
+def probabilities_for() -> Callable[..., npt.NDArray[np.float64]]:
     return make_probabilities
 
 
 @pytest.fixture(scope="session")
 def predictions_of() -> Callable[..., tuple[pd.DataFrame, DatasetInfo]]:
     def make(
-        task: str, images: int = 120, threshold: float = 0.5, **options: object
+        task: str,
+        images: int = 120,
+        threshold: float = 0.5,
+        seed: int = 0,
+        classes: tuple[str, ...] | None = None,
     ) -> tuple[pd.DataFrame, DatasetInfo]:
-        manifest = make_manifest(task, images, **options)  # type: ignore[arg-type]
+        manifest = make_manifest(task, images, seed, classes)
         return predictions_table(manifest, make_probabilities(manifest), threshold), manifest.info
 
     return make

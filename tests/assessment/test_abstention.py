@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from radlens.assessment.predictions import check_predictions, read_predictions, 
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo
 from radlens.errors import DataError
+
+Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
 INFO = DatasetInfo(name="made up", root="", task="binary", classes=("well", "ill"))
 
@@ -73,7 +76,7 @@ def test_a_class_that_is_plausible_but_not_the_one_at_the_operating_point_is_ref
 def test_the_curve_is_that_of_counting() -> None:
     rows = table()
     coverage, risk = risk_coverage(rows, INFO)
-    sure = np.maximum(rows["probability_well"], rows["probability_ill"]).to_numpy()
+    sure = np.maximum(rows["probability_well"].to_numpy(), rows["probability_ill"].to_numpy())
     wrong = wrong_answers(rows, INFO)
     for share, error in zip(coverage, risk, strict=True):
         surest = np.argsort(-sure, kind="stable")[: round(share * len(rows))]
@@ -88,7 +91,7 @@ def test_images_that_are_equally_sure_come_together() -> None:
     assert (list(coverage), list(risk)) == ([1.0], [0.5])
 
 
-def test_the_table_survives_a_file(tmp_path) -> None:
+def test_the_table_survives_a_file(tmp_path: Path) -> None:
     write_predictions(answered(), tmp_path / "predictions.csv")
     pd.testing.assert_frame_equal(read_predictions(tmp_path / "predictions.csv", INFO), answered())
 
@@ -102,7 +105,7 @@ def test_the_table_survives_a_file(tmp_path) -> None:
         ("unfamiliarity", float("inf"), "unusable unfamiliarity"),
     ],
 )
-def test_a_table_that_says_something_else(column: str, value: object, message: str) -> None:
+def test_a_table_that_says_something_else(column: str, value: float | str, message: str) -> None:
     rows = answered().astype({column: object})
     rows.loc[3, column] = value
     with pytest.raises(DataError, match=message):
@@ -110,7 +113,7 @@ def test_a_table_that_says_something_else(column: str, value: object, message: s
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
-def test_the_evidence_tells_of_it_where_the_model_may_abstain(task: str, predictions_of: Callable) -> None:
+def test_the_evidence_tells_of_it_where_the_model_may_abstain(task: str, predictions_of: Predictions) -> None:
     rows, info = predictions_of(task)
     settings = EvaluateSettings(resamples=100)
     assert "abstention" not in evaluate(rows, info, 0.5, settings, 0)["test"]

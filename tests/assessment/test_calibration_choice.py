@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,19 +12,20 @@ from sklearn.isotonic import IsotonicRegression
 
 from radlens.assessment.calibration import log_loss
 from radlens.assessment.calibration_choice import KINDS, choose_kind, fit_kind
-from radlens.decision import Calibration
+from radlens.assessment.metrics import Floats, Ints
+from radlens.decision import Calibration, CalibrationKind
 from radlens.errors import DataError
 
 
-def both(positive):
+def both(positive: Floats) -> Floats:
     return np.stack([1 - positive, positive], axis=1)
 
 
-def logit(score):
+def logit(score: Floats) -> Floats:
     return np.log(score / (1 - score))
 
 
-def drawn(distort, images=6000, seed=0):
+def drawn(distort: Callable[[Floats], Floats], images: int = 6000, seed: int = 0) -> tuple[Floats, Ints, Floats]:
     """What a model says, distorted, and labels drawn by the truth."""
     rng = np.random.default_rng(seed)
     true = 1 / (1 + np.exp(-rng.normal(0, 1.8, images)))
@@ -30,7 +33,7 @@ def drawn(distort, images=6000, seed=0):
 
 
 # What undoes each: with the kind's own map the truth comes out.
-PLANTED = {
+PLANTED: dict[CalibrationKind, Callable[[Floats], Floats]] = {
     "none": lambda true: true,
     "temperature": lambda true: 1 / (1 + np.exp(-2.5 * logit(true))),
     "line": lambda true: 1 / (1 + np.exp(-2.0 * logit(true) - 1.5)),
@@ -40,7 +43,7 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("kind", list(PLANTED))
-def test_a_planted_distortion_is_undone_and_chosen(kind):
+def test_a_planted_distortion_is_undone_and_chosen(kind: CalibrationKind) -> None:
     scores, targets, true = drawn(PLANTED[kind])
     found, losses = choose_kind(scores, targets, np.arange(len(targets)) // 2, "binary")
     assert set(losses) == set(KINDS["binary"])
@@ -52,7 +55,7 @@ def test_a_planted_distortion_is_undone_and_chosen(kind):
         assert losses["none"] > losses[kind] + 0.01
 
 
-def test_a_planted_beta_is_found_again():
+def test_a_planted_beta_is_found_again() -> None:
     rng = np.random.default_rng(1)
     said = rng.beta(0.8, 0.8, 100_000)
     planted = Calibration("beta", (0.6, 1.4, 0.8))
@@ -66,7 +69,7 @@ def test_a_planted_beta_is_found_again():
 
 @settings(deadline=None, max_examples=15)
 @given(seed=st.integers(0, 500), decimals=st.sampled_from([1, 2, 8]))
-def test_isotonic_is_that_of_scikit_learn_but_for_the_doubt(seed, decimals):
+def test_isotonic_is_that_of_scikit_learn_but_for_the_doubt(seed: int, decimals: int) -> None:
     scores, targets, _ = drawn(lambda true: np.round(true, decimals), images=80, seed=seed)
     found = fit_kind("isotonic", scores, targets, "binary").apply(scores, "binary")[:, 1]
     wanted = IsotonicRegression(y_min=0, y_max=1).fit_transform(scores[:, 1], targets)
@@ -75,7 +78,7 @@ def test_isotonic_is_that_of_scikit_learn_but_for_the_doubt(seed, decimals):
     assert found.max() < 1
 
 
-def test_copies_of_a_patients_images_are_left_out_with_them():
+def test_copies_of_a_patients_images_are_left_out_with_them() -> None:
     # Labels that follow from nothing: the freest kind learns them by heart, and copies would give it away.
     rng = np.random.default_rng(2)
     said, targets = rng.random(150), rng.integers(0, 2, 150)
@@ -86,7 +89,7 @@ def test_copies_of_a_patients_images_are_left_out_with_them():
     assert kept["isotonic"] > kept["line"]
 
 
-def test_multilabel_shares_one_map_and_multiclass_takes_the_slope_alone():
+def test_multilabel_shares_one_map_and_multiclass_takes_the_slope_alone() -> None:
     rng = np.random.default_rng(3)
     scores = rng.random((300, 3))
     targets = (rng.random((300, 3)) < scores).astype(np.int64)
@@ -101,6 +104,6 @@ def test_multilabel_shares_one_map_and_multiclass_takes_the_slope_alone():
     assert set(choose_kind(shares, rng.integers(0, 3, 300), np.arange(300), "multiclass")[1]) == {"none", "temperature"}
 
 
-def test_a_single_patient_chooses_nothing():
+def test_a_single_patient_chooses_nothing() -> None:
     scores, targets, _ = drawn(lambda true: true, images=20)
     assert choose_kind(scores, targets, np.zeros(20), "binary") == (Calibration(), {})

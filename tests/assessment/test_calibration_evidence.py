@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,25 +14,31 @@ from sklearn.linear_model import LogisticRegression
 from radlens.assessment.calibration_evidence import brier_parts, calibration_evidence, reliability_bins
 from radlens.assessment.calibration_line import calibration_line
 from radlens.assessment.evaluate import answers_of
-from radlens.assessment.metrics import Answers, expected_calibration_error
+from radlens.assessment.metrics import Answers, Floats, Ints, expected_calibration_error
 from radlens.assessment.summary import Summary
 from radlens.config import EvaluateSettings
+from radlens.dataset.manifest import DatasetInfo
+from radlens.decision import Task
+
+Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
 
-def drawn(seed=0, images=400, sureness=1.0, shift=0.0, each=2):
+def drawn(
+    seed: int = 0, images: int = 400, sureness: float = 1.0, shift: float = 0.0, each: int = 2
+) -> tuple[Floats, Ints, Ints]:
     rng = np.random.default_rng(seed)
     logits = np.repeat(rng.normal(0, 1.5, images // each), each) + rng.normal(0, 0.7, images)
     truth = (rng.random(images) < 1 / (1 + np.exp(-logits))).astype(np.int64)
     return 1 / (1 + np.exp(-sureness * logits - shift)), truth, np.arange(images) // each
 
 
-def logit(score):
+def logit(score: Floats) -> Floats:
     return np.log(score / (1 - score))
 
 
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 1000))
-def test_the_slope_is_that_of_a_logistic_regression(seed):
+def test_the_slope_is_that_of_a_logistic_regression(seed: int) -> None:
     score, truth, patients = drawn(seed, images=120, sureness=2.0)
     wanted = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(logit(score)[:, None], truth)
     found = calibration_line(score, truth, patients, 0.95)
@@ -39,7 +48,7 @@ def test_the_slope_is_that_of_a_logistic_regression(seed):
     assert expected.sum() == pytest.approx(truth.sum())
 
 
-def test_the_interval_is_the_sandwich_written_out_patient_by_patient():
+def test_the_interval_is_the_sandwich_written_out_patient_by_patient() -> None:
     score, truth, patients = drawn(3, images=90, sureness=1.5, each=3)
     found = calibration_line(score, truth, patients, 0.95)["slope"]
     fit = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(logit(score)[:, None], truth)
@@ -58,14 +67,14 @@ def test_the_interval_is_the_sandwich_written_out_patient_by_patient():
     assert half / error == pytest.approx(2.05, abs=0.15)
 
 
-def test_planted_distortions_are_found():
+def test_planted_distortions_are_found() -> None:
     score, truth, patients = drawn(images=40_000, sureness=2.0, shift=0.0)
     assert calibration_line(score, truth, patients, 0.95)["slope"]["value"] == pytest.approx(0.5, abs=0.02)
     score, truth, patients = drawn(images=40_000, sureness=1.0, shift=0.8)
     assert calibration_line(score, truth, patients, 0.95)["intercept"]["value"] == pytest.approx(-0.8, abs=0.05)
 
 
-def test_scores_without_an_error_or_without_a_difference_have_no_slope():
+def test_scores_without_an_error_or_without_a_difference_have_no_slope() -> None:
     truth = np.repeat([0, 1], 20)
     for score in (np.where(truth == 1, 0.9, 0.1), np.full(40, 0.5), truth.astype(float)):
         found = calibration_line(score.astype(float), truth, np.arange(40), 0.95)
@@ -77,7 +86,7 @@ def test_scores_without_an_error_or_without_a_difference_have_no_slope():
 
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 1000), decimals=st.sampled_from([1, 8]))
-def test_the_parts_add_up_to_the_brier_score(seed, decimals):
+def test_the_parts_add_up_to_the_brier_score(seed: int, decimals: int) -> None:
     score, truth, _ = drawn(seed, images=100)
     score = np.round(score, decimals)
     parts = brier_parts(score, truth)
@@ -85,7 +94,7 @@ def test_the_parts_add_up_to_the_brier_score(seed, decimals):
     assert total == pytest.approx(np.mean((score - truth) ** 2), abs=1e-12)
 
 
-def test_few_distinct_probabilities_have_the_parts_of_murphy():
+def test_few_distinct_probabilities_have_the_parts_of_murphy() -> None:
     score = np.repeat([0.1, 0.4, 0.9], [50, 30, 20])
     truth = np.concatenate([np.repeat([1, 0], [10, 40]), np.repeat([1, 0], [12, 18]), np.repeat([1, 0], [15, 5])])
     parts = brier_parts(score, truth)
@@ -96,7 +105,7 @@ def test_few_distinct_probabilities_have_the_parts_of_murphy():
     assert parts["within"] == pytest.approx(0, abs=1e-12)
 
 
-def test_the_corrected_reliability_of_a_calibrated_model_is_0_on_the_average():
+def test_the_corrected_reliability_of_a_calibrated_model_is_0_on_the_average() -> None:
     rng = np.random.default_rng(0)
     plain, corrected = [], []
     for _ in range(400):
@@ -107,7 +116,7 @@ def test_the_corrected_reliability_of_a_calibrated_model_is_0_on_the_average():
     assert np.mean(corrected) < 0.4 * np.mean(plain), "cut off at 0, the mean stays a little above"
 
 
-def test_bins_hold_every_image_and_their_intervals_the_share():
+def test_bins_hold_every_image_and_their_intervals_the_share() -> None:
     score, truth, patients = drawn()
     bins = reliability_bins(score, truth, patients, 0.95)
     assert sum(part["n"] for part in bins) == 400
@@ -117,7 +126,7 @@ def test_bins_hold_every_image_and_their_intervals_the_share():
     assert all(part["observed"]["low"] <= part["observed"]["value"] <= part["observed"]["high"] for part in bins)
 
 
-def test_the_correction_brings_the_error_of_a_calibrated_model_down():
+def test_the_correction_brings_the_error_of_a_calibrated_model_down() -> None:
     plain, corrected = [], []
     for seed in range(20):
         score, truth, patients = drawn(seed)
@@ -133,7 +142,7 @@ def test_the_correction_brings_the_error_of_a_calibrated_model_down():
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_other_tasks_have_bins_and_errors(task, predictions_of):
+def test_other_tasks_have_bins_and_errors(task: Task, predictions_of: Predictions) -> None:
     table, info = predictions_of(task)
     answers, patients = answers_of(table, info), table["patient"].to_numpy(dtype=str)
     settings_ = EvaluateSettings(resamples=100)

@@ -10,11 +10,12 @@ from sklearn.metrics import confusion_matrix
 
 from radlens.assessment.decision_curve import STEPS, better_range, decision_curve
 from radlens.assessment.intervals import bootstrap
-from radlens.assessment.metrics import Answers, binary_metrics
+from radlens.assessment.metrics import Answers, Floats, Ints, binary_metrics
 from radlens.assessment.threshold_table import THRESHOLDS, threshold_table
+from radlens.assessment.weighted import Statistics
 
 
-def drawn(seed=0, images=200, apart=2.0) -> tuple[Answers, np.ndarray]:
+def drawn(seed: int = 0, images: int = 200, apart: float = 2.0) -> tuple[Answers, Ints]:
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, 2, images)
     truth[:2] = 0, 1
@@ -25,7 +26,7 @@ def drawn(seed=0, images=200, apart=2.0) -> tuple[Answers, np.ndarray]:
 
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 1000))
-def test_net_benefit_is_that_of_the_counts(seed):
+def test_net_benefit_is_that_of_the_counts(seed: int) -> None:
     answers, patients = drawn(seed, images=60)
     curve = decision_curve(answers, patients, 0.95)
     for index in (0, 9, 49, 89, 98):
@@ -40,7 +41,7 @@ def test_net_benefit_is_that_of_the_counts(seed):
         assert curve["low"][index] <= curve["net_benefit"][index] <= curve["high"][index]
 
 
-def test_a_perfect_model_has_the_prevalence_and_is_better_everywhere():
+def test_a_perfect_model_has_the_prevalence_and_is_better_everywhere() -> None:
     truth = np.repeat([0, 1], [60, 40])
     answers = Answers(truth, np.stack([1 - truth, truth], axis=1).astype(float), truth, ("n", "p"))
     curve = decision_curve(answers, np.arange(100), 0.95)
@@ -48,7 +49,7 @@ def test_a_perfect_model_has_the_prevalence_and_is_better_everywhere():
     assert better_range(curve) == (0.01, 0.99)
 
 
-def test_a_model_that_guesses_is_nowhere_better():
+def test_a_model_that_guesses_is_nowhere_better() -> None:
     rng = np.random.default_rng(3)
     truth = rng.integers(0, 2, 400)
     score = rng.random(400)
@@ -56,15 +57,15 @@ def test_a_model_that_guesses_is_nowhere_better():
     assert better_range(decision_curve(answers, np.arange(400), 0.95)) is None
 
 
-def test_the_band_is_that_of_resampled_patients():
+def test_the_band_is_that_of_resampled_patients() -> None:
     answers, patients = drawn(images=400)
     curve = decision_curve(answers, patients, 0.95)
     called = answers.probabilities[:, [1]] >= STEPS
     everyone = np.where(answers.truth[:, None] == 1, 1.0, -STEPS / (1 - STEPS))
     treat_all = np.array(curve["treat_all"])
-    gain = called * everyone - np.where(treat_all > 0, everyone, 0)
+    gain: Floats = called * everyone - np.where(treat_all > 0, everyone, 0)
 
-    def means(weights):
+    def means(weights: Floats) -> Statistics:
         total = weights.sum(axis=1, keepdims=True)
         return {"model": weights @ (called * everyone) / total, "gain": weights @ gain / total}
 
@@ -76,7 +77,7 @@ def test_the_band_is_that_of_resampled_patients():
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.123])
-def test_the_table_has_the_metrics_of_each_threshold(threshold):
+def test_the_table_has_the_metrics_of_each_threshold(threshold: float) -> None:
     answers, patients = drawn()
     rows = threshold_table(answers, patients, threshold, 0.95)
     assert [row["threshold"] for row in rows] == sorted({*THRESHOLDS, threshold})

@@ -15,7 +15,8 @@ from radlens.assessment.weighted import ranking_statistic
 
 def kernel(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
     """1, one half or 0 for each pair, as the positive image scores above, like or below the negative one."""
-    return (positive[:, None] > negative) + (positive[:, None] == negative) / 2
+    above, like = positive[:, None] > negative, positive[:, None] == negative
+    return np.asarray(above + like / 2, dtype=np.float64)
 
 
 def delong_by_hand(truth: np.ndarray, score: np.ndarray) -> float:
@@ -38,7 +39,7 @@ def obuchowski_by_hand(truth: np.ndarray, score: np.ndarray, patients: np.ndarra
         s10 += x**2 * len(with_positive) / ((len(with_positive) - 1) * positives)
         s01 += y**2 * len(with_negative) / ((len(with_negative) - 1) * negatives)
         s11 += x * y * len(everyone) / (len(everyone) - 1)
-    return s10 / positives + s01 / negatives + 2 * s11 / (positives * negatives)
+    return float(s10 / positives + s01 / negatives + 2 * s11 / (positives * negatives))
 
 
 def drawn(seed: int, decimals: int, images: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -53,7 +54,7 @@ def drawn(seed: int, decimals: int, images: int = 60) -> tuple[np.ndarray, np.nd
 
 @settings(deadline=None)
 @given(seed=st.integers(0, 10_000), decimals=st.sampled_from([0, 1, 8]))
-def test_it_is_delong_for_one_image_a_patient(seed, decimals):
+def test_it_is_delong_for_one_image_a_patient(seed: int, decimals: int) -> None:
     truth, score, _ = drawn(seed, decimals)
     found = clustered_auroc(truth, score, np.arange(len(truth)))
     assert found.value == pytest.approx(roc_auc_score(truth, score), abs=1e-12)
@@ -62,7 +63,7 @@ def test_it_is_delong_for_one_image_a_patient(seed, decimals):
 
 @settings(deadline=None)
 @given(seed=st.integers(0, 10_000), decimals=st.sampled_from([0, 1, 8]))
-def test_it_is_obuchowski_for_patients_with_several_images(seed, decimals):
+def test_it_is_obuchowski_for_patients_with_several_images(seed: int, decimals: int) -> None:
     truth, score, patients = drawn(seed, decimals)
     found = clustered_auroc(truth, score, patients)
     assert found.variance == pytest.approx(max(0.0, obuchowski_by_hand(truth, score, patients)), rel=1e-9, abs=1e-15)
@@ -71,7 +72,7 @@ def test_it_is_obuchowski_for_patients_with_several_images(seed, decimals):
     assert again.variance == pytest.approx(found.variance, rel=1e-9, abs=1e-15)
 
 
-def test_placements_are_shares_of_pairs():
+def test_placements_are_shares_of_pairs() -> None:
     truth, score, _ = drawn(3, 1)
     pairs = kernel(score[truth == 1], score[truth == 0])
     above, below = placements(truth, score)
@@ -79,7 +80,7 @@ def test_placements_are_shares_of_pairs():
     np.testing.assert_allclose(below, pairs.mean(axis=0), atol=1e-12)
 
 
-def test_the_variance_is_that_of_resampled_patients():
+def test_the_variance_is_that_of_resampled_patients() -> None:
     rng = np.random.default_rng(1)
     patients = np.repeat(np.arange(400), 3)
     truth = np.repeat(rng.integers(0, 2, 400), 3)
@@ -91,7 +92,7 @@ def test_the_variance_is_that_of_resampled_patients():
     assert found.variance > 2 * clustered_auroc(truth, score, np.arange(1200)).variance
 
 
-def test_copies_of_images_add_nothing():
+def test_copies_of_images_add_nothing() -> None:
     truth, score, _ = drawn(5, 8)
     patients = np.arange(len(truth))
     once = clustered_auroc(truth, score, patients)
@@ -100,7 +101,7 @@ def test_copies_of_images_add_nothing():
     assert area_limits(four, 0.95) == pytest.approx(area_limits(once, 0.95))
 
 
-def test_perfect_scores_show_no_spread():
+def test_perfect_scores_show_no_spread() -> None:
     found = clustered_auroc(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9]), np.arange(4))
     assert (found.value, found.variance) == (1.0, 0.0)
     # Two pairs without a patient in common, both in order: Wilson's low limit is n / (n + z^2).
@@ -109,7 +110,7 @@ def test_perfect_scores_show_no_spread():
     assert low == pytest.approx(100 / (100 + 3.841459)), "patients count, not images"
 
 
-def test_one_patient_of_a_kind_says_nothing_of_others():
+def test_one_patient_of_a_kind_says_nothing_of_others() -> None:
     truth = np.array([1, 1, 0, 0])
     with pytest.raises(ValueError, match="two patients or more"):
         clustered_auroc(truth, np.arange(4.0), np.array([0, 0, 1, 2]))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,17 +10,21 @@ import pytest
 from scipy import stats
 
 from radlens.assessment.evaluate import evaluate, write_metrics
-from radlens.assessment.metrics import METRICS, ONE_VS_REST
+from radlens.assessment.metrics import METRICS, ONE_VS_REST, Floats
 from radlens.assessment.predictions import predictions_table, with_threshold
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.errors import DataError
 
+Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
+
 SETTINGS = EvaluateSettings(resamples=200)
 TASKS = ("binary", "multiclass", "multilabel")
 
 
-def binary_table(truth, score, patients=None, split="test") -> tuple[pd.DataFrame, DatasetInfo]:
+def binary_table(
+    truth: list[int], score: list[float] | Floats, patients: list[str] | None = None, split: str = "test"
+) -> tuple[pd.DataFrame, DatasetInfo]:
     info = DatasetInfo(name="x", task="binary", classes=("healthy", "ill"), root=".")
     n = len(truth)
     rows = pd.DataFrame(
@@ -38,7 +44,7 @@ def binary_table(truth, score, patients=None, split="test") -> tuple[pd.DataFram
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_metrics_have_the_documented_form(task, predictions_of):
+def test_metrics_have_the_documented_form(task: str, predictions_of: Predictions) -> None:
     table, info = predictions_of(task)
     found = evaluate(table, info, 0.5, SETTINGS, seed=0)
     assert list(found) == ["val", "test"]
@@ -58,7 +64,7 @@ def test_metrics_have_the_documented_form(task, predictions_of):
         json.dumps(block, allow_nan=False)
 
 
-def test_binary_block_by_hand():
+def test_binary_block_by_hand() -> None:
     table, info = binary_table([1, 1, 1, 0, 0], [0.9, 0.8, 0.3, 0.6, 0.1])
     block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
     assert block["confusion_matrix"] == [[1, 1], [1, 2]]
@@ -68,7 +74,7 @@ def test_binary_block_by_hand():
     assert block["specificity"]["value"] == pytest.approx(1 / 2)
 
 
-def test_multiclass_and_multilabel_have_a_block_for_each_class(predictions_of):
+def test_multiclass_and_multilabel_have_a_block_for_each_class(predictions_of: Predictions) -> None:
     table, info = predictions_of("multiclass")
     block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
     assert list(block["per_class"]) == list(info.classes)
@@ -85,7 +91,7 @@ def test_multiclass_and_multilabel_have_a_block_for_each_class(predictions_of):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_same_seed_same_metrics_in_any_row_order(task, predictions_of):
+def test_same_seed_same_metrics_in_any_row_order(task: str, predictions_of: Predictions) -> None:
     table, info = predictions_of(task)
     once = evaluate(table, info, 0.5, SETTINGS, seed=4)
     assert evaluate(table, info, 0.5, SETTINGS, seed=4) == once
@@ -96,14 +102,14 @@ def test_same_seed_same_metrics_in_any_row_order(task, predictions_of):
     assert evaluate(table, info, 0.5, SETTINGS, seed=5)["test"]["brier"] != once["test"]["brier"]
 
 
-def test_the_intervals_of_a_split_do_not_depend_on_the_other_splits(predictions_of):
+def test_the_intervals_of_a_split_do_not_depend_on_the_other_splits(predictions_of: Predictions) -> None:
     table, info = predictions_of("binary")
     alone = evaluate(table[table["split"] == "test"], info, 0.5, SETTINGS, seed=0)
     assert list(alone) == ["test"]
     assert alone["test"] == evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
 
 
-def test_a_perfect_model_keeps_its_uncertainty():
+def test_a_perfect_model_keeps_its_uncertainty() -> None:
     table, info = binary_table([0, 1] * 20, [0.1, 0.9] * 20, patients=[f"p{i // 2}" for i in range(40)])
     block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
     # Twenty patients, each with one healthy and one ill image: Wilson's limit is n / (n + z^2).
@@ -123,7 +129,7 @@ def test_a_perfect_model_keeps_its_uncertainty():
     assert "no spread" in block["average_precision"]["reason"]
 
 
-def test_what_is_undefined_is_null_with_a_reason():
+def test_what_is_undefined_is_null_with_a_reason() -> None:
     table, info = binary_table([0, 0, 0, 0], [0.1, 0.2, 0.3, 0.4])
     block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
     for name in ("sensitivity", "precision", "f1", "auroc", "average_precision"):
@@ -133,7 +139,7 @@ def test_what_is_undefined_is_null_with_a_reason():
     assert block["specificity"]["value"] == 1
 
 
-def test_an_interval_is_withheld_when_many_resamples_lack_a_class():
+def test_an_interval_is_withheld_when_many_resamples_lack_a_class() -> None:
     table, info = binary_table([1] + [0] * 30, np.linspace(0.9, 0.1, 31))
     block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
     assert block["auroc"]["value"] == 1
@@ -144,21 +150,21 @@ def test_an_interval_is_withheld_when_many_resamples_lack_a_class():
     assert "of the resamples" in block["average_precision"]["reason"]
 
 
-def test_predictions_made_with_another_threshold_are_refused(predictions_of):
+def test_predictions_made_with_another_threshold_are_refused(predictions_of: Predictions) -> None:
     table, info = predictions_of("binary")
     with pytest.raises(DataError, match=r"do not follow.*threshold 0\.3"):
         evaluate(table, info, 0.3, SETTINGS, seed=0)
     assert evaluate(with_threshold(table, info, 0.3), info, 0.3, SETTINGS, seed=0)["test"]["threshold"] == 0.3
 
 
-def test_metrics_file_is_plain_json(tmp_path, predictions_of):
+def test_metrics_file_is_plain_json(tmp_path: Path, predictions_of: Predictions) -> None:
     table, info = predictions_of("multilabel")
     metrics = evaluate(table, info, 0.5, SETTINGS, seed=0)
     write_metrics(metrics, tmp_path / "metrics.json")
     assert json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8")) == metrics
 
 
-def test_evidence_for_decisions_is_of_binary_tasks(predictions_of):
+def test_evidence_for_decisions_is_of_binary_tasks(predictions_of: Predictions) -> None:
     table, info = predictions_of("binary")
     settings = SETTINGS.model_copy(update={"prevalence": (0.01, 0.3)})
     block = evaluate(table, info, 0.5, settings, seed=0)["test"]
@@ -175,7 +181,7 @@ def test_evidence_for_decisions_is_of_binary_tasks(predictions_of):
         assert not {"predictive_values", "thresholds", "decision_curve"} & set(block)
 
 
-def test_each_class_has_the_methods_of_a_binary_question(predictions_of):
+def test_each_class_has_the_methods_of_a_binary_question(predictions_of: Predictions) -> None:
     table, info = predictions_of("multiclass")
     block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
     viral = block["per_class"]["viral"]
@@ -190,7 +196,7 @@ def test_each_class_has_the_methods_of_a_binary_question(predictions_of):
     assert viral["auroc"] == alone["auroc"]
 
 
-def test_one_image_a_patient_has_the_ordinary_methods():
+def test_one_image_a_patient_has_the_ordinary_methods() -> None:
     table, info = binary_table([0, 1] * 20, np.linspace(0.1, 0.9, 40))
     block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
     assert (block["sensitivity"]["method"], block["auroc"]["method"]) == ("Wilson", "DeLong")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from radlens.assessment.failure_reasons import REASONS, failures
 from radlens.dataset.manifest import DatasetInfo
+
+Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
 INFO = DatasetInfo(name="x", task="binary", classes=("NORMAL", "PNEUMONIA"), root=".")
 
@@ -87,8 +91,8 @@ def test_several_classes_are_close_when_two_probabilities_are() -> None:
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
-def test_every_task_has_a_reason_for_every_error(task: str, predictions_of: object) -> None:
-    predictions, info = predictions_of(task)  # type: ignore[operator]
+def test_every_task_has_a_reason_for_every_error(task: str, predictions_of: Predictions) -> None:
+    predictions, info = predictions_of(task)
     found = failures(predictions, info, "test", None if task == "multiclass" else 0.5)
     wrong = (predictions["label"] != predictions["predicted"]) & (predictions["split"] == "test")
     assert len(found) == wrong.sum()

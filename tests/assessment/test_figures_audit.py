@@ -6,17 +6,19 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 
 from radlens.assessment.figures_audit import auroc_dots, spreads
 from radlens.assessment.figures_style import class_colour
 
 
-def texts(figure) -> list[str]:
+def texts(figure: Figure) -> list[str]:
     figure.canvas.draw()
     return [text.get_text() for text in figure.findobj(mpl.text.Text) if text.get_text()]
 
 
-def test_dots_lie_at_their_values_with_their_intervals_and_a_line_at_guessing():
+def test_dots_lie_at_their_values_with_their_intervals_and_a_line_at_guessing() -> None:
     rows = pd.DataFrame(
         {
             "name": ["file", "border", "$x$"],
@@ -28,9 +30,11 @@ def test_dots_lie_at_their_values_with_their_intervals_and_a_line_at_guessing():
     figure = auroc_dots(rows)
     (axes,) = figure.axes
     dots, guessing = axes.lines
-    np.testing.assert_allclose(dots.get_xdata(), [0.98, 0.7, 0.3])
-    assert set(guessing.get_xdata()) == {0.5}
-    segments = axes.collections[0].get_segments()
+    np.testing.assert_allclose(np.asarray(dots.get_xdata()), [0.98, 0.7, 0.3])
+    assert set(np.asarray(guessing.get_xdata()).tolist()) == {0.5}
+    intervals = axes.collections[0]
+    assert isinstance(intervals, LineCollection)
+    segments = intervals.get_segments()
     np.testing.assert_allclose([segment[:, 0] for segment in segments], [[0.95, 1], [0.6, 0.8]])
     assert {"file", "border", "$x$", "0.98", "0.70", "0.30"} <= set(texts(figure))
     low, high = axes.get_xlim()
@@ -41,7 +45,7 @@ def test_dots_lie_at_their_values_with_their_intervals_and_a_line_at_guessing():
 
 
 @pytest.mark.parametrize("value", [0.5, 0.87, 0.91, 1.0])
-def test_no_number_lies_outside_the_figure(value):
+def test_no_number_lies_outside_the_figure(value: float) -> None:
     rows = pd.DataFrame({"name": ["a"], "auroc": [value], "low": [max(0, value - 0.1)], "high": [min(1, value + 0.01)]})
     figure = auroc_dots(rows)
     figure.canvas.draw()
@@ -53,7 +57,7 @@ def test_no_number_lies_outside_the_figure(value):
         assert extent.x1 < width
 
 
-def test_spreads_show_five_quantiles_in_the_colour_of_the_class():
+def test_spreads_show_five_quantiles_in_the_colour_of_the_class() -> None:
     rows = pd.DataFrame(
         {
             "name": ["train · a", "train · b"],
@@ -68,9 +72,12 @@ def test_spreads_show_five_quantiles_in_the_colour_of_the_class():
     figure = spreads(rows, "width (pixels)")
     (axes,) = figure.axes
     thin, thick, dots = axes.collections
+    assert isinstance(thin, LineCollection)
+    assert isinstance(thick, LineCollection)
     np.testing.assert_allclose([segment[:, 0] for segment in thin.get_segments()], [[1, 5000], [2, 6000]])
     np.testing.assert_allclose([segment[:, 0] for segment in thick.get_segments()], [[2, 4], [3, 5]])
-    np.testing.assert_allclose(dots.get_offsets(), [[3, 0], [4, 1]])
+    np.testing.assert_allclose(np.asarray(dots.get_offsets()), [[3, 0], [4, 1]])
     for part in (thin, thick):
-        np.testing.assert_allclose(part.get_colors()[:, :3], [mpl.colors.to_rgb(class_colour(i)) for i in (0, 1)])
+        colours = np.asarray(part.get_colors())
+        np.testing.assert_allclose(colours[:, :3], [mpl.colors.to_rgb(class_colour(i)) for i in (0, 1)])
     assert {"train · a", "train · b", "width (pixels)", "6,000"} <= set(texts(figure))

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.figures_decision import decision_curve_figure
 from radlens.config import EvaluateSettings
+from radlens.dataset.manifest import DatasetInfo
+
+Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
 
-def test_the_lines_are_the_numbers_and_no_one_has_none(predictions_of):
+def test_the_lines_are_the_numbers_and_no_one_has_none(predictions_of: Predictions) -> None:
     table, info = predictions_of("binary")
     block = evaluate(table, info, 0.5, EvaluateSettings(resamples=100), seed=0)["test"]
     axes = decision_curve_figure(block).axes[0]
     lines = {line.get_label(): line for line in axes.lines}
     curve = block["decision_curve"]
-    assert list(lines["the model"].get_ydata()) == curve["net_benefit"]
-    assert list(lines["the model"].get_xdata()) == curve["threshold"]
-    assert list(lines["everyone"].get_ydata()) == curve["treat_all"]
-    assert set(lines["no one"].get_ydata()) == {0}
+    assert np.asarray(lines["the model"].get_ydata()).tolist() == curve["net_benefit"]
+    assert np.asarray(lines["the model"].get_xdata()).tolist() == curve["threshold"]
+    assert np.asarray(lines["everyone"].get_ydata()).tolist() == curve["treat_all"]
+    assert set(np.asarray(lines["no one"].get_ydata()).tolist()) == {0}
     low, high = axes.get_ylim()
     assert low < 0 < max(curve["high"]) <= high

@@ -55,11 +55,11 @@ def held() -> dict[str, Counter[str]]:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_intervals_over_patients_hold_the_truth(metric, held):
+def test_intervals_over_patients_hold_the_truth(metric: str, held: dict[str, Counter[str]]) -> None:
     fewest, most = stats.binom.ppf(1e-4, DATASETS, 0.93), stats.binom.ppf(1 - 1e-4, DATASETS, 0.97)
     assert fewest <= held["patients"][metric] <= most
 
 
 @pytest.mark.parametrize("metric", METRICS[:-1])
-def test_intervals_over_images_do_not(metric, held):
+def test_intervals_over_images_do_not(metric: str, held: dict[str, Counter[str]]) -> None:
     assert held["images"][metric] < stats.binom.ppf(1e-4, DATASETS, 0.93)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,21 +19,26 @@ from radlens.assessment.intervals import (
     patient_weights,
     percentile_limits,
 )
-from radlens.assessment.metrics import Answers
-from radlens.assessment.weighted import binary_statistic, ranking_statistic
+from radlens.assessment.metrics import Answers, Floats, Ints
+from radlens.assessment.weighted import Statistic, binary_statistic, ranking_statistic
 
 
-def all_weights(patients, resamples=200, seed=0) -> np.ndarray:
+def all_weights(patients: npt.ArrayLike, resamples: int = 200, seed: int = 0) -> Floats:
     return np.concatenate(list(patient_weights(patients, resamples, np.random.default_rng(seed))))
 
 
-def correct_share(right: np.ndarray):
+def correct_share(right: Floats) -> Statistic:
     return lambda weights: {"accuracy": weights @ right / weights.sum(axis=1)}
+
+
+def auroc_alone(truth: Ints, score: Floats) -> Statistic:
+    ranks = ranking_statistic(truth, score)
+    return lambda weights: {"auroc": ranks(weights)[0]}
 
 
 @settings(deadline=None, max_examples=30)
 @given(sizes=st.lists(st.integers(1, 6), min_size=1, max_size=20), seed=st.integers(0, 100))
-def test_all_images_of_a_patient_come_along(sizes, seed):
+def test_all_images_of_a_patient_come_along(sizes: list[int], seed: int) -> None:
     patients = np.repeat(np.arange(len(sizes)), sizes)
     weights = all_weights(patients, 30, seed)
     assert weights.shape == (30, len(patients))
@@ -44,21 +50,21 @@ def test_all_images_of_a_patient_come_along(sizes, seed):
     assert (weights[:, first].sum(axis=1) == len(sizes)).all()
 
 
-def test_unique_patients_give_the_ordinary_bootstrap():
+def test_unique_patients_give_the_ordinary_bootstrap() -> None:
     images = 40
     weights = all_weights([f"p{i:02d}" for i in range(images)], 50, seed=3)
     drawn = np.random.default_rng(3).integers(0, images, size=(50, images))
     np.testing.assert_array_equal(weights, [np.bincount(row, minlength=images) for row in drawn])
 
 
-def test_same_seed_same_weights_in_any_row_order():
+def test_same_seed_same_weights_in_any_row_order() -> None:
     patients = np.array([f"p{i % 7}" for i in range(30)])
     order = np.random.default_rng(1).permutation(30)
     np.testing.assert_array_equal(all_weights(patients)[:, order], all_weights(patients[order]))
     assert not np.array_equal(all_weights(patients, seed=0), all_weights(patients, seed=1))
 
 
-def test_chunks_change_nothing(monkeypatch):
+def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     patients = np.arange(11)
     whole = all_weights(patients, 101)
     monkeypatch.setattr(intervals, "_CHUNK", 50)
@@ -67,7 +73,7 @@ def test_chunks_change_nothing(monkeypatch):
     np.testing.assert_array_equal(np.concatenate(chunks), whole)
 
 
-def test_accuracy_agrees_with_wilson_when_there_are_many_images():
+def test_accuracy_agrees_with_wilson_when_there_are_many_images() -> None:
     n, right = 4000, 3400
     outcome = np.repeat([1.0, 0.0], [right, n - right])
     replicates = bootstrap(correct_share(outcome), np.arange(n), 4000, np.random.default_rng(0))["accuracy"]
@@ -77,7 +83,7 @@ def test_accuracy_agrees_with_wilson_when_there_are_many_images():
     assert percentile_limits(replicates, 0.95) == pytest.approx((centre - half, centre + half), abs=0.0015)
 
 
-def test_copies_of_an_image_do_not_narrow_the_interval():
+def test_copies_of_an_image_do_not_narrow_the_interval() -> None:
     rng = np.random.default_rng(4)
     right = (rng.random(300) < 0.8).astype(float)
     once = bootstrap(correct_share(right), np.arange(300), 500, np.random.default_rng(0))["accuracy"]
@@ -88,7 +94,7 @@ def test_copies_of_an_image_do_not_narrow_the_interval():
     assert np.ptp(percentile_limits(naive, 0.95)) < 0.65 * np.ptp(percentile_limits(four, 0.95))
 
 
-def test_interval_of_auroc_covers_the_truth_about_as_often_as_it_says():
+def test_interval_of_auroc_covers_the_truth_about_as_often_as_it_says() -> None:
     # Positives are normal around 1, negatives around 0: the true AUROC is Phi(1 / sqrt(2)). Two images a patient share
     # most of their score, so that images are not independent.
     truth_value = 0.5 * (1 + math.erf(0.5))
@@ -99,9 +105,9 @@ def test_interval_of_auroc_covers_the_truth_about_as_often_as_it_says():
     for _ in range(200):
         shared, own = np.repeat(rng.normal(size=80), 2), rng.normal(size=160)
         score = truth + math.sqrt(0.8) * shared + math.sqrt(0.2) * own
-        ranks = ranking_statistic(truth, score)
+        area = auroc_alone(truth, score)
         for groups in (patients, np.arange(160)):
-            found = bootstrap(lambda weights, ranks=ranks: {"auroc": ranks(weights)[0]}, groups, 200, rng)["auroc"]
+            found = bootstrap(area, groups, 200, rng)["auroc"]
             low, high = percentile_limits(found, 0.95)
             if groups is patients:
                 covered += low <= truth_value <= high
@@ -112,7 +118,7 @@ def test_interval_of_auroc_covers_the_truth_about_as_often_as_it_says():
     assert naive / 200 < covered / 200
 
 
-def planted_gaps(rng, images=150):
+def planted_gaps(rng: np.random.Generator, images: int = 150) -> Statistic:
     """A model that says 0.5 +- 0.3 where 0.5 +- 0.15 is true: the gap is 0.15, but for the middle one of 15 bins."""
     score = rng.choice([0.2, 0.8], images) + rng.uniform(-0.05, 0.05, images)
     truth = (rng.random(images) < 0.5 + (score - 0.5) / 2).astype(np.int64)
@@ -120,7 +126,7 @@ def planted_gaps(rng, images=150):
     return binary_statistic(answers)
 
 
-def test_inverted_limits_take_off_the_bias_of_the_calibration_error():
+def test_inverted_limits_take_off_the_bias_of_the_calibration_error() -> None:
     rng = np.random.default_rng(11)
     percentile = inverted = 0
     middles, plain = [], []
@@ -140,7 +146,7 @@ def test_inverted_limits_take_off_the_bias_of_the_calibration_error():
     assert abs(np.median(middles) - 0.14) < 0.01 < 0.02 < np.median(plain) - 0.14
 
 
-def test_a_calibrated_model_may_have_no_calibration_error():
+def test_a_calibrated_model_may_have_no_calibration_error() -> None:
     rng = np.random.default_rng(2)
     score = rng.random(400)
     gaps = np.zeros((400, 10))
@@ -150,7 +156,7 @@ def test_a_calibrated_model_may_have_no_calibration_error():
     assert low == 0 <= middle < high < np.abs(gaps.mean(axis=0)).sum() + 0.02
 
 
-def test_inverted_limits_of_a_large_gap_are_those_of_the_normal_distribution():
+def test_inverted_limits_of_a_large_gap_are_those_of_the_normal_distribution() -> None:
     rng = np.random.default_rng(0)
     deviations = rng.normal(0, 0.01, (20_000, 1))
     low, middle, high = inverted_limits(np.array([-0.3]), -0.3 + deviations, 0.95)
@@ -158,7 +164,7 @@ def test_inverted_limits_of_a_large_gap_are_those_of_the_normal_distribution():
     assert inverted_limits(np.zeros(3), np.zeros((5, 3)), 0.95) == (0, 0, 0)
 
 
-def test_logit_limits_mirror_keep_inside_and_widen_for_few_patients():
+def test_logit_limits_mirror_keep_inside_and_widen_for_few_patients() -> None:
     low, high = logit_limits(0.9, 0.003, 0.95)
     assert (1 - high, 1 - low) == pytest.approx(logit_limits(0.1, 0.003, 0.95))
     assert 0 < low < 0.9 < high < 1
@@ -171,11 +177,11 @@ def test_logit_limits_mirror_keep_inside_and_widen_for_few_patients():
 
 
 @pytest.mark.parametrize(("value", "variance"), [(1.0, 0.1), (0.0, 0.1), (0.5, 0.0), (0.5, float("nan"))])
-def test_logit_limits_without_spread_are_the_estimate(value, variance):
+def test_logit_limits_without_spread_are_the_estimate(value: float, variance: float) -> None:
     assert logit_limits(value, variance, 0.95) == (value, value)
 
 
-def test_bootstrap_logit_limits_know_the_spread_of_a_mean():
+def test_bootstrap_logit_limits_know_the_spread_of_a_mean() -> None:
     rng = np.random.default_rng(5)
     right = (rng.random(500) < 0.7).astype(float)
     replicates = bootstrap(correct_share(right), np.arange(500), 4000, rng)["accuracy"]
@@ -184,5 +190,5 @@ def test_bootstrap_logit_limits_know_the_spread_of_a_mean():
     assert high - low == pytest.approx(2 * 1.965 * math.sqrt(value * (1 - value) / 500), rel=0.05)
 
 
-def test_count_patients():
+def test_count_patients() -> None:
     assert count_patients(["a", "a", "b", "c"], np.array([True, True, True, False])) == 2

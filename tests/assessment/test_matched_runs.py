@@ -10,7 +10,9 @@ from radlens.dataset.manifest import DatasetInfo
 from radlens.errors import DataError, UsageError
 
 
-def run(name: str, paths: list[str], classes: tuple[str, str] = ("NORMAL", "PNEUMONIA"), **columns: object) -> Run:
+def run(
+    name: str, paths: list[str], classes: tuple[str, str] = ("NORMAL", "PNEUMONIA"), **columns: str | list[str]
+) -> Run:
     table = pd.DataFrame(
         {
             "path": paths,

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import balanced_accuracy_score
 
+from radlens.assessment.metrics import Ints
 from radlens.assessment.operating_point import (
     Costs,
     balanced_accuracy,
@@ -20,27 +25,32 @@ from radlens.assessment.operating_point import (
 from radlens.assessment.predictions import probabilities_of, targets_of
 from radlens.assessment.wilson import clustered_wilson
 from radlens.config import EvaluateSettings
+from radlens.dataset.manifest import DatasetInfo
 from radlens.errors import DataError
 
+Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
-def validation(predictions_of, task, **options):
+
+def validation(predictions_of: Predictions, task: str, **options: int) -> tuple[pd.DataFrame, DatasetInfo]:
     table, info = predictions_of(task, **options)
     return table[table["split"] == "val"], info
 
 
-def with_scores(table, info, truth, score):
+def with_scores(
+    table: pd.DataFrame, info: DatasetInfo, truth: Sequence[int] | Ints, score: npt.ArrayLike
+) -> pd.DataFrame:
     score = np.asarray(score, dtype=float)
     return table.iloc[: len(truth)].assign(
         label=[info.classes[t] for t in truth], probability_NORMAL=1 - score, probability_PNEUMONIA=score
     )
 
 
-def test_a_fixed_threshold_is_taken_as_it_is(predictions_of):
+def test_a_fixed_threshold_is_taken_as_it_is(predictions_of: Predictions) -> None:
     table, info = validation(predictions_of, "binary")
     assert choose_threshold(0.37, table, info) == 0.37
 
 
-def test_the_highest_balanced_accuracy_is_midway_between_two_scores(predictions_of):
+def test_the_highest_balanced_accuracy_is_midway_between_two_scores(predictions_of: Predictions) -> None:
     table, info = validation(predictions_of, "binary")
     rows = with_scores(table, info, [0, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.7, 0.9])
     assert choose_threshold("balanced", rows, info) == pytest.approx(0.5)
@@ -48,7 +58,7 @@ def test_the_highest_balanced_accuracy_is_midway_between_two_scores(predictions_
     assert choose_threshold("balanced", rows, info) == pytest.approx(0.12)
 
 
-def test_of_equally_good_thresholds_the_one_nearest_to_a_half_is_taken(predictions_of):
+def test_of_equally_good_thresholds_the_one_nearest_to_a_half_is_taken(predictions_of: Predictions) -> None:
     table, info = validation(predictions_of, "binary")
     # 0.3 and 0.73 both give a balanced accuracy of 0.75; 0.53 lies between them and gives 0.5.
     rows = with_scores(table, info, [0, 1, 0, 1], [0.2, 0.4, 0.66, 0.8])
@@ -57,7 +67,7 @@ def test_of_equally_good_thresholds_the_one_nearest_to_a_half_is_taken(predictio
 
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 5000))
-def test_no_other_threshold_is_better(seed, predictions_of):
+def test_no_other_threshold_is_better(seed: int, predictions_of: Predictions) -> None:
     rng = np.random.default_rng(seed)
     table, info = validation(predictions_of, "binary")
     truth = rng.permutation([0, 1] * 15)
@@ -70,30 +80,30 @@ def test_no_other_threshold_is_better(seed, predictions_of):
     assert quality[0] == pytest.approx(balanced_accuracy_score(truth, called[0]))
 
 
-def test_multilabel_shares_one_threshold(predictions_of):
+def test_multilabel_shares_one_threshold(predictions_of: Predictions) -> None:
     table, info = validation(predictions_of, "multilabel")
     chosen = choose_threshold("balanced", table, info)
     truth, scores = targets_of(table, info), probabilities_of(table, info)
 
-    def mean(threshold):
-        return np.mean([balanced_accuracy_score(truth[:, k], scores[:, k] >= threshold) for k in range(3)])
+    def mean(threshold: float) -> float:
+        return float(np.mean([balanced_accuracy_score(truth[:, k], scores[:, k] >= threshold) for k in range(3)]))
 
     assert mean(chosen) >= max(mean(threshold) for threshold in np.linspace(0.01, 0.99, 99)) - 1e-12
 
 
-def test_multiclass_has_no_threshold(predictions_of):
+def test_multiclass_has_no_threshold(predictions_of: Predictions) -> None:
     table, info = validation(predictions_of, "multiclass")
     assert choose_threshold("balanced", table, info) == 0.5
 
 
 @pytest.mark.parametrize("setting", [0.5, "balanced"])
-def test_test_images_never_choose_a_threshold(setting, predictions_of):
+def test_test_images_never_choose_a_threshold(setting: float | str, predictions_of: Predictions) -> None:
     table, info = predictions_of("binary")
     with pytest.raises(ValueError, match="validation images only, got rows of test"):
         choose_threshold(setting, table, info)
 
 
-def test_a_class_without_validation_image_is_refused(predictions_of):
+def test_a_class_without_validation_image_is_refused(predictions_of: Predictions) -> None:
     table, info = validation(predictions_of, "binary")
     with pytest.raises(DataError, match="all with or all without PNEUMONIA"):
         choose_threshold("balanced", table[table["label"] == "NORMAL"], info)
@@ -101,24 +111,24 @@ def test_a_class_without_validation_image_is_refused(predictions_of):
         choose_threshold("balanced", table.iloc[:0], info)
 
 
-def test_a_model_that_says_always_the_same_is_refused(predictions_of):
+def test_a_model_that_says_always_the_same_is_refused(predictions_of: Predictions) -> None:
     table, info = validation(predictions_of, "binary")
     with pytest.raises(DataError, match="same score"):
         choose_threshold("balanced", with_scores(table, info, [0, 1, 0, 1], [0.5] * 4), info)
 
 
-def test_scores_at_the_ends_give_a_threshold_inside(predictions_of):
+def test_scores_at_the_ends_give_a_threshold_inside(predictions_of: Predictions) -> None:
     table, info = validation(predictions_of, "binary")
     rows = with_scores(table, info, [0, 1, 0, 1], [0.0, 1.0, 0.0, 1.0])
     assert choose_threshold("balanced", rows, info) == 0.5
 
 
-def test_a_score_equal_to_the_threshold_is_positive():
+def test_a_score_equal_to_the_threshold_is_positive() -> None:
     quality = balanced_accuracy(np.array([0.4]), np.array([0, 1]), np.array([0.4, 0.4]))
     assert quality.tolist() == [0.5]
 
 
-def test_a_threshold_for_a_sensitivity_is_midway_below_the_last_case_that_it_needs(predictions_of):
+def test_a_threshold_for_a_sensitivity_is_midway_below_the_last_case_that_it_needs(predictions_of: Predictions) -> None:
     table, info = validation(predictions_of, "binary")
     rows = with_scores(table, info, [1, 1, 1, 1, 0, 0], [0.9, 0.8, 0.6, 0.2, 0.5, 0.1])
     assert threshold_for_sensitivity(0.5, rows, info) == pytest.approx(0.7)
@@ -131,7 +141,9 @@ def test_a_threshold_for_a_sensitivity_is_midway_below_the_last_case_that_it_nee
 
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 5000), target=st.sampled_from([0.5, 0.9, 0.95, 0.98, 1.0]))
-def test_the_sensitivity_is_reached_and_would_not_be_above_the_next_case(seed, target, predictions_of):
+def test_the_sensitivity_is_reached_and_would_not_be_above_the_next_case(
+    seed: int, target: float, predictions_of: Predictions
+) -> None:
     rng = np.random.default_rng(seed)
     table, info = validation(predictions_of, "binary")
     truth = rng.permutation([0, 1] * 15)
@@ -142,7 +154,7 @@ def test_the_sensitivity_is_reached_and_would_not_be_above_the_next_case(seed, t
     assert (positive > positive[positive >= chosen].min()).mean() < target
 
 
-def test_a_sensitivity_needs_cases_a_share_and_validation_images(predictions_of):
+def test_a_sensitivity_needs_cases_a_share_and_validation_images(predictions_of: Predictions) -> None:
     table, info = validation(predictions_of, "binary")
     with pytest.raises(DataError, match="No validation image is of the class"):
         threshold_for_sensitivity(0.9, with_scores(table, info, [0, 0], [0.1, 0.2]), info)
@@ -154,7 +166,7 @@ def test_a_sensitivity_needs_cases_a_share_and_validation_images(predictions_of)
         threshold_for_sensitivity(0.9, whole, info)
 
 
-def test_youden_is_balanced(predictions_of):
+def test_youden_is_balanced(predictions_of: Predictions) -> None:
     for task in ("binary", "multilabel"):
         table, info = validation(predictions_of, task)
         assert choose_threshold("youden", table, info) == choose_threshold("balanced", table, info)
@@ -166,7 +178,9 @@ def test_youden_is_balanced(predictions_of):
     missed=st.sampled_from([0.1, 1.0, 20.0]),
     prevalence=st.sampled_from([None, 0.02, 0.5, 0.9]),
 )
-def test_no_other_threshold_costs_less(seed, missed, prevalence, predictions_of):
+def test_no_other_threshold_costs_less(
+    seed: int, missed: float, prevalence: float | None, predictions_of: Predictions
+) -> None:
     rng = np.random.default_rng(seed)
     table, info = validation(predictions_of, "binary")
     truth = rng.permutation([0, 1] * 15)
@@ -174,14 +188,14 @@ def test_no_other_threshold_costs_less(seed, missed, prevalence, predictions_of)
     rows = with_scores(table, info, truth, score)
     chosen = choose_threshold("cost", rows, info, Costs(missed, 1.0, prevalence))
 
-    def cost(threshold):
+    def cost(threshold: float) -> float:
         called, share = score >= threshold, 0.5 if prevalence is None else prevalence
-        return missed * share * (~called[truth == 1]).mean() + (1 - share) * called[truth == 0].mean()
+        return float(missed * share * (~called[truth == 1]).mean() + (1 - share) * called[truth == 0].mean())
 
     assert cost(chosen) <= min(cost(threshold) for threshold in np.linspace(0.001, 0.999, 999)) + 1e-12
 
 
-def test_costs_can_call_everyone_or_no_one_positive(predictions_of):
+def test_costs_can_call_everyone_or_no_one_positive(predictions_of: Predictions) -> None:
     table, info = validation(predictions_of, "binary")
     rows = with_scores(table, info, [0, 1, 0, 1], [0.2, 0.4, 0.6, 0.8])
     assert choose_threshold("cost", rows, info, Costs(1000.0, 1.0)) < 0.4
@@ -190,7 +204,7 @@ def test_costs_can_call_everyone_or_no_one_positive(predictions_of):
     assert choose_threshold("cost", rare, info, Costs(1.0, 1.0, 0.01)) > 0.6
 
 
-def test_a_threshold_for_a_specificity_is_the_lowest_that_reaches_it(predictions_of):
+def test_a_threshold_for_a_specificity_is_the_lowest_that_reaches_it(predictions_of: Predictions) -> None:
     table, info = validation(predictions_of, "binary")
     rows = with_scores(table, info, [0, 0, 0, 0, 1, 1], [0.1, 0.2, 0.4, 0.8, 0.5, 0.9])
     assert choose_threshold("specificity:0.75", rows, info) == pytest.approx(0.45)
@@ -203,16 +217,17 @@ def test_a_threshold_for_a_specificity_is_the_lowest_that_reaches_it(predictions
         threshold_for_specificity(0.0, rows, info)
 
 
-def test_a_target_is_of_binary_tasks(predictions_of):
+def test_a_target_is_of_binary_tasks(predictions_of: Predictions) -> None:
     table, info = validation(predictions_of, "multilabel")
     with pytest.raises(DataError, match="of one label, and this task has 3"):
         choose_threshold("sensitivity:0.9", table, info)
 
 
-def test_the_record_says_what_is_known_of_the_operating_point(predictions_of):
+def test_the_record_says_what_is_known_of_the_operating_point(predictions_of: Predictions) -> None:
     table, info = validation(predictions_of, "binary", images=240)
     threshold, point = choose_operating_point(EvaluateSettings(threshold="sensitivity:0.9"), table, info)
     score, truth = probabilities_of(table, info)[:, 1], targets_of(table, info)
+    assert point is not None
     assert point.rule == "sensitivity:0.9"
     assert point.sensitivity == (score[truth == 1] >= threshold).mean() >= 0.9
     assert point.specificity == (score[truth == 0] < threshold).mean()
@@ -224,39 +239,43 @@ def test_the_record_says_what_is_known_of_the_operating_point(predictions_of):
     assert point.specificity_low < point.specificity
 
 
-def test_the_record_of_the_least_cost_names_the_costs(predictions_of):
+def test_the_record_of_the_least_cost_names_the_costs(predictions_of: Predictions) -> None:
     table, info = validation(predictions_of, "binary")
     settings = EvaluateSettings(threshold="cost", cost_missed=5, cost_alarm=2, cost_prevalence=0.1)
     _, point = choose_operating_point(settings, table, info)
+    assert point is not None
     assert (point.rule, point.cost_missed, point.cost_alarm, point.cost_prevalence) == ("cost", 5, 2, 0.1)
     _, other = choose_operating_point(settings.model_copy(update={"threshold": "balanced"}), table, info)
+    assert other is not None
     assert (other.cost_missed, other.cost_alarm, other.cost_prevalence) == (None, None, None)
 
 
-def test_thresholds_for_sensitivities_say_what_they_do_at_least(predictions_of):
+def test_thresholds_for_sensitivities_say_what_they_do_at_least(predictions_of: Predictions) -> None:
     table, info = validation(predictions_of, "binary", images=240)
     for name, (threshold, known) in points_for_sensitivities(table, info, 0.95).items():
         target = float(name.removeprefix("sensitivity "))
         assert known == describe_operating_point(f"sensitivity:{target:g}", threshold, table, info, 0.95)
+        assert known is not None
         assert known.sensitivity >= target
     cases = table[table["label"] == info.classes[1]]
     assert all(known is None for _, known in points_for_sensitivities(cases, info, 0.95).values())
 
 
-def test_there_is_no_record_without_a_threshold_or_without_both_kinds(predictions_of):
+def test_there_is_no_record_without_a_threshold_or_without_both_kinds(predictions_of: Predictions) -> None:
     table, info = validation(predictions_of, "multiclass")
     assert choose_operating_point(EvaluateSettings(), table, info) == (0.5, None)
     table, info = validation(predictions_of, "binary")
     assert choose_operating_point(EvaluateSettings(), table[table["label"] == "NORMAL"], info) == (0.5, None)
     table, info = validation(predictions_of, "multilabel")
     _, point = choose_operating_point(EvaluateSettings(threshold="balanced"), table, info)
+    assert point is not None
     assert 0 < point.sensitivity_low < point.sensitivity <= 1
     whole, info = predictions_of("binary")
     with pytest.raises(ValueError, match="validation images only"):
         describe_operating_point(0.5, 0.5, whole, info, 0.95)
 
 
-def test_the_bound_holds_the_truth_as_often_as_it_says(predictions_of):
+def test_the_bound_holds_the_truth_as_often_as_it_says(predictions_of: Predictions) -> None:
     """At a threshold that was fixed beforehand; one that is chosen on the images flatters itself."""
     rng = np.random.default_rng(0)
     table, info = predictions_of("binary", images=1200)
@@ -267,5 +286,7 @@ def test_the_bound_holds_the_truth_as_often_as_it_says(predictions_of):
         own = np.repeat(rng.normal(size=len(table) // 4), 4)
         score = 1 / (1 + np.exp(-(2 * truth - 1 + 0.8 * own + 0.6 * rng.normal(size=len(table)))))
         rows = with_scores(table.assign(patient=np.arange(len(table)) // 4), info, truth, score)
-        held += describe_operating_point(0.5, 0.5, rows, info, 0.95).sensitivity_low <= stats.norm.cdf(1)
+        known = describe_operating_point(0.5, 0.5, rows, info, 0.95)
+        assert known is not None
+        held += known.sensitivity_low <= stats.norm.cdf(1)
     assert stats.binom.ppf(1e-4, 300, 0.93) <= held <= stats.binom.ppf(1 - 1e-4, 300, 0.97)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from radlens.assessment.metrics import Floats, Ints
 from radlens.assessment.paired_delong import paired_delong, placements
 
 
@@ -22,18 +23,20 @@ def delong_by_definition(truth: np.ndarray, first: np.ndarray, second: np.ndarra
     return float(contrast @ matrix @ contrast)
 
 
-def draw(rng: np.random.Generator, patients: int, images: int, mixed: bool, signal: tuple[float, float]) -> tuple:
+def draw(
+    rng: np.random.Generator, patients: int, images: int, mixed: bool, signal: tuple[float, float]
+) -> tuple[Ints, Floats, Floats, Ints]:
     """Scores of two models on the same images; a patient's images share most of what is random in them."""
     patient = np.repeat(np.arange(patients), images)
     truth = rng.integers(0, 2, patients)[patient]
     if mixed:
         truth = rng.integers(0, 2, patients * images)
     shared, own = rng.normal(size=(3, patients))[:, patient], rng.normal(size=(2, patients * images))
-    scores = [
+    first, second = (
         strength * truth + 0.6 * shared[0] + 0.9 * shared[1 + number] + 0.5 * own[number]
         for number, strength in enumerate(signal)
-    ]
-    return truth, *scores, patient
+    )
+    return truth, first, second, patient
 
 
 @pytest.mark.parametrize("decimals", [1, 9])

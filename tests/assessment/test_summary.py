@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from radlens.assessment.interval_methods import METHODS, described
 from radlens.assessment.metrics import Answers
 from radlens.assessment.summary import Summary, limited, share_block, undefined, unlimited
 from radlens.config import EvaluateSettings
+from radlens.decision import Task
 
 SETTINGS = EvaluateSettings(resamples=200)
 
 
-def of(answers, task, patients):
+def of(answers: Answers, task: Task, patients: npt.ArrayLike) -> Summary:
     return Summary.of(answers, task, np.asarray(patients), SETTINGS, np.random.default_rng(0))
 
 
-def test_a_brier_score_of_several_classes_may_lie_above_1():
+def test_a_brier_score_of_several_classes_may_lie_above_1() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 3, 120)
     # The model is sure of a wrong class most of the time.
@@ -30,7 +32,7 @@ def test_a_brier_score_of_several_classes_may_lie_above_1():
     assert 1 < brier["low"] < brier["value"] < brier["high"] < 2
 
 
-def test_the_spread_is_told_by_the_patients_of_the_scarcest_class():
+def test_the_spread_is_told_by_the_patients_of_the_scarcest_class() -> None:
     rng = np.random.default_rng(1)
     truth = np.repeat([0, 1], [300, 6])
     score = np.clip(rng.normal(0.3 + 0.3 * truth, 0.15), 0.01, 0.99)
@@ -43,18 +45,18 @@ def test_the_spread_is_told_by_the_patients_of_the_scarcest_class():
     assert (logits[2] - logits[0]) / 2 / error == pytest.approx(2.571 * np.sqrt(6 / 5), rel=1e-3)
 
 
-def test_figures_without_limits_say_why():
+def test_figures_without_limits_say_why() -> None:
     assert limited(0.3, 0.35, 0.4, "m") == {"value": 0.3, "low": 0.3, "high": 0.4, "method": "m"}
     assert "no spread" in limited(1.0, 1.0, 1.0, "m")["reason"]
     assert unlimited(0.5, "few")["low"] is None
     assert undefined("none") == {"value": None, "low": None, "high": None, "method": None, "reason": "none"}
 
 
-def test_a_share_names_the_interval_by_whether_patients_have_several_images():
+def test_a_share_names_the_interval_by_whether_patients_have_several_images() -> None:
     assert share_block([1, 0, 1], [1, 2, 3], 0.95)["method"] == "Wilson"
     assert share_block([1, 0, 1], [1, 2, 2], 0.95)["method"] == "Wilson, clustered"
 
 
-def test_methods_are_described_in_a_fixed_order():
+def test_methods_are_described_in_a_fixed_order() -> None:
     names = list(METHODS)
     assert list(described(reversed(names))) == names

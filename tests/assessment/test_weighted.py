@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,11 +20,15 @@ from radlens.assessment.metrics import (
     per_class_metrics,
 )
 from radlens.assessment.weighted import binary_statistic, ranking_statistic, statistic
+from radlens.dataset.manifest import DatasetInfo
+from radlens.decision import Task
+
+Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
 
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 10_000), decimals=st.sampled_from([0, 1, 2, 8]))
-def test_weighted_ranks_agree_with_scikit_learn_whatever_the_ties(seed, decimals):
+def test_weighted_ranks_agree_with_scikit_learn_whatever_the_ties(seed: int, decimals: int) -> None:
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, 2, 60)
     truth[:2] = 0, 1
@@ -38,7 +45,7 @@ def test_weighted_ranks_agree_with_scikit_learn_whatever_the_ties(seed, decimals
 
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 10_000))
-def test_weighted_binary_metrics_agree_with_scikit_learn(seed):
+def test_weighted_binary_metrics_agree_with_scikit_learn(seed: int) -> None:
     rng = np.random.default_rng(seed)
     truth, score = rng.integers(0, 2, 50), np.round(rng.random(50), 1)
     truth[:4], score[:4] = [0, 0, 1, 1], [0.1, 0.9, 0.1, 0.9]
@@ -61,7 +68,7 @@ def test_weighted_binary_metrics_agree_with_scikit_learn(seed):
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
-def test_weights_of_one_give_the_point_estimates(task, predictions_of):
+def test_weights_of_one_give_the_point_estimates(task: Task, predictions_of: Predictions) -> None:
     table, info = predictions_of(task)
     answers = answers_of(table, info)
     found = statistic(answers, task)(np.ones((1, len(table))))
@@ -80,7 +87,7 @@ def test_weights_of_one_give_the_point_estimates(task, predictions_of):
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
-def test_weights_are_the_same_as_rows_repeated(task, predictions_of):
+def test_weights_are_the_same_as_rows_repeated(task: Task, predictions_of: Predictions) -> None:
     table, info = predictions_of(task, images=60)
     rng = np.random.default_rng(5)
     weights = rng.integers(1, 4, 60)
@@ -93,7 +100,7 @@ def test_weights_are_the_same_as_rows_repeated(task, predictions_of):
             assert once[name][0] == pytest.approx(many[name][0], abs=1e-12), name
 
 
-def test_a_resample_without_a_class_is_undefined_not_zero():
+def test_a_resample_without_a_class_is_undefined_not_zero() -> None:
     score = np.array([0.2, 0.9])
     answers = Answers(np.array([0, 1]), np.stack([1 - score, score], axis=1), np.array([0, 1]), ("n", "p"))
     found = binary_statistic(answers)(np.array([[2.0, 0.0], [0.0, 2.0]]))

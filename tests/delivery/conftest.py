@@ -53,7 +53,8 @@ class TinyModel:
         images, channels, height, width = pixels.shape
         shape = (images, channels, height // PATCH, PATCH, width // PATCH, PATCH)
         patches = (pixels.astype(np.float32) / 255).reshape(shape)
-        return np.einsum("nchiwj,ocij->nohw", patches, self.weight) + self.bias[:, np.newaxis, np.newaxis]
+        sums = np.einsum("nchiwj,ocij->nohw", patches, self.weight)
+        return np.asarray(sums + self.bias[:, np.newaxis, np.newaxis])
 
     def probabilities(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Shape (images, classes)."""

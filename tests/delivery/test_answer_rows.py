@@ -111,7 +111,7 @@ def test_a_file_cut_off_anywhere_keeps_its_whole_rows(rows: Rows) -> None:
 
 
 def test_files_of_another_kind_are_refused(rows: Rows, tiny: Any) -> None:
-    others = {
+    others: dict[str, Rows] = {
         "csv": CsvRows(tiny().config(), MAKER),
         "jsonl": JsonLines(MAKER),
         "json": JsonRows(MAKER),

@@ -12,10 +12,17 @@ from typing import Any
 import pytest
 
 from radlens.delivery.hub import fetch, files_to_send, is_hub_id, push
-from radlens.delivery.model_folder import find_model, open_model_folder, read_model_folder, write_model_folder
+from radlens.delivery.model_folder import (
+    ModelConfig,
+    Tensors,
+    find_model,
+    open_model_folder,
+    read_model_folder,
+    write_model_folder,
+)
 from radlens.errors import DataError, RadlensError, UsageError
 
-Maker = Callable[..., Any]
+Maker = Callable[..., tuple[ModelConfig, Tensors]]
 
 
 def _stand_in() -> ModuleType:

@@ -95,7 +95,13 @@ def test_a_path_is_given_on_before_standard_input_ends(folder: Path) -> None:
     images = find_images(["-"], LeftOut(), read)
     os.write(write, b"first.png\nsec")
     assert next(images) == "first.png"
-    later = threading.Thread(target=lambda: (time.sleep(0.05), os.write(write, b"ond.png\n"), os.close(write)))
+
+    def go_on() -> None:
+        time.sleep(0.05)
+        os.write(write, b"ond.png\n")
+        os.close(write)
+
+    later = threading.Thread(target=go_on)
     later.start()
     assert list(images) == ["second.png"]
     later.join()

@@ -131,7 +131,7 @@ def make_config(task: str, classes: tuple[str, ...], threshold: float) -> Any:
 
 def test_networks_of_other_packages_are_exported_too(make_model: Maker, some_pixels: Maker, tmp_path: Path) -> None:
     config = transformers.ResNetConfig(hidden_sizes=[16, 32], depths=[1, 1], embedding_size=8, layer_type="basic")
-    transformers.AutoModel.from_config(config).save_pretrained(tmp_path / "backbone")
+    transformers.AutoModel.from_config(config).save_pretrained(tmp_path / "backbone")  # type: ignore[no-untyped-call]
     for name, cam in (("monai:resnet10", True), (f"hf:{tmp_path / 'backbone'}", True)):
         model_config, tensors = make_model(name, size=(64, 64))
         model, pixels = export_graph(model_config, tensors), some_pixels(model_config)
@@ -174,7 +174,8 @@ def test_what_is_no_graph_is_said(content: bytes) -> None:
 def test_phantoms_are_always_the_same_and_fit_the_contract() -> None:
     contract = Preprocessing(height=40, width=48, channels=3)
     pixels = phantom_pixels(contract, 4)
-    assert (pixels.shape, pixels.dtype) == ((4, 3, 40, 48), np.uint8)
+    assert pixels.shape == (4, 3, 40, 48)
+    assert pixels.dtype == np.uint8
     np.testing.assert_array_equal(pixels, phantom_pixels(contract, 4))
     assert len(np.unique(pixels[0])) > 50
     assert FEWEST_IMAGES == 200

@@ -96,7 +96,7 @@ def test_the_runtime_switches_by_what_is_wanted(
         (tmp_path / "model.onnx").write_bytes(content)
         network = OnnxNetwork(tmp_path / "model.onnx", config.preprocessing.shape)
         watched = Watched(network._session)
-        network._session = watched  # type: ignore[assignment]
+        network._session = watched
         answers = network.run(pixels, ("probabilities",))
         both = network.run(pixels, ("probabilities", "cam"))
         np.testing.assert_array_equal(answers["probabilities"], both["probabilities"])

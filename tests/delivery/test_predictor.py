@@ -16,7 +16,7 @@ from PIL import Image
 from radlens.decision import Task
 from radlens.delivery.answers import Answer
 from radlens.delivery.onnx_network import OnnxNetwork
-from radlens.delivery.predictor import Predictor
+from radlens.delivery.predictor import Predictor, Source
 from radlens.errors import DataError, UsageError
 from radlens.imaging.decode import decode
 from radlens.imaging.limits import DecodeLimits
@@ -161,7 +161,7 @@ def test_what_cannot_be_read_says_so_in_its_place(model: Predictor, pictures: li
     page.write_text("<html>")
     torn = tmp_path / "torn.jpg"
     torn.write_bytes(pictures[1].read_bytes()[:400])
-    given = [pictures[0], page, nothing, tmp_path, torn, b"", pictures[1]]
+    given: list[Source] = [pictures[0], page, nothing, tmp_path, torn, b"", pictures[1]]
     answers = model.predict(given)
     assert [bool(answer.error) for answer in answers] == [False, True, True, True, True, True, False]
     assert "web page" in answers[1].error
@@ -226,9 +226,10 @@ def test_any_number_of_images_is_computed_as_one_by_one(tiny: Any, tmp_path: Pat
 
 
 def test_a_batch_size_or_a_number_of_threads_that_makes_no_sense_is_refused(model: Predictor) -> None:
-    for options in ({"batch_size": 0}, {"workers": -1}):
-        with pytest.raises(UsageError, match="batch_size must be 1 or more"):
-            list(model.stream([], **options))
+    with pytest.raises(UsageError, match="batch_size must be 1 or more"):
+        list(model.stream([], batch_size=0))
+    with pytest.raises(UsageError, match="batch_size must be 1 or more"):
+        list(model.stream([], workers=-1))
 
 
 def test_colours_are_remarked_on_where_grey_is_expected(model: Predictor, tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from radlens.config import RunSettings, resolve, to_yaml
+from radlens.dataset.known_images import NO_IMAGES_KNOWN
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources.phantom import make_phantoms
 from radlens.delivery import release as release_module
 from radlens.delivery.card import MARK
 from radlens.delivery.export import export, parity_images
 from radlens.delivery.model_folder import open_model_folder, read_model_folder, write_config, write_model_folder
-from radlens.delivery.onnx_export import phantom_pixels, run_graph
+from radlens.delivery.onnx_export import export_graph, phantom_pixels, run_graph
 from radlens.delivery.onnx_variants import Trial
 from radlens.delivery.release import add_metrics, describe_data, release, release_if_possible
 from radlens.delivery.torch_model import trained_model
@@ -73,9 +74,8 @@ def test_a_released_folder_is_whole(model: tuple[Any, Any], pixels: Any, tmp_pat
 def test_a_graph_that_differs_leaves_nothing(
     model: tuple[Any, Any], pixels: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = release_module.export_graph
     other = model[0].model_copy(update={"calibration_slope": 1.31})
-    monkeypatch.setattr(release_module, "export_graph", lambda _, tensors, **__: real(other, tensors))
+    monkeypatch.setattr(release_module, "export_graph", lambda _, tensors, **__: export_graph(other, tensors))
     with pytest.raises(DataError, match="does not answer as PyTorch does"):
         release(tmp_path / "model", *model, pixels, "phantoms")
     assert not (tmp_path / "model").exists()
@@ -150,7 +150,7 @@ def test_a_run_is_written_anew_in_place_and_elsewhere(run: Path, tmp_path: Path)
         "README.md",
         "training_images.txt",
     }
-    assert read_training_images(out) == read_training_images(run) != frozenset()
+    assert read_training_images(out) == read_training_images(run) != NO_IMAGES_KNOWN
     for name, value in read_model_folder(out)[1].items():
         np.testing.assert_array_equal(value, before[1][name])
     with pytest.raises(UsageError, match="exists. Choose another --out"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +50,7 @@ class DicomMaker:
         made.BitsAllocated = 8 * pixels.dtype.itemsize
         made.BitsStored, made.HighBit = bits, bits - 1
         made.PixelRepresentation = int(pixels.dtype.kind == "i")
-        order = "<" if UID(syntax).is_little_endian else ">"
+        order: Literal["<", ">"] = "<" if UID(syntax).is_little_endian else ">"
         made.PixelData = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
         made["PixelData"].VR = "OW" if pixels.dtype.itemsize > 1 else "OB"
         set_elements(made, elements)

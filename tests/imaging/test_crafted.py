@@ -79,7 +79,9 @@ def peak_of(action: Callable[[], object]) -> int:
 def test_bombs_are_refused_before_memory_is_spent(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     content = BOMBS[name]()
     assert len(content) < 300_000
-    monkeypatch.setattr(Image.core, "new", lambda *size: pytest.fail(f"memory for a picture of {size} was asked for"))
+    monkeypatch.setattr(
+        "PIL.Image.core.new", lambda *size: pytest.fail(f"memory for a picture of {size} was asked for")
+    )
     outcomes: list[Decoded | str] = []
     held = peak_of(lambda: outcomes.append(attempted(content, {})))
     assert isinstance(outcomes[0], str)

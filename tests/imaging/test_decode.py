@@ -220,9 +220,12 @@ def test_a_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     path.write_bytes(encoded(grey(), "PNG"))
     opened = []
     original = os.open
-    monkeypatch.setattr(
-        "radlens.imaging.content.os.open", lambda *arguments: (opened.append(arguments[0]), original(*arguments))[1]
-    )
+
+    def noted(path: str, *arguments: int) -> int:
+        opened.append(path)
+        return original(path, *arguments)
+
+    monkeypatch.setattr("radlens.imaging.content.os.open", noted)
     decode(str(path))
     assert opened == [str(path)]
     decode(str(path), path.read_bytes())

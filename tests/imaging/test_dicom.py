@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.uid import (
+    UID,
     BasicTextSRStorage,
     DeflatedExplicitVRLittleEndian,
     EncapsulatedPDFStorage,
@@ -50,7 +51,7 @@ def file_in(syntax: str, dicom: Any, **elements: Any) -> bytes:
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
-def test_the_picture_and_what_is_known_of_it_come_back(syntax: str, dicom: Any) -> None:
+def test_the_picture_and_what_is_known_of_it_come_back(syntax: UID, dicom: Any) -> None:
     content = file_in(syntax, dicom, PhotometricInterpretation="MONOCHROME1")
     image, width, height, interpretation, compression = decode_dicom("x.dcm", content)
     assert (image.mode, image.size) == ("L", (40, 20))
@@ -182,7 +183,8 @@ def test_nothing_is_said_along_the_way(
 
 def test_threads_do_not_disturb_each_other(dicom: Any) -> None:
     contents = [file_in(syntax, dicom) for syntax in SYNTAXES]
-    wanted, found = dicom.shown(contents[0]), []
+    wanted = dicom.shown(contents[0])
+    found: list[bool] = []
 
     def work(content: bytes) -> None:
         found.extend((dicom.shown(content) == wanted).all() for _ in range(20))

@@ -93,6 +93,7 @@ VIEW = {"WindowCenter": 2048, "WindowWidth": 4096}
 @pytest.mark.parametrize("kind", ["8 bits", "12 bits", "16 bits", "signed"])
 def test_lossless_forms_give_the_picture_of_the_original(form: str, kind: str, dicom: Any) -> None:
     syntax, encode = LOSSLESS_FORMS[form]
+    values: npt.NDArray[np.generic]
     if kind == "8 bits":
         values, bits = VALUES8, 8
     elif kind == "signed":

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -67,7 +68,7 @@ def without_preamble(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("syntax", UNCOMPRESSED)
-def test_a_data_set_without_preamble_is_recognised_and_shown(syntax: str, dicom: Any) -> None:
+def test_a_data_set_without_preamble_is_recognised_and_shown(syntax: UID, dicom: Any) -> None:
     whole = dicom.content(dicom.dataset(syntax=syntax))
     bare = without_preamble(whole)
     assert bare[:4] in (b"\x08\0\x16\0", b"\0\x08\0\x16")

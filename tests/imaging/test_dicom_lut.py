@@ -145,7 +145,7 @@ def test_a_table_that_contradicts_itself_is_refused(table: Sequence, message: st
 
 def palette(dicom: Any, values: Any, colours: list[tuple[int, int, int]], bits: int, **elements: Any) -> Dataset:
     """An object of indexed colours."""
-    made = dicom.dataset(values, 8 * values.dtype.itemsize, **elements)
+    made: Dataset = dicom.dataset(values, 8 * values.dtype.itemsize, **elements)
     made.PhotometricInterpretation = "PALETTE COLOR"
     for channel, colour in enumerate(("Red", "Green", "Blue")):
         entries = [entry[channel] for entry in colours]

@@ -80,9 +80,9 @@ def test_the_whole_file_is_read(name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_cut_at_any_tenth_is_refused(name: str, tenth: int) -> None:
     assert not ImageFile.LOAD_TRUNCATED_IMAGES, "half a picture is none"
-    for options in ({}, {"target": (8, 8), "grey": True}):
+    for target, grey in ((None, False), ((8, 8), True)):
         with pytest.raises(DecodeError, match=r"^x\.jpeg: "):
-            decode("x.jpeg", FILES[name][: len(FILES[name]) * tenth // 10], **options)
+            decode("x.jpeg", FILES[name][: len(FILES[name]) * tenth // 10], target, grey=grey)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from radlens.imaging import scan
-from radlens.imaging.scan import LeftOut, list_folder, walk
+from radlens.imaging.scan import LeftOut, Listing, list_folder, walk
 
 
 def test_each_entry_is_of_one_kind(tmp_path: Path) -> None:
@@ -29,7 +29,12 @@ def test_no_folder_is_listed_before_its_turn(tmp_path: Path, monkeypatch: pytest
         (tmp_path / str(number) / "x.png").touch()
         (tmp_path / str(number) / ".hidden").touch()
     listed = []
-    monkeypatch.setattr(scan, "list_folder", lambda folder: listed.append(folder.name) or list_folder(folder))
+
+    def noted(folder: Path) -> Listing:
+        listed.append(folder.name)
+        return list_folder(folder)
+
+    monkeypatch.setattr(scan, "list_folder", noted)
     left_out = LeftOut()
     images = walk(tmp_path, "in", left_out)
     assert next(images) == "in/0/x.png"

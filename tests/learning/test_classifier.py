@@ -323,7 +323,8 @@ def test_validation_metrics_are_those_of_scikit_learn(task: Task, classes: int) 
     model.network = nn.Identity()
     for part in (slice(0, 40), slice(40, 60)):
         pixels, target = torch.from_numpy(logits[part]), torch.from_numpy(targets[part])
-        model.validation_step({"pixels": pixels, "target": target, "index": torch.arange(len(target))}, 0)
+        draws, hidden = torch.arange(len(target)), torch.zeros(len(target), dtype=torch.bool)
+        model.validation_step({"pixels": pixels, "target": target, "index": draws, "draw": draws, "hidden": hidden}, 0)
     found = {name: float(value) for name, value in logged["metrics"].compute().items()}
     shown = to_probabilities(torch.from_numpy(logits), task).numpy()
     if task == "multiclass":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
@@ -14,6 +17,7 @@ from radlens.learning.familiarity import FEATURES, SIDE, Familiarity, _resizing
 from radlens.learning.networks.efficientnet_lite import SCALES, EfficientNetLite, load_imagenet
 
 SHAPE = (1, 48, 40)
+Statistics = dict[str, npt.NDArray[np.generic]]
 
 
 def blobs(images: int, seed: int, channels: int = 1) -> np.ndarray:
@@ -48,7 +52,7 @@ def test_the_features_are_mean_and_spread_of_the_fifth_stage(fitted: Familiarity
     pixels = torch.from_numpy(blobs(4, 9))
     small = fitted.rows @ pixels.float() @ fitted.columns
     seen = network.eval().stem(small / 127.5 - 1)
-    for block in network.blocks[:11]:
+    for block in list(network.blocks)[:11]:
         seen = block(seen)
     assert seen.shape[1] == FEATURES // 2
     expected = torch.cat([seen.mean((2, 3)), seen.std((2, 3), correction=0)], dim=1)
@@ -104,6 +108,6 @@ def test_equal_training_images_give_numbers_and_any_other_is_far() -> None:
         lambda values: values | {"more": values["centre"]},
     ],
 )
-def test_damaged_statistics_are_refused(fitted: Familiarity, damage) -> None:
+def test_damaged_statistics_are_refused(fitted: Familiarity, damage: Callable[[Statistics], Statistics]) -> None:
     with pytest.raises(DataError, match="statistics of familiar images"):
         Familiarity.from_statistics(SHAPE, damage(fitted.statistics()))

@@ -36,7 +36,8 @@ CONFIGS = {
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A model as the hub would give it."""
     torch.manual_seed(0)
-    transformers.AutoModel.from_config(CONFIGS[request.param]).save_pretrained(tmp_path / "model")
+    made = transformers.AutoModel.from_config(CONFIGS[request.param])  # type: ignore[no-untyped-call]
+    made.save_pretrained(tmp_path / "model")
     return tmp_path / "model"
 
 

@@ -41,6 +41,7 @@ class Detector(nn.Module):
         self.look = nn.Conv2d(1, 2, 8, stride=8)
         self.act = nn.ReLU()
         self.head = nn.Linear(2, 2)
+        assert self.look.bias is not None
         with torch.no_grad():
             self.look.weight[0], self.look.weight[1] = 1 / 64, -1 / 64
             self.look.bias.zero_()
@@ -87,7 +88,7 @@ def test_evidence_is_shown_where_it_came_from_not_where_it_was_moved_to() -> Non
         image[0, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = 1.0
     module = Elsewhere().eval()
     layers = find_layers(module, (1, 32, 48))
-    assert layers == (module.head, module.move, module.act)
+    assert tuple(layers) == (module.head, module.move, module.act)
     maps = activation_maps(module, images)
     assert maps.shape == (2, 2, 4, 6)
     torch.testing.assert_close(maps.mean(dim=(2, 3)), module(images))

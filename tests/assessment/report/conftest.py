@@ -1,60 +1,20 @@
-"""A page as a browser and a screen reader get it, and audits to fill it."""
+"""What reads a page, and audits and a run to fill it."""
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
+from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
+from html_page import Page
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import predictions_table
 from radlens.assessment.report import ReportContent
 from radlens.config import EvaluateSettings
 from radlens.dataset.audit import Audit, Finding
 from radlens.dataset.manifest import Manifest
-
-
-class Page(HTMLParser):
-    """What is in a page: elements with their attributes, and all text."""
-
-    VOID = frozenset({"img", "meta", "wbr", "br", "link", "input", "hr"})
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.words: list[str] = []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        """Note an element and remember that it is open."""
-        self.elements.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        """Note an element that closes itself."""
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        """Every end belongs to the last start."""
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        """Collect what can be read."""
-        if self.open and self.open[-1] != "style":
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        """All that can be read, with single spaces."""
-        return " ".join(" ".join(self.words).split())
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        """The attributes of every element of a kind."""
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 def make_audit(manifest: Manifest, *findings: Finding, **options: object) -> Audit:
@@ -81,12 +41,14 @@ def page_of() -> type[Page]:
 
 
 @pytest.fixture(scope="session")
-def audit_of() -> object:
+def audit_of() -> Callable[..., Audit]:
     return make_audit
 
 
 @pytest.fixture(scope="module")
-def content(manifest_of, probabilities_for) -> ReportContent:
+def content(
+    manifest_of: Callable[..., Manifest], probabilities_for: Callable[..., npt.NDArray[np.float64]]
+) -> ReportContent:
     """Of a binary task, with nothing that may be absent."""
     manifest = manifest_of("binary")
     predictions = predictions_table(manifest, probabilities_for(manifest))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+from html_page import Page, value_of
 from radlens.assessment.report import render_audit_page
 from radlens.assessment.report.audit_distributions import distribution_part
 from radlens.assessment.report.audit_facts import (
@@ -21,6 +24,11 @@ from radlens.dataset.audit.distributions import QUANTILES, Distribution
 from radlens.dataset.audit.drift import Drift
 from radlens.dataset.audit.name_families import FamiliesOfLabel
 from radlens.dataset.audit.shortcuts import VIEWS, FactWeight, Shortcut
+from radlens.dataset.manifest import Manifest
+
+AuditOf = Callable[..., Audit]
+FullAudit = Callable[[str], Audit]
+ManifestOf = Callable[..., Manifest]
 
 TASKS = ("binary", "multiclass", "multilabel")
 
@@ -77,7 +85,7 @@ def names(fact: str, split: str, label: str, **levels: int) -> Distribution:
 
 
 @pytest.fixture
-def full_audit(manifest_of, audit_of):
+def full_audit(manifest_of: ManifestOf, audit_of: AuditOf) -> FullAudit:
     def make(task: str) -> Audit:
         manifest = manifest_of(task)
         classes = manifest.info.classes
@@ -116,7 +124,9 @@ def full_audit(manifest_of, audit_of):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_part_is_on_the_page(task, manifest_of, full_audit, page_of):
+def test_every_part_is_on_the_page(
+    task: str, manifest_of: ManifestOf, full_audit: FullAudit, page_of: type[Page]
+) -> None:
     page = page_of(render_audit_page(full_audit(task), manifest_of(task), [], None))
     assert page.open == []
     assert [attributes["id"] for tag, attributes in page.elements if tag == "section"] == [
@@ -129,10 +139,10 @@ def test_every_part_is_on_the_page(task, manifest_of, full_audit, page_of):
     assert len(identifiers) == len(set(identifiers))
     # AUROC, class balance, width and file size; the height is the same in all.
     assert len(page.all("svg")) == 4
-    assert all(part in identifiers for chart in page.all("svg") for part in chart["aria-labelledby"].split())
+    assert all(part in identifiers for chart in page.all("svg") for part in value_of(chart, "aria-labelledby").split())
 
 
-def test_shortcuts_are_told_in_words_and_ranked(full_audit):
+def test_shortcuts_are_told_in_words_and_ranked(full_audit: FullAudit) -> None:
     part = shortcut_part(full_audit("binary"))
     assert part is not None
     assert part.title == "Shortcuts: AUROC up to 0.90 without looking at the anatomy"
@@ -147,7 +157,7 @@ def test_shortcuts_are_told_in_words_and_ranked(full_audit):
     assert not part.alarming
 
 
-def test_several_classes_have_a_table_of_their_own(full_audit):
+def test_several_classes_have_a_table_of_their_own(full_audit: FullAudit) -> None:
     audit = full_audit("multiclass")
     part = shortcut_part(audit)
     assert part is not None
@@ -157,7 +167,7 @@ def test_several_classes_have_a_table_of_their_own(full_audit):
     assert facts.rows[0][2] == "0.90 (viral)"
 
 
-def test_a_warned_shortcut_lies_open(full_audit):
+def test_a_warned_shortcut_lies_open(full_audit: FullAudit) -> None:
     audit = full_audit("binary")
     for severity, alarming in (("warn", True), ("note", False)):
         found = Finding.model_validate({"check": "shortcut_border", "severity": severity, "message": "", "count": 1})
@@ -166,14 +176,14 @@ def test_a_warned_shortcut_lies_open(full_audit):
         assert part.alarming == alarming
 
 
-def test_families_are_listed_with_how_well_they_are_told_apart(full_audit):
+def test_families_are_listed_with_how_well_they_are_told_apart(full_audit: FullAudit) -> None:
     part = family_part(full_audit("binary"))
     assert part is not None
     assert part.tables[0][1].rows[1] == ("NORMAL", "NORMAL#-IM-#", "60", "40", "0")
     assert part.notes == ("The families of NORMAL are told apart with AUROC 0.91 (0.89–0.93) by an 8 × 8 thumbnail.",)
 
 
-def test_drift_that_stands_out_comes_first_and_in_bold(full_audit):
+def test_drift_that_stands_out_comes_first_and_in_bold(full_audit: FullAudit) -> None:
     part = drift_part(full_audit("binary"))
     assert part is not None
     assert part.title == "Drift between splits: 2 of 3 comparisons stand out"
@@ -186,7 +196,7 @@ def test_drift_that_stands_out_comes_first_and_in_bold(full_audit):
     assert table.strong == (True, True, False)
 
 
-def test_many_comparisons_are_cut_and_counted(manifest_of, audit_of):
+def test_many_comparisons_are_cut_and_counted(manifest_of: ManifestOf, audit_of: AuditOf) -> None:
     for effect, shown, said in ((0.05, FEW_DRIFTS, "no fact stands out"), (0.5, MOST_DRIFTS, "30 of 30 comparisons")):
         audit = audit_of(manifest_of("binary"), drift=tuple(drift(f"fact_{i}", effect, 1e-9) for i in range(30)))
         part = drift_part(audit)
@@ -195,7 +205,7 @@ def test_many_comparisons_are_cut_and_counted(manifest_of, audit_of):
         assert (len(part.tables[0][1].rows), part.tables[0][1].left_out) == (shown, 30 - shown)
 
 
-def test_distributions_are_drawn_where_they_vary_and_else_told_in_words(full_audit):
+def test_distributions_are_drawn_where_they_vary_and_else_told_in_words(full_audit: FullAudit) -> None:
     part = distribution_part(full_audit("binary"))
     assert part is not None
     width, size = part.charts
@@ -209,7 +219,7 @@ def test_distributions_are_drawn_where_they_vary_and_else_told_in_words(full_aud
     assert part.notes == ("The same in all images: height 224, file format JPEG, view unknown.",)
 
 
-def test_facts_known_of_some_images_only(manifest_of, audit_of):
+def test_facts_known_of_some_images_only(manifest_of: ManifestOf, audit_of: AuditOf) -> None:
     groups = (("test", "NORMAL"), ("test", "PNEUMONIA"))
     bare = Distribution(fact="age", split="test", label="NORMAL", images=50, unknown=50)
     audit = audit_of(
@@ -224,7 +234,7 @@ def test_facts_known_of_some_images_only(manifest_of, audit_of):
     assert table.rows == (("Age", "unknown", "50 (23 to 77)"), ("Sex", "F 40%", "F 40%"))
 
 
-def test_many_classes_are_drawn_for_one_split(manifest_of, audit_of):
+def test_many_classes_are_drawn_for_one_split(manifest_of: ManifestOf, audit_of: AuditOf) -> None:
     classes = tuple(f"finding {i}" for i in range(14))
     manifest = manifest_of("multilabel", images=200, classes=classes)
     for count, charts in ((14, 1), (40, 0)):
@@ -239,6 +249,6 @@ def test_many_classes_are_drawn_for_one_split(manifest_of, audit_of):
         assert all("Only training images are drawn." in chart.caption for chart in part.charts)
 
 
-def test_absent_parts_are_left_out(manifest_of, audit_of):
+def test_absent_parts_are_left_out(manifest_of: ManifestOf, audit_of: AuditOf) -> None:
     audit = audit_of(manifest_of("binary"))
     assert [part(audit) for part in (shortcut_part, family_part, drift_part, distribution_part)] == [None] * 4

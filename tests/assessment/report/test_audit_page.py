@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from html_page import Page, value_of
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import predictions_table
 from radlens.assessment.report import ReportContent, render_audit_page, render_report, write_audit_page
-from radlens.assessment.report.audit_gallery import PAGE_LIMITS, REPORT_LIMITS
+from radlens.assessment.report.audit_gallery import PAGE_LIMITS, REPORT_LIMITS, Limits, ReadPixels
 from radlens.assessment.report.audit_section import MOST_REJECTED
 from radlens.config import EvaluateSettings
-from radlens.dataset.audit import Finding
+from radlens.dataset.audit import Audit, Finding
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.errors import DataError
+
+AuditOf = Callable[..., Audit]
+ManifestOf = Callable[..., Manifest]
+ProbabilitiesFor = Callable[..., npt.NDArray[np.float64]]
+ReportOf = Callable[..., str]
 
 TASKS = ("binary", "multiclass", "multilabel")
 HOSTILE = '<script>alert("1")</script>'
@@ -33,16 +41,33 @@ def finding(check: str, severity: str, *groups: tuple[str, ...], **options: obje
 
 
 @pytest.fixture(scope="module")
-def manifest(manifest_of) -> Manifest:
+def manifest(manifest_of: ManifestOf) -> Manifest:
     return manifest_of("binary", images=60)
 
 
 @pytest.fixture(scope="module")
-def report_of(probabilities_for):
-    def make(manifest: Manifest, **options: object) -> str:
+def report_of(probabilities_for: ProbabilitiesFor) -> ReportOf:
+    def make(
+        manifest: Manifest,
+        audit: Audit,
+        read_pixels: ReadPixels | None = None,
+        rejected: Sequence[tuple[str, str]] = (),
+        suspects: pd.DataFrame | None = None,
+    ) -> str:
         predictions = predictions_table(manifest, probabilities_for(manifest))
         metrics = evaluate(predictions, manifest.info, 0.5, EvaluateSettings(resamples=100), seed=0)
-        return render_report(ReportContent("A run", manifest.info, manifest.table, predictions, metrics, **options))
+        content = ReportContent(
+            "A run",
+            manifest.info,
+            manifest.table,
+            predictions,
+            metrics,
+            audit=audit,
+            rejected=rejected,
+            suspects=suspects,
+            read_pixels=read_pixels,
+        )
+        return render_report(content)
 
     return make
 
@@ -55,7 +80,7 @@ def group_of(manifest: Manifest, count: int, **same: str) -> tuple[str, ...]:
     return tuple(table["path"].head(count))
 
 
-def check_page(html: str, page_of) -> None:
+def check_page(html: str, page_of: type[Page]) -> None:
     page = page_of(html)
     assert page.open == []
     assert not {"script", "link", "iframe", "object", "base"} & {tag for tag, _ in page.elements}
@@ -67,7 +92,7 @@ def check_page(html: str, page_of) -> None:
             value = attributes.get(name)
             allowed = ("#", "data:image/", "data:text/csv;base64,")
             assert value is None or value.startswith(allowed), (tag, name, value[:60])
-    assert {link["href"][1:] for link in page.all("a") if not link.get("download")} <= set(identifiers)
+    assert {value_of(link, "href")[1:] for link in page.all("a") if not link.get("download")} <= set(identifiers)
     assert all(image["alt"] and image["width"] for image in page.all("img"))
     levels = [int(tag[1]) for tag, _ in page.elements if tag in {"h1", "h2", "h3", "h4", "h5"}]
     assert levels[0] == 1
@@ -75,7 +100,9 @@ def check_page(html: str, page_of) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_page_is_well_formed_and_needs_nothing_outside(task, manifest_of, audit_of, page_of):
+def test_the_page_is_well_formed_and_needs_nothing_outside(
+    task: str, manifest_of: ManifestOf, audit_of: AuditOf, page_of: type[Page]
+) -> None:
     manifest = manifest_of(task, images=40)
     paths = list(manifest.table["path"])
     audit = audit_of(
@@ -92,7 +119,9 @@ def test_the_page_is_well_formed_and_needs_nothing_outside(task, manifest_of, au
     assert html == render_audit_page(audit, manifest, [("broken.png", "the file is empty")], pixels)
 
 
-def test_findings_stand_in_a_table_by_severity_with_the_name_to_allow(manifest, audit_of, page_of):
+def test_findings_stand_in_a_table_by_severity_with_the_name_to_allow(
+    manifest: Manifest, audit_of: AuditOf, page_of: type[Page]
+) -> None:
     audit = audit_of(
         manifest, finding("class_imbalance", "note"), finding("leak", "block", examples=("p7: train, test",))
     )
@@ -106,7 +135,9 @@ def test_findings_stand_in_a_table_by_severity_with_the_name_to_allow(manifest, 
     assert places == sorted(places)
 
 
-def test_pictures_of_a_set_stand_side_by_side_with_what_differs(manifest, audit_of, page_of):
+def test_pictures_of_a_set_stand_side_by_side_with_what_differs(
+    manifest: Manifest, audit_of: AuditOf, page_of: type[Page]
+) -> None:
     normal = group_of(manifest, 1, label="NORMAL", split="val")
     disease = group_of(manifest, 1, label="PNEUMONIA", split="test")
     audit = audit_of(manifest, finding("conflicting_labels", "warn", normal + disease))
@@ -124,9 +155,15 @@ def test_pictures_of_a_set_stand_side_by_side_with_what_differs(manifest, audit_
     assert render_audit_page(same, manifest, [], pixels).count("fact differs") <= 2
 
 
-def test_a_picture_that_has_gone_is_said_and_is_not_fatal(manifest, audit_of, page_of):
+def test_a_picture_that_has_gone_is_said_and_is_not_fatal(
+    manifest: Manifest, audit_of: AuditOf, page_of: type[Page]
+) -> None:
     paths = group_of(manifest, 4)
-    errors = {paths[1]: DataError("gone"), paths[2]: FileNotFoundError(), "elsewhere.png": KeyError("elsewhere.png")}
+    errors: dict[str, Exception] = {
+        paths[1]: DataError("gone"),
+        paths[2]: FileNotFoundError(),
+        "elsewhere.png": KeyError("elsewhere.png"),
+    }
 
     def reader(path: str) -> np.ndarray:
         if path in errors:
@@ -142,7 +179,9 @@ def test_a_picture_that_has_gone_is_said_and_is_not_fatal(manifest, audit_of, pa
 
 
 @pytest.mark.parametrize("limits", [PAGE_LIMITS, REPORT_LIMITS])
-def test_a_flood_of_sets_is_cut_and_counted(limits, manifest_of, audit_of, page_of, report_of):
+def test_a_flood_of_sets_is_cut_and_counted(
+    limits: Limits, manifest_of: ManifestOf, audit_of: AuditOf, page_of: type[Page], report_of: ReportOf
+) -> None:
     manifest = manifest_of("binary", images=900)
     paths = list(manifest.table["path"])
     pairs = tuple(zip(paths[::2], paths[1::2], strict=True))
@@ -151,7 +190,7 @@ def test_a_flood_of_sets_is_cut_and_counted(limits, manifest_of, audit_of, page_
         html, other = render_audit_page(audit, manifest, [], pixels), 0
     else:
         html = report_of(manifest, audit=audit, read_pixels=pixels)
-        other = len([image for image in page_of(html).all("img") if image["alt"].startswith("Wrong")])
+        other = len([image for image in page_of(html).all("img") if value_of(image, "alt").startswith("Wrong")])
     page = page_of(html)
     shown = (len(page.all("img")) - other) // 2
     assert shown == min(3 * limits.sets, limits.whole // 2)
@@ -160,7 +199,9 @@ def test_a_flood_of_sets_is_cut_and_counted(limits, manifest_of, audit_of, page_
     assert len(html) < 5 * 2**20
 
 
-def test_rejected_files_are_counted_by_kind_and_the_first_listed(manifest, audit_of, page_of):
+def test_rejected_files_are_counted_by_kind_and_the_first_listed(
+    manifest: Manifest, audit_of: AuditOf, page_of: type[Page]
+) -> None:
     rejected = [(f"a/{i}.jpeg", f"/data/a/{i}.jpeg: image file is truncated ({i} bytes missing)") for i in range(70)]
     rejected += [("a/empty.png", "the file is empty")]
     audit = audit_of(manifest, finding("unreadable_files", "warn"), images=len(manifest) + 71, unreadable=71)
@@ -173,7 +214,7 @@ def test_rejected_files_are_counted_by_kind_and_the_first_listed(manifest, audit
     assert "/data/a" not in text
 
 
-def test_rejected_images_are_not_counted_as_data(manifest, audit_of, page_of):
+def test_rejected_images_are_not_counted_as_data(manifest: Manifest, audit_of: AuditOf, page_of: type[Page]) -> None:
     gone = list(manifest.table["path"][manifest.table["label"] == "NORMAL"])
     by_location = [(location, "empty") for location in manifest.only(manifest.table["path"].isin(gone)).locations]
     left = manifest.only(~manifest.table["path"].isin(gone))
@@ -187,7 +228,7 @@ def test_rejected_images_are_not_counted_as_data(manifest, audit_of, page_of):
     assert "Images and patients" not in page.text
 
 
-def test_a_clean_audit_is_a_short_page(manifest, audit_of, page_of):
+def test_a_clean_audit_is_a_short_page(manifest: Manifest, audit_of: AuditOf, page_of: type[Page]) -> None:
     html = render_audit_page(audit_of(manifest), manifest, [], pixels)
     check_page(html, page_of)
     page = page_of(html)
@@ -196,7 +237,9 @@ def test_a_clean_audit_is_a_short_page(manifest, audit_of, page_of):
         assert absent not in page.text, absent
 
 
-def test_what_was_allowed_is_said_on_the_page_and_in_the_report(manifest, audit_of, page_of, report_of):
+def test_what_was_allowed_is_said_on_the_page_and_in_the_report(
+    manifest: Manifest, audit_of: AuditOf, page_of: type[Page], report_of: ReportOf
+) -> None:
     audit = audit_of(manifest, finding("leak", "block"), allowed=("leak", "drift"))
     report = report_of(manifest, audit=audit)
     for html in (render_audit_page(audit, manifest, [], pixels), report):
@@ -207,7 +250,9 @@ def test_what_was_allowed_is_said_on_the_page_and_in_the_report(manifest, audit_
         assert "allowed leak" in text
 
 
-def test_the_audit_follows_the_summary_of_a_report(manifest, audit_of, page_of, report_of):
+def test_the_audit_follows_the_summary_of_a_report(
+    manifest: Manifest, audit_of: AuditOf, page_of: type[Page], report_of: ReportOf
+) -> None:
     audit = audit_of(
         manifest,
         finding("leak", "block", group_of(manifest, 2)),
@@ -226,7 +271,9 @@ def test_the_audit_follows_the_summary_of_a_report(manifest, audit_of, page_of, 
     assert "1 file could not be read" in page.text
 
 
-def test_two_findings_of_one_kind_are_told_apart_by_their_label(manifest, audit_of, page_of, report_of):
+def test_two_findings_of_one_kind_are_told_apart_by_their_label(
+    manifest: Manifest, audit_of: AuditOf, page_of: type[Page], report_of: ReportOf
+) -> None:
     by_label = manifest.table.groupby("label")["path"].apply(list)
     groups = {label: tuple(paths[:2]) for label, paths in by_label.items()}
     findings = [finding("file_name_families", "warn", found) for found in groups.values()]
@@ -237,7 +284,9 @@ def test_two_findings_of_one_kind_are_told_apart_by_their_label(manifest, audit_
     assert "Families of file names: 1 set of images" in alone
 
 
-def test_label_suspects_are_shown_in_the_report(manifest, audit_of, page_of, report_of):
+def test_label_suspects_are_shown_in_the_report(
+    manifest: Manifest, audit_of: AuditOf, page_of: type[Page], report_of: ReportOf
+) -> None:
     paths = list(manifest.table["path"])
     suspects = pd.DataFrame(
         {
@@ -250,7 +299,7 @@ def test_label_suspects_are_shown_in_the_report(manifest, audit_of, page_of, rep
     html = report_of(manifest, audit=audit_of(manifest), read_pixels=pixels, suspects=suspects)
     check_page(html, page_of)
     page = page_of(html)
-    alts = [image["alt"] for image in page.all("img") if image["alt"].startswith("Labelled")]
+    alts = [image["alt"] for image in page.all("img") if value_of(image, "alt").startswith("Labelled")]
     assert len(alts) == 48
     assert alts[0] == (f"Labelled NORMAL, by the model's scores rather PNEUMONIA (self-confidence 0.01): {paths[0]}")
     assert "60 images whose label may be wrong" in page.text
@@ -259,7 +308,9 @@ def test_label_suspects_are_shown_in_the_report(manifest, audit_of, page_of, rep
     assert "may be wrong" not in page_of(none).text
 
 
-def test_hostile_names_stay_text(manifest, audit_of, page_of, report_of):
+def test_hostile_names_stay_text(
+    manifest: Manifest, audit_of: AuditOf, page_of: type[Page], report_of: ReportOf
+) -> None:
     table = manifest.table.assign(path=[f"{HOSTILE}_{i}.png" for i in range(len(manifest))], patient=HOSTILE)
     table["label"] = table["label"].replace("PNEUMONIA", HOSTILE)
     info = DatasetInfo(name=HOSTILE, task="binary", classes=("NORMAL", HOSTILE), root=".")
@@ -279,7 +330,7 @@ def test_hostile_names_stay_text(manifest, audit_of, page_of, report_of):
         assert page_of(html).text.count(HOSTILE) > 8
 
 
-def test_the_page_is_written_whole(manifest, audit_of, tmp_path: Path):
+def test_the_page_is_written_whole(manifest: Manifest, audit_of: AuditOf, tmp_path: Path) -> None:
     audit = audit_of(manifest)
     write_audit_page(audit, manifest, [], pixels, tmp_path / "deep" / "audit.html")
     assert (tmp_path / "deep" / "audit.html").read_text(encoding="utf-8") == render_audit_page(

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from radlens.assessment.report import audit_wording as words
-from radlens.dataset.audit import Finding
+from radlens.dataset.audit import Audit, Finding
 from radlens.dataset.audit.findings import CHECKS
+from radlens.dataset.manifest import Manifest
+
+AuditOf = Callable[..., Audit]
+ManifestOf = Callable[..., Manifest]
+VerdictOf = Callable[..., words.Verdict]
 
 
 def finding(check: str, severity: str) -> Finding:
@@ -12,19 +19,19 @@ def finding(check: str, severity: str) -> Finding:
 
 
 @pytest.fixture
-def verdict_of(manifest_of, audit_of):
+def verdict_of(manifest_of: ManifestOf, audit_of: AuditOf) -> VerdictOf:
     def make(*found: tuple[str, str], **options: object) -> words.Verdict:
         return words.verdict(audit_of(manifest_of("binary"), *(finding(*one) for one in found), **options))
 
     return make
 
 
-def test_every_check_has_a_name_for_readers():
+def test_every_check_has_a_name_for_readers() -> None:
     assert set(CHECKS) <= set(words.CHECK_NAMES)
     assert len(set(words.CHECK_NAMES.values())) == len(words.CHECK_NAMES)
 
 
-def test_the_verdict_follows_the_most_severe_finding(verdict_of):
+def test_the_verdict_follows_the_most_severe_finding(verdict_of: VerdictOf) -> None:
     assert verdict_of().sentence == "Nothing was found."
     assert verdict_of(("class_imbalance", "note")).sentence == "Usable, with 1 note."
     several = (("drift", "warn"), ("duplicate", "warn"), ("class_imbalance", "note"))
@@ -36,7 +43,7 @@ def test_the_verdict_follows_the_most_severe_finding(verdict_of):
     assert tones == ["good", "good", "warning", "error"]
 
 
-def test_an_allowed_block_is_never_called_fine(verdict_of):
+def test_an_allowed_block_is_never_called_fine(verdict_of: VerdictOf) -> None:
     allowed = verdict_of(("leak", "block"), ("drift", "warn"), allowed=("leak",))
     assert allowed.sentence == "Used in spite of 1 finding that would stop a run: leak."
     assert allowed.tone == "error"
@@ -56,11 +63,11 @@ def test_an_allowed_block_is_never_called_fine(verdict_of):
         ("a.png", "not like b: a.png: is", "not like b: a.png: is"),
     ],
 )
-def test_the_place_is_cut_from_a_reason(path, reason, only):
+def test_the_place_is_cut_from_a_reason(path: str, reason: str, only: str) -> None:
     assert words.reason_only(path, reason) == only
 
 
-def test_kinds_of_reasons_add_up():
+def test_kinds_of_reasons_add_up() -> None:
     reasons = [f"kind {chr(97 + i)} is bad" for i in range(20) for _ in range(20 - i)]
     kinds = words.reason_kinds(reasons)
     assert len(kinds) == 12

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -21,15 +22,19 @@ from radlens.assessment.report.chart_numbers import (
 )
 from radlens.assessment.report.embed import to_download
 from radlens.config import EvaluateSettings
+from radlens.dataset.manifest import DatasetInfo
+
+PredictionsOf = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
 SETTINGS = EvaluateSettings(resamples=100)
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
-def test_the_area_under_the_points_is_the_auroc(task, predictions_of):
+def test_the_area_under_the_points_is_the_auroc(task: str, predictions_of: PredictionsOf) -> None:
     table, info = predictions_of(task)
     points, truth = roc_numbers(table, info), targets_of(table, info)
-    for name, curve in points.groupby("class"):
+    for key, curve in points.groupby("class"):
+        name = str(key)
         index = info.classes.index(name)
         has = truth[:, index] == 1 if task == "multilabel" else truth == index
         expected = roc_auc_score(has, table[PREFIX + name])
@@ -37,7 +42,7 @@ def test_the_area_under_the_points_is_the_auroc(task, predictions_of):
     assert set(points["class"]) == ({"PNEUMONIA"} if task == "binary" else set(info.classes))
 
 
-def test_precision_and_sensitivity_are_those_at_each_threshold(predictions_of):
+def test_precision_and_sensitivity_are_those_at_each_threshold(predictions_of: PredictionsOf) -> None:
     table, info = predictions_of("binary")
     points, truth = precision_recall_numbers(table, info), targets_of(table, info)
     row = points.iloc[len(points) // 2]
@@ -46,13 +51,13 @@ def test_precision_and_sensitivity_are_those_at_each_threshold(predictions_of):
     assert row["sensitivity"] == pytest.approx(called[truth == 1].mean())
 
 
-def test_a_class_that_is_absent_has_no_curve(predictions_of):
+def test_a_class_that_is_absent_has_no_curve(predictions_of: PredictionsOf) -> None:
     table, info = predictions_of("multiclass")
     points = roc_numbers(table[table["label"] != "viral"], info)
     assert set(points["class"]) == {"normal", "bacterial"}
 
 
-def test_tables_hold_what_was_measured(predictions_of):
+def test_tables_hold_what_was_measured(predictions_of: PredictionsOf) -> None:
     table, info = predictions_of("binary")
     block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
     assert reliability_numbers(block)["images"].sum() == block["n"]
@@ -65,7 +70,7 @@ def test_tables_hold_what_was_measured(predictions_of):
     assert list(curve["net_benefit"]) == block["decision_curve"]["net_benefit"]
 
 
-def test_a_download_is_the_table():
+def test_a_download_is_the_table() -> None:
     table = pd.DataFrame({"class": ["Ödem, <b>"], "value": [0.123456789], "none": [np.nan]})
     found = to_download(table, "test-roc")
     kind, _, text = found.uri.partition(",")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
@@ -11,15 +14,20 @@ from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import predictions_table
 from radlens.assessment.report.checklist_section import _SECTIONS, _facts, checklists
 from radlens.assessment.report.checklists import CLAIM, TRIPOD_AI
-from radlens.assessment.report.content import Provenance, ReportContent
+from radlens.assessment.report.content import Origin, Provenance, ReportContent
 from radlens.config import EvaluateSettings, RunSettings, to_yaml
-from radlens.dataset.audit import Finding
+from radlens.dataset.audit import Audit, Finding
+from radlens.dataset.manifest import Manifest
+
+AuditOf = Callable[..., Audit]
+ManifestOf = Callable[..., Manifest]
+ProbabilitiesFor = Callable[..., npt.NDArray[np.float64]]
 
 SETTINGS = EvaluateSettings(resamples=100)
 
 
 @pytest.fixture(scope="module")
-def content(manifest_of, probabilities_for, audit_of) -> ReportContent:
+def content(manifest_of: ManifestOf, probabilities_for: ProbabilitiesFor, audit_of: AuditOf) -> ReportContent:
     manifest = manifest_of("binary")
     predictions = predictions_table(manifest, probabilities_for(manifest))
     metrics = evaluate(predictions, manifest.info, 0.5, SETTINGS, seed=0)
@@ -32,14 +40,15 @@ def answers(content: ReportContent, name: str) -> dict[str, str]:
     return {number: answer.text for number, _, answer in filled.rows if answer}
 
 
-def test_the_items_are_those_of_the_statements():
+def test_the_items_are_those_of_the_statements() -> None:
     assert [item.number for item in CLAIM.items] == [str(number) for number in range(1, 45)]
     numbers = [item.number for item in TRIPOD_AI.items]
     assert sorted({int(number.rstrip("abcdefg")) for number in numbers}) == list(range(1, 28))
     assert len(numbers) == len(set(numbers)) == 52
 
 
-def test_every_fact_belongs_to_an_item_and_every_item_asks_for_a_fact_that_there_is(content):
+def test_every_fact_belongs_to_an_item_and_every_item_asks_for_a_fact_that_there_is(content: ReportContent) -> None:
+    assert content.audit is not None
     wanted = {item.fact for one in (TRIPOD_AI, CLAIM) for item in one.items} - {""}
     manifest = content.manifest.assign(site="A", sex="F")
     history = pd.DataFrame({"epoch": [1]})
@@ -54,7 +63,7 @@ def test_every_fact_belongs_to_an_item_and_every_item_asks_for_a_fact_that_there
         subgroups=pd.DataFrame({"column": ["site", "sex"]}),
         history=history,
         best_epoch=1,
-        paint_map=lambda *_: None,
+        paint_map=lambda *_: np.zeros((8, 8), np.uint8),
         settings_yaml=to_yaml(RunSettings()),
         environment={"radlens": "1"},
         provenance=Provenance("run", model={"model.safetensors": "a"}, network="baseline_cnn"),
@@ -64,7 +73,7 @@ def test_every_fact_belongs_to_an_item_and_every_item_asks_for_a_fact_that_there
     assert {section for _, section, _ in facts} <= set(_SECTIONS)
 
 
-def test_what_is_not_known_is_left_to_the_author(content):
+def test_what_is_not_known_is_left_to_the_author(content: ReportContent) -> None:
     tripod, claim = answers(content, "TRIPOD+AI"), answers(content, "CLAIM 2024")
     for number in ("1", "3a", "5b", "6a", "14", "17", "18a", "19", "22", "27c"):
         assert number not in tripod, number
@@ -75,7 +84,7 @@ def test_what_is_not_known_is_left_to_the_author(content):
     assert "80 images of 40 patients" in claim["35"]
 
 
-def test_people_and_places_are_not_families_of_file_names(content):
+def test_people_and_places_are_not_families_of_file_names(content: ReportContent) -> None:
     by_name = replace(content, subgroups=pd.DataFrame({"column": ["name_family"]}))
     assert "14" not in answers(by_name, "TRIPOD+AI")
     by_people = replace(content, subgroups=pd.DataFrame({"column": ["Sex", "name_family"]}))
@@ -83,21 +92,24 @@ def test_people_and_places_are_not_families_of_file_names(content):
     assert "12d" not in answers(by_people, "TRIPOD+AI")
 
 
-def test_partitions_that_share_patients_are_not_called_disjoint(content, audit_of, manifest_of):
+def test_partitions_that_share_patients_are_not_called_disjoint(
+    content: ReportContent, audit_of: AuditOf, manifest_of: ManifestOf
+) -> None:
     assert answers(content, "CLAIM 2024")["20"] == "Patients: none is in two splits."
     leak = Finding(check="leak", severity="block", message="m", count=1)
     leaking = replace(content, audit=audit_of(manifest_of("binary"), leak, allowed=("leak",)))
     assert "20" not in answers(leaking, "CLAIM 2024")
 
 
-def test_only_a_run_that_parted_one_data_set_was_tested_on_internal_data(content):
-    for origin, internal in (("run", True), ("folds", True), ("model", False), ("outside", False)):
+def test_only_a_run_that_parted_one_data_set_was_tested_on_internal_data(content: ReportContent) -> None:
+    origins: dict[Origin, bool] = {"run": True, "folds": True, "model": False, "outside": False}
+    for origin, internal in origins.items():
         found = answers(replace(content, provenance=Provenance(origin)), "CLAIM 2024")
         assert ("32" in found) == internal, origin
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_other_tasks_fill_them_too(task, manifest_of, probabilities_for):
+def test_other_tasks_fill_them_too(task: str, manifest_of: ManifestOf, probabilities_for: ProbabilitiesFor) -> None:
     manifest = manifest_of(task)
     predictions = predictions_table(manifest, probabilities_for(manifest))
     metrics = evaluate(predictions, manifest.info, 0.5, SETTINGS, seed=0)

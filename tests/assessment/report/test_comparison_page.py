@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from html_page import Page
 from radlens.assessment.comparison import Comparisons, compare
 from radlens.assessment.comparison_verdict import as_json
 from radlens.assessment.matched_runs import Run, match_runs
@@ -36,7 +36,7 @@ def compared(task: str, models: int = 2) -> Comparisons:
 
 
 @pytest.mark.parametrize("task", list(CLASSES))
-def test_the_page_is_whole_and_says_what_the_json_says(task: str, page_of: type) -> None:
+def test_the_page_is_whole_and_says_what_the_json_says(task: str, page_of: type[Page]) -> None:
     found = compared(task)
     said = json.loads(json.dumps(as_json(found), allow_nan=False))
     html = render_comparison_page(found, lambda _: np.zeros((40, 40), np.uint8))
@@ -52,7 +52,7 @@ def test_the_page_is_whole_and_says_what_the_json_says(task: str, page_of: type)
     assert html == render_comparison_page(found, lambda _: np.zeros((40, 40), np.uint8))
 
 
-def test_several_models_have_a_part_each(page_of: type) -> None:
+def test_several_models_have_a_part_each(page_of: type[Page]) -> None:
     found = compared("binary", models=3)
     page = page_of(render_comparison_page(found, None))
     assert [part.second for part in summary(found)] == ["model 1", "model 2"]
@@ -62,7 +62,7 @@ def test_several_models_have_a_part_each(page_of: type) -> None:
     assert len(identifiers) == len(set(identifiers))
 
 
-def test_what_the_reader_must_know_is_said(page_of: Callable[[str], object]) -> None:
-    text = page_of(render_comparison_page(compared("binary"), None)).text  # type: ignore[attr-defined]
+def test_what_the_reader_must_know_is_said(page_of: type[Page]) -> None:
+    text = page_of(render_comparison_page(compared("binary"), None)).text
     assert "not the ways in which they were trained" in text
     assert "Every image counts as a patient of its own" in text

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from html_page import Page
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.interval_methods import METHODS
 from radlens.assessment.predictions import predictions_table
@@ -15,13 +18,18 @@ from radlens.assessment.report import ReportContent, render_report
 from radlens.assessment.report.calibration_section import calibration_view
 from radlens.assessment.report.decision_section import decision_view, shortfalls
 from radlens.config import EvaluateSettings
+from radlens.dataset.manifest import Manifest
+
+ContentOf = Callable[..., ReportContent]
+ManifestOf = Callable[..., Manifest]
+ProbabilitiesFor = Callable[..., npt.NDArray[np.float64]]
 
 SETTINGS = EvaluateSettings(resamples=100)
 
 
 @pytest.fixture(scope="module")
-def content_for(manifest_of, probabilities_for):
-    def make(task="binary", settings=SETTINGS, **options) -> ReportContent:
+def content_for(manifest_of: ManifestOf, probabilities_for: ProbabilitiesFor) -> ContentOf:
+    def make(task: str = "binary", settings: EvaluateSettings = SETTINGS, **options: object) -> ReportContent:
         manifest = manifest_of(task, **options)
         predictions = predictions_table(manifest, probabilities_for(manifest))
         metrics = evaluate(predictions, manifest.info, 0.5, settings, seed=0)
@@ -31,7 +39,9 @@ def content_for(manifest_of, probabilities_for):
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
-def test_every_interval_names_its_method_and_each_method_is_explained(task, content_for, page_of):
+def test_every_interval_names_its_method_and_each_method_is_explained(
+    task: str, content_for: ContentOf, page_of: type[Page]
+) -> None:
     content = content_for(task)
     text = page_of(render_report(content)).text
     block = content.metrics["test"]
@@ -45,7 +55,7 @@ def test_every_interval_names_its_method_and_each_method_is_explained(task, cont
         assert limits in text or shares in text, metric
 
 
-def test_the_tables_carry_the_numbers_of_metrics_json(content_for, page_of):
+def test_the_tables_carry_the_numbers_of_metrics_json(content_for: ContentOf, page_of: type[Page]) -> None:
     content = content_for(settings=SETTINGS.model_copy(update={"prevalence": (0.013, 0.4)}))
     page = page_of(render_report(content))
     block, text = content.metrics["test"], page.text
@@ -64,16 +74,21 @@ def test_the_tables_carry_the_numbers_of_metrics_json(content_for, page_of):
     assert "Net benefit on test images: at 5% " in re.sub(r"\s+", " ", render_report(content))
 
 
-def test_a_model_that_guesses_is_not_said_to_do_good(manifest_of, probabilities_for, page_of):
+def test_a_model_that_guesses_is_not_said_to_do_good(
+    manifest_of: ManifestOf, probabilities_for: ProbabilitiesFor, page_of: type[Page]
+) -> None:
     manifest = manifest_of("binary")
     predictions = predictions_table(manifest, probabilities_for(manifest, strength=0.0))
     metrics = evaluate(predictions, manifest.info, 0.5, SETTINGS, seed=0)
-    said = decision_view(metrics["test"], "test")["said"]
-    assert said.startswith("At no probability")
+    view = decision_view(metrics["test"], "test")
+    assert view is not None
+    assert view["said"].startswith("At no probability")
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_other_tasks_have_calibration_and_no_decision_curve(task, content_for, page_of):
+def test_other_tasks_have_calibration_and_no_decision_curve(
+    task: str, content_for: ContentOf, page_of: type[Page]
+) -> None:
     content = content_for(task)
     assert decision_view(content.metrics["test"], "test") is None
     text = page_of(render_report(content)).text
@@ -82,7 +97,9 @@ def test_other_tasks_have_calibration_and_no_decision_curve(task, content_for, p
     assert "Calibration slope" not in text
 
 
-def test_an_absent_class_leaves_the_decisions_out(manifest_of, probabilities_for, page_of):
+def test_an_absent_class_leaves_the_decisions_out(
+    manifest_of: ManifestOf, probabilities_for: ProbabilitiesFor, page_of: type[Page]
+) -> None:
     manifest = manifest_of("binary")
     part = manifest.only(((manifest.table["label"] == "NORMAL") & (manifest.table["split"] == "test")).to_numpy())
     predictions = predictions_table(part, probabilities_for(part))
@@ -93,7 +110,7 @@ def test_an_absent_class_leaves_the_decisions_out(manifest_of, probabilities_for
     assert "Fewer than two patients have images of one kind" in text or "fewer than two patients" in text
 
 
-def test_too_few_patients_are_said_with_how_many_more(content_for, page_of):
+def test_too_few_patients_are_said_with_how_many_more(content_for: ContentOf, page_of: type[Page]) -> None:
     content = content_for()
     block = content.metrics["test"]
     (said,) = shortfalls(block)
@@ -109,7 +126,7 @@ def test_too_few_patients_are_said_with_how_many_more(content_for, page_of):
     assert re.search(r"mass needs [\d,]+ more patients with it", said)
 
 
-def test_limits_below_0_are_told_with_a_word(content_for):
+def test_limits_below_0_are_told_with_a_word(content_for: ContentOf) -> None:
     block = dict(content_for().metrics["test"])
     block["calibration"] = {
         **block["calibration"],
@@ -119,7 +136,9 @@ def test_limits_below_0_are_told_with_a_word(content_for):
     assert row["interval"] == "−0.500 to 0.300"
 
 
-def test_hostile_names_stay_text_in_the_new_tables(manifest_of, probabilities_for, page_of):
+def test_hostile_names_stay_text_in_the_new_tables(
+    manifest_of: ManifestOf, probabilities_for: ProbabilitiesFor, page_of: type[Page]
+) -> None:
     hostile = '<img src=x onerror="alert(1)">'
     manifest = manifest_of("binary", classes=("normal", hostile))
     predictions = predictions_table(manifest, probabilities_for(manifest))
@@ -131,7 +150,7 @@ def test_hostile_names_stay_text_in_the_new_tables(manifest_of, probabilities_fo
     assert np.isfinite(metrics["test"]["decision_curve"]["net_benefit"]).all()
 
 
-def test_no_prevalence_leaves_its_table_out(content_for, page_of):
+def test_no_prevalence_leaves_its_table_out(content_for: ContentOf, page_of: type[Page]) -> None:
     text = page_of(render_report(content_for(settings=SETTINGS.model_copy(update={"prevalence": ()})))).text
     assert "Where the disease is rarer" not in text
     assert "Decision curve" in text

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.opening_ledger import Opening
 from radlens.assessment.predictions import predictions_table
-from radlens.assessment.report.content import Provenance, ReportContent
+from radlens.assessment.report.content import Origin, Provenance, ReportContent
 from radlens.assessment.report.limits_section import limit_texts
 from radlens.assessment.report.summary_section import abstention_sentence, doubt_sentence
 from radlens.config import EvaluateSettings
-from radlens.dataset.audit import Finding
+from radlens.dataset.audit import Audit, Finding
 from radlens.dataset.audit.auroc import Auroc
 from radlens.dataset.audit.shortcuts import Shortcut
+from radlens.dataset.manifest import Manifest
+
+AuditOf = Callable[..., Audit]
+ManifestOf = Callable[..., Manifest]
+ProbabilitiesFor = Callable[..., npt.NDArray[np.float64]]
 
 SETTINGS = EvaluateSettings(resamples=100)
 
 
 @pytest.fixture(scope="module")
-def content(manifest_of, probabilities_for, audit_of) -> ReportContent:
+def content(manifest_of: ManifestOf, probabilities_for: ProbabilitiesFor, audit_of: AuditOf) -> ReportContent:
     manifest = manifest_of("binary")
     predictions = predictions_table(manifest, probabilities_for(manifest))
     metrics = evaluate(predictions, manifest.info, 0.5, SETTINGS, seed=0)
@@ -46,19 +54,23 @@ def finding(check: str, severity: str = "warn") -> Finding:
         ("outside", "Another program made the predictions", "parts of one data set"),
     ],
 )
-def test_where_the_model_comes_from_decides_what_is_said_of_an_external_test(content, origin, words, others):
+def test_where_the_model_comes_from_decides_what_is_said_of_an_external_test(
+    content: ReportContent, origin: Origin, words: str, others: str
+) -> None:
     text = said(replace(content, provenance=Provenance(origin, trained_on="elsewhere")))
     assert words in text
     assert others not in text
 
 
-def test_simulated_images_are_the_first_limit(content):
+def test_simulated_images_are_the_first_limit(content: ReportContent) -> None:
     assert "simulated" not in said(content)
     simulated = replace(content, info=content.info.model_copy(update={"simulated": True}))
     assert limit_texts(simulated)[0] == "The images are simulated: no figure says anything of patients."
 
 
-def test_what_the_audit_found_or_did_not_look_for_is_a_limit(content, audit_of, manifest_of):
+def test_what_the_audit_found_or_did_not_look_for_is_a_limit(
+    content: ReportContent, audit_of: AuditOf, manifest_of: ManifestOf
+) -> None:
     manifest = manifest_of("binary")
     assert "The images were not audited." in said(replace(content, audit=None))
     assert "were not opened" in said(replace(content, audit=audit_of(manifest, opened=False)))
@@ -70,7 +82,9 @@ def test_what_the_audit_found_or_did_not_look_for_is_a_limit(content, audit_of, 
     assert "differ" not in noted
 
 
-def test_a_shortcut_is_told_with_its_figure_and_a_missing_search_is_told_too(content, audit_of, manifest_of):
+def test_a_shortcut_is_told_with_its_figure_and_a_missing_search_is_told_too(
+    content: ReportContent, audit_of: AuditOf, manifest_of: ManifestOf
+) -> None:
     manifest = manifest_of("binary")
     view = Shortcut(
         view="border",
@@ -87,7 +101,7 @@ def test_a_shortcut_is_told_with_its_figure_and_a_missing_search_is_told_too(con
     assert "without the anatomy was not measured" in said(content)
 
 
-def test_only_a_second_model_on_the_same_test_images_is_a_limit(content):
+def test_only_a_second_model_on_the_same_test_images_is_a_limit(content: ReportContent) -> None:
     def opening(model: str, data: str = "d") -> Opening:
         return Opening(when="2026-01-02T10:00:00+00:00", why="run", model=model, data=data, images=9)
 
@@ -99,19 +113,19 @@ def test_only_a_second_model_on_the_same_test_images_is_a_limit(content):
     assert "scored" not in with_openings(opening("a", "other"), opening("b"))
 
 
-def test_groups_that_the_table_does_not_tell_are_named(content):
+def test_groups_that_the_table_does_not_tell_are_named(content: ReportContent) -> None:
     assert "does not tell sex, age, site or view" in said(content)
     told = content.manifest.assign(Sex="F", age="50", hospital="A")
     assert "does not tell view:" in said(replace(content, manifest=told))
     assert "does not tell" not in said(replace(content, manifest=told.assign(view="PA")))
 
 
-def test_few_patients_limit_the_figure_that_they_limit_most(content):
+def test_few_patients_limit_the_figure_that_they_limit_most(content: ReportContent) -> None:
     assert "With 40 patients, " in said(content)
     assert "points and no better" in said(content)
 
 
-def test_doubtful_labels_are_counted(content):
+def test_doubtful_labels_are_counted(content: ReportContent) -> None:
     assert "doubtful" not in said(content)
     assert "2 of them are doubtful" in said(replace(content, suspects=pd.DataFrame({"path": ["a", "b"]})))
 
@@ -126,7 +140,7 @@ def abstaining(content: ReportContent) -> ReportContent:
     return replace(content, metrics={"test": {**content.metrics["test"], "abstention": part}})
 
 
-def test_what_is_left_to_a_person_is_said_first_and_limits_the_figures(content):
+def test_what_is_left_to_a_person_is_said_first_and_limits_the_figures(content: ReportContent) -> None:
     assert "There is no abstention" in said(content)
     assert "20 images (25.0%) are left to a person" in said(abstaining(content))
     assert abstention_sentence(content).startswith("Every image gets an answer")
@@ -136,7 +150,9 @@ def test_what_is_left_to_a_person_is_said_first_and_limits_the_figures(content):
     )
 
 
-def test_the_summary_names_what_makes_the_figures_doubtful(content, audit_of, manifest_of):
+def test_the_summary_names_what_makes_the_figures_doubtful(
+    content: ReportContent, audit_of: AuditOf, manifest_of: ManifestOf
+) -> None:
     manifest = manifest_of("binary")
     noted = replace(content, audit=audit_of(manifest, finding("class_imbalance", "note")))
     assert doubt_sentence(noted) == ("The audit found nothing that makes these figures doubtful.", False)
@@ -147,7 +163,7 @@ def test_the_summary_names_what_makes_the_figures_doubtful(content, audit_of, ma
     assert doubt_sentence(replace(content, audit=None))[1]
 
 
-def test_probabilities_that_are_too_sure_are_a_limit(content):
+def test_probabilities_that_are_too_sure_are_a_limit(content: ReportContent) -> None:
     block = dict(content.metrics["test"])
     block["calibration"] = {**block["calibration"], "slope": {"value": 0.5, "low": 0.4, "high": 0.7}}
     text = said(replace(content, metrics={"test": block}))
@@ -157,7 +173,7 @@ def test_probabilities_that_are_too_sure_are_a_limit(content):
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_other_tasks_have_limits_too(task, manifest_of, probabilities_for):
+def test_other_tasks_have_limits_too(task: str, manifest_of: ManifestOf, probabilities_for: ProbabilitiesFor) -> None:
     manifest = manifest_of(task)
     predictions = predictions_table(manifest, probabilities_for(manifest))
     metrics = evaluate(predictions, manifest.info, 0.5, SETTINGS, seed=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from html_page import Page
 from radlens.assessment.report import ReportContent, render_report
 from radlens.assessment.report.content import OperatingPoints, Provenance
 from radlens.assessment.report.operating_section import operating_view
@@ -17,7 +18,7 @@ def with_points(content: ReportContent, points: OperatingPoints | None) -> Repor
     return replace(content, provenance=Provenance("model", points=points))
 
 
-def test_rule_bounds_and_other_points_are_on_the_page(content, page_of):
+def test_rule_bounds_and_other_points_are_on_the_page(content: ReportContent, page_of: type[Page]) -> None:
     others = {"sensitivity 0.95": (0.8147, TARGET), "sensitivity 0.99": (0.3279, None)}
     text = page_of(render_report(with_points(content, OperatingPoints(POINT, others)))).text
     assert "How the operating point was chosen A probability of 0.5 or more counts as positive. Rule: the" in text
@@ -26,9 +27,11 @@ def test_rule_bounds_and_other_points_are_on_the_page(content, page_of):
     assert "sensitivity 0.99 0.3279 not known not known" in text
 
 
-def test_what_is_not_known_leaves_nothing_behind(content, page_of):
+def test_what_is_not_known_leaves_nothing_behind(content: ReportContent, page_of: type[Page]) -> None:
     for points in (None, OperatingPoints()):
         assert operating_view(with_points(content, points)) is None
     assert operating_view(content) is None
     assert "How the operating point was chosen" not in page_of(render_report(content)).text
-    assert operating_view(with_points(content, OperatingPoints(POINT))).others is None
+    view = operating_view(with_points(content, OperatingPoints(POINT)))
+    assert view is not None
+    assert view.others is None

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from radlens.assessment.figures_style import new_figure, styled
@@ -18,7 +19,7 @@ def decoded(uri: str) -> np.ndarray:
 
 
 @styled
-def small_figure(label="label"):
+def small_figure(label: str = "label") -> Figure:
     figure = new_figure(2, 3)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], label=label, marker="o")
@@ -27,7 +28,7 @@ def small_figure(label="label"):
     return figure
 
 
-def test_a_tiny_image_is_kept_pixel_by_pixel():
+def test_a_tiny_image_is_kept_pixel_by_pixel() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
     picture = to_picture(pixels)
     assert picture.tiny
@@ -35,7 +36,7 @@ def test_a_tiny_image_is_kept_pixel_by_pixel():
     np.testing.assert_array_equal(decoded(picture.uri), pixels)
 
 
-def test_a_large_image_is_reduced_and_looks_the_same():
+def test_a_large_image_is_reduced_and_looks_the_same() -> None:
     rows, columns = np.mgrid[0:400, 0:600]
     pixels = ((rows + columns) / 1000 * 255).astype(np.uint8)
     picture = to_picture(pixels, longest=240)
@@ -45,19 +46,19 @@ def test_a_large_image_is_reduced_and_looks_the_same():
     assert np.abs(decoded(picture.uri) - small).max() < 8
 
 
-def test_colour_stays_colour():
+def test_colour_stays_colour() -> None:
     pixels = np.zeros((80, 80, 3), dtype=np.uint8)
     pixels[..., 0] = 200
     assert decoded(to_picture(pixels).uri).mean(axis=(0, 1)) == pytest.approx([200, 0, 0], abs=3)
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((4, 4)), np.zeros((3, 4, 4), dtype=np.uint8), np.zeros(4, dtype=np.uint8)])
-def test_other_pixels_are_refused(pixels):
+def test_other_pixels_are_refused(pixels: np.ndarray) -> None:
     with pytest.raises(ValueError, match="expected uint8 pixels"):
         to_picture(pixels)
 
 
-def test_svg_has_title_description_and_role_and_refers_to_nothing_outside():
+def test_svg_has_title_description_and_role_and_refers_to_nothing_outside() -> None:
     svg = str(to_svg(small_figure(), "one", "A <title>", 'what "it" shows & more'))
     assert svg.startswith('<svg class="chart" role="img" aria-labelledby="one-title one-desc"')
     assert '<title id="one-title">A &lt;title&gt;</title>' in svg
@@ -69,25 +70,28 @@ def test_svg_has_title_description_and_role_and_refers_to_nothing_outside():
         assert reference.startswith("one-")
 
 
-def test_two_figures_share_no_identifier():
+def test_two_figures_share_no_identifier() -> None:
     one, two = (str(to_svg(small_figure(), name, "t", "d")) for name in ("one", "two"))
     identifiers = [set(re.findall(r'id="([^"]+)"', svg)) for svg in (one, two)]
     assert identifiers[0]
     assert not identifiers[0] & identifiers[1]
 
 
-def test_text_stays_text_and_hostile_text_stays_text():
+def test_text_stays_text_and_hostile_text_stays_text() -> None:
     svg = str(to_svg(small_figure('</svg><script>alert("x")</script>'), "one", "t", "d"))
 
-    seen = set()
-    parser = HTMLParser()
-    parser.handle_starttag = lambda tag, _: seen.add(tag)
-    parser.feed(svg)
+    seen: set[str] = set()
+
+    class Parser(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            seen.add(tag)
+
+    Parser().feed(svg)
     assert "text" in seen
     assert "script" not in seen
     assert "&lt;script&gt;" in svg
 
 
-def test_the_same_figure_gives_the_same_text():
+def test_the_same_figure_gives_the_same_text() -> None:
     chart = Chart(small_figure(), "one", "t", "alt")
     assert chart.svg == Chart(small_figure(), "one", "t", "alt").svg

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from html_page import Page, value_of
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.failure_reasons import REASONS, failures
 from radlens.assessment.misclassified import misclassified
@@ -17,8 +21,14 @@ from radlens.assessment.predictions import predictions_table
 from radlens.assessment.report import ReportContent, render_report, write_report
 from radlens.assessment.report.gallery import MOST_ERRORS
 from radlens.config import EvaluateSettings
-from radlens.dataset.audit import Finding
+from radlens.dataset.audit import Audit, Finding
 from radlens.dataset.manifest import DatasetInfo, Manifest
+
+AuditOf = Callable[..., Audit]
+ContentOf = Callable[..., ReportContent]
+HtmlOf = Callable[[str], str]
+ManifestOf = Callable[..., Manifest]
+ProbabilitiesFor = Callable[..., npt.NDArray[np.float64]]
 
 SETTINGS = EvaluateSettings(resamples=100)
 TASKS = ("binary", "multiclass", "multilabel")
@@ -30,9 +40,9 @@ def pixels(path: str) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def content_of(manifest_of, probabilities_for, audit_of):
+def content_of(manifest_of: ManifestOf, probabilities_for: ProbabilitiesFor, audit_of: AuditOf) -> ContentOf:
     @functools.cache
-    def make(task="binary", **options) -> ReportContent:
+    def make(task: str = "binary", **options: object) -> ReportContent:
         manifest = manifest_of(task, **options)
         predictions = predictions_table(manifest, probabilities_for(manifest))
         rng = np.random.default_rng(0)
@@ -87,7 +97,7 @@ def content_of(manifest_of, probabilities_for, audit_of):
 
 
 @pytest.fixture(scope="module")
-def html_of(content_of):
+def html_of(content_of: ContentOf) -> HtmlOf:
     """The rendered report of a task, rendered once."""
 
     @functools.cache
@@ -103,7 +113,7 @@ def bare(content: ReportContent) -> ReportContent:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_page_is_well_formed_and_needs_nothing_outside(task, html_of, page_of):
+def test_the_page_is_well_formed_and_needs_nothing_outside(task: str, html_of: HtmlOf, page_of: type[Page]) -> None:
     page = page_of(html_of(task))
     assert page.open == []
     assert not {"script", "link", "iframe", "object", "base"} & {tag for tag, _ in page.elements}
@@ -117,7 +127,7 @@ def test_the_page_is_well_formed_and_needs_nothing_outside(task, html_of, page_o
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_picture_says_what_it_shows(task, html_of, page_of):
+def test_every_picture_says_what_it_shows(task: str, html_of: HtmlOf, page_of: type[Page]) -> None:
     page = page_of(html_of(task))
     images, charts = page.all("img"), page.all("svg")
     assert images
@@ -127,14 +137,14 @@ def test_every_picture_says_what_it_shows(task, html_of, page_of):
     assert len(identifiers) == len(set(identifiers))
     for chart in charts:
         assert chart["role"] == "img"
-        assert all(part in identifiers for part in chart["aria-labelledby"].split())
+        assert all(part in identifiers for part in value_of(chart, "aria-labelledby").split())
     for link in page.all("a"):
         if link.get("download"):
             continue
-        assert link["href"].removeprefix("#") in identifiers
+        assert value_of(link, "href").removeprefix("#") in identifiers
 
 
-def test_alternative_texts_carry_the_numbers(content_of, html_of):
+def test_alternative_texts_carry_the_numbers(content_of: ContentOf, html_of: HtmlOf) -> None:
     content, html = content_of("binary"), html_of("binary")
     block = content.metrics["test"]
     assert f"AUROC: PNEUMONIA {block['auroc']['value']:.3f} (95% CI " in html
@@ -143,7 +153,7 @@ def test_alternative_texts_carry_the_numbers(content_of, html_of):
     assert "Epoch 2 was kept: validation loss 0.500, AUROC 0.800, accuracy 0.700." in html
 
 
-def test_headings_go_down_one_level_at_a_time(html_of, page_of):
+def test_headings_go_down_one_level_at_a_time(html_of: HtmlOf, page_of: type[Page]) -> None:
     page = page_of(html_of("multiclass"))
     levels = [int(tag[1]) for tag, _ in page.elements if tag in {"h1", "h2", "h3", "h4", "h5"}]
     assert levels[0] == 1
@@ -152,7 +162,9 @@ def test_headings_go_down_one_level_at_a_time(html_of, page_of):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_headline_comes_first_and_then_the_audit_of_the_test_split(task, content_of, html_of, page_of):
+def test_the_headline_comes_first_and_then_the_audit_of_the_test_split(
+    task: str, content_of: ContentOf, html_of: HtmlOf, page_of: type[Page]
+) -> None:
     block, text = content_of(task).metrics["test"], page_of(html_of(task)).text
     share = block["exact_match"] if task == "multilabel" else block["accuracy"]
     assert (
@@ -169,7 +181,9 @@ def test_the_headline_comes_first_and_then_the_audit_of_the_test_split(task, con
     assert text.rindex(f"On {block['n']} test images") < text.rindex(f"On {validation} validation images")
 
 
-def test_all_metrics_are_in_the_table_with_their_intervals(content_of, html_of, page_of):
+def test_all_metrics_are_in_the_table_with_their_intervals(
+    content_of: ContentOf, html_of: HtmlOf, page_of: type[Page]
+) -> None:
     content, text = content_of("binary"), page_of(html_of("binary")).text
     for name in ("f1", "auroc", "average_precision", "brier", "ece"):
         metric = content.metrics["test"][name]
@@ -178,24 +192,27 @@ def test_all_metrics_are_in_the_table_with_their_intervals(content_of, html_of, 
     assert "Wilson, clustered" in text
 
 
-def test_errors_are_shown_missed_first_with_score_and_file_name(content_of, html_of, page_of):
+def test_errors_are_shown_missed_first_with_score_and_file_name(
+    content_of: ContentOf, html_of: HtmlOf, page_of: type[Page]
+) -> None:
     content, html = content_of("binary"), html_of("binary")
     errors = failures(content.predictions, content.info, "test", 0.5, content.suspects, content.facts)
     order = list(REASONS)
     errors = errors.sort_values("reason", key=lambda names: names.map(order.index), kind="stable")
     errors = errors.sort_values("missed", ascending=False, kind="stable")
-    alts = [image["alt"] for image in page_of(html).all("img") if image["alt"].startswith("Wrong answer")]
+    pictures = [value_of(image, "alt") for image in page_of(html).all("img")]
+    alts = [alt for alt in pictures if alt.startswith("Wrong answer")]
     assert len(alts) == len(errors)
     for alt, (_, row) in zip(alts, errors.iterrows(), strict=True):
         assert row["path"] in alt
         assert f"{row['score']:.3f}" in alt
-    text = page_of(html).text
+    text, said = page_of(html).text, dict[str, str](REASONS.items())
     for (missed, reason), part in errors.groupby(["missed", "reason"]):
         kind = "Missed: PNEUMONIA called NORMAL" if missed else "False alarms: NORMAL called PNEUMONIA"
-        assert f"{kind}, {REASONS[reason]}: {len(part)}" in text
+        assert f"{kind}, {said[str(reason)]}: {len(part)}" in text
 
 
-def test_a_flood_of_errors_is_cut_and_counted(manifest_of, page_of):
+def test_a_flood_of_errors_is_cut_and_counted(manifest_of: ManifestOf, page_of: type[Page]) -> None:
     manifest = manifest_of("binary", images=400)
     wrong = 1 - manifest.targets()
     score = np.where(wrong == 1, 0.9, 0.1)
@@ -203,15 +220,15 @@ def test_a_flood_of_errors_is_cut_and_counted(manifest_of, page_of):
     metrics = evaluate(predictions, manifest.info, 0.5, SETTINGS, seed=0)
     content = ReportContent("t", manifest.info, manifest.table, predictions, metrics, read_pixels=pixels)
     page = page_of(render_report(content))
-    assert len([image for image in page.all("img") if image["alt"].startswith("Wrong")]) == MOST_ERRORS
+    assert len([image for image in page.all("img") if value_of(image, "alt").startswith("Wrong")]) == MOST_ERRORS
     hidden = [int(part.split()[-1]) for part in page.text.split(" more are listed in predictions.csv")[:-1]]
     assert sum(hidden) == metrics["test"]["n"] - MOST_ERRORS
 
 
-def test_absent_parts_leave_no_section_behind(content_of, page_of):
+def test_absent_parts_leave_no_section_behind(content_of: ContentOf, page_of: type[Page]) -> None:
     content = bare(content_of("binary"))
     page = page_of(render_report(content))
-    links = [link["href"] for link in page.all("a") if not link.get("download")]
+    links = [value_of(link, "href") for link in page.all("a") if not link.get("download")]
     assert links[1:7] == ["#summary", "#data", "#performance", "#errors", "#limits", "#checklists"]
     assert {link[1:] for link in links} <= {attributes.get("id") for _, attributes in page.elements}
     for absent in ("Data audit", "Training", "Learning curves", "Augmented", "Samples", "Settings", "Image sizes"):
@@ -219,7 +236,7 @@ def test_absent_parts_leave_no_section_behind(content_of, page_of):
     assert page.open == []
 
 
-def test_one_split_alone_is_enough(content_of, page_of):
+def test_one_split_alone_is_enough(content_of: ContentOf, page_of: type[Page]) -> None:
     content = content_of("binary")
     table = content.predictions[content.predictions["split"] == "val"]
     metrics = {"val": content.metrics["val"]}
@@ -229,7 +246,9 @@ def test_one_split_alone_is_enough(content_of, page_of):
     assert "test images" not in text
 
 
-def test_a_clean_audit_says_so_and_findings_are_sorted_by_severity(content_of, html_of, page_of, audit_of, manifest_of):
+def test_a_clean_audit_says_so_and_findings_are_sorted_by_severity(
+    content_of: ContentOf, html_of: HtmlOf, page_of: type[Page], audit_of: AuditOf, manifest_of: ManifestOf
+) -> None:
     simulated = content_of("binary").info.model_copy(update={"simulated": True})
     clean = render_report(replace(bare(content_of("binary")), audit=audit_of(manifest_of("binary")), info=simulated))
     assert "Nothing was found." in clean
@@ -240,16 +259,18 @@ def test_a_clean_audit_says_so_and_findings_are_sorted_by_severity(content_of, h
     assert "1 file could not be read" in text
 
 
-def test_images_of_one_size_are_told_in_words(content_of, page_of):
+def test_images_of_one_size_are_told_in_words(content_of: ContentOf, page_of: type[Page]) -> None:
     content = content_of("binary")
+    assert content.facts is not None
     page = page_of(render_report(replace(content, facts=content.facts.assign(width=224, height=200))))
     assert "All images are 224 × 200 pixels." in page.text
     assert "Image sizes" not in page.text
 
 
 @pytest.mark.parametrize("task", ["binary", "multilabel"])
-def test_hostile_names_stay_text(task, content_of, page_of):
+def test_hostile_names_stay_text(task: str, content_of: ContentOf, page_of: type[Page]) -> None:
     content = content_of(task, classes=("normal", HOSTILE) if task == "binary" else ("normal", HOSTILE, "a&b"))
+    assert content.audit is not None
     hostile = replace(
         content,
         title=HOSTILE,
@@ -264,12 +285,14 @@ def test_hostile_names_stay_text(task, content_of, page_of):
         notes=[HOSTILE],
     )
     page = page_of(render_report(hostile))
-    assert all(image["src"].startswith("data:image/") for image in page.all("img"))
+    assert all(value_of(image, "src").startswith("data:image/") for image in page.all("img"))
     assert not any("onerror" in attributes for _, attributes in page.elements)
     assert page.text.count(HOSTILE) > 8
 
 
-def test_hostile_paths_stay_text(manifest_of, probabilities_for, page_of):
+def test_hostile_paths_stay_text(
+    manifest_of: ManifestOf, probabilities_for: ProbabilitiesFor, page_of: type[Page]
+) -> None:
     manifest = manifest_of("binary", images=30)
     table = manifest.table.assign(path=[f'{HOSTILE}_{i}"><script>' for i in range(30)])
     manifest = Manifest(table, manifest.info)
@@ -282,14 +305,18 @@ def test_hostile_paths_stay_text(manifest_of, probabilities_for, page_of):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_same_content_gives_the_same_file(task, tmp_path, content_of, html_of):
+def test_the_same_content_gives_the_same_file(
+    task: str, tmp_path: Path, content_of: ContentOf, html_of: HtmlOf
+) -> None:
     write_report(content_of(task), tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == html_of(task)
     assert (tmp_path / "report.html").stat().st_size < 5 * 2**20
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_an_external_set_without_one_class_is_reported(manifest_of, probabilities_for, page_of):
+def test_an_external_set_without_one_class_is_reported(
+    manifest_of: ManifestOf, probabilities_for: ProbabilitiesFor, page_of: type[Page]
+) -> None:
     manifest = manifest_of("binary")
     normal = manifest.only(((manifest.table["label"] == "NORMAL") & (manifest.table["split"] == "test")).to_numpy())
     predictions = predictions_table(normal, probabilities_for(normal))
@@ -300,7 +327,7 @@ def test_an_external_set_without_one_class_is_reported(manifest_of, probabilitie
     assert "ROC curve" not in text
 
 
-def test_metrics_and_predictions_must_fit(content_of):
+def test_metrics_and_predictions_must_fit(content_of: ContentOf) -> None:
     content = content_of("binary")
     with pytest.raises(ValueError, match="splits"):
         replace(content, predictions=content.predictions[content.predictions["split"] == "val"])
@@ -308,7 +335,9 @@ def test_metrics_and_predictions_must_fit(content_of):
         replace(content, metrics={})
 
 
-def test_real_radiographs_make_a_page_of_reasonable_size(shared_data, tmp_path, page_of):
+def test_real_radiographs_make_a_page_of_reasonable_size(
+    shared_data: Path, tmp_path: Path, page_of: type[Page]
+) -> None:
     from radlens.imaging.decode import decode
 
     root = shared_data / "kermany224" / "train"
@@ -340,7 +369,7 @@ def test_real_radiographs_make_a_page_of_reasonable_size(shared_data, tmp_path, 
     assert (tmp_path / "report.html").stat().st_size < 2 * 2**20
 
 
-def test_a_network_that_learnt_from_others_says_so(content_of, html_of) -> None:
+def test_a_network_that_learnt_from_others_says_so(content_of: ContentOf, html_of: HtmlOf) -> None:
     """The reader sees how many there were, and what their training took."""
     taught = render_report(replace(content_of("binary"), teacher_seconds=(61.0, 59.0)))
     assert "the mean answer of 2 others to each augmented image, trained before it in 2 min 0 s" in taught

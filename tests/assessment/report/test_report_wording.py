@@ -1,25 +1,33 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.report import wording
 from radlens.config import EvaluateSettings
+from radlens.dataset.manifest import DatasetInfo
+
+BlockOf = Callable[..., dict[str, Any]]
+PredictionsOf = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
 SETTINGS = EvaluateSettings(resamples=100)
 
 
 @pytest.fixture
-def block_of(predictions_of):
-    def make(task, threshold=0.5, split="test", **options):
+def block_of(predictions_of: PredictionsOf) -> BlockOf:
+    def make(task: str, threshold: float = 0.5, split: str = "test", **options: object) -> dict[str, Any]:
         table, info = predictions_of(task, threshold=threshold, **options)
         return evaluate(table, info, threshold, SETTINGS, seed=0)[split]
 
     return make
 
 
-def test_the_headline_counts_what_the_confusion_matrix_counts(block_of):
+def test_the_headline_counts_what_the_confusion_matrix_counts(block_of: BlockOf) -> None:
     block = block_of("binary")
     (tn, fp), (fn, tp) = block["confusion_matrix"]
     text = wording.headline(block, "test")
@@ -34,7 +42,7 @@ def test_the_headline_counts_what_the_confusion_matrix_counts(block_of):
     assert f"{tn} of {tn + fp} NORMAL recognised" in details
 
 
-def test_multiclass_names_the_most_frequent_confusion(block_of):
+def test_multiclass_names_the_most_frequent_confusion(block_of: BlockOf) -> None:
     block = block_of("multiclass")
     counts = np.array(block["confusion_matrix"])
     off = counts - np.diag(np.diag(counts))
@@ -45,7 +53,7 @@ def test_multiclass_names_the_most_frequent_confusion(block_of):
     assert f"{off[1:, 0].sum()} images with a finding were called normal." in text
 
 
-def test_multilabel_counts_missed_and_raised_labels(block_of):
+def test_multilabel_counts_missed_and_raised_labels(block_of: BlockOf) -> None:
     block = block_of("multilabel")
     counts = np.array(block["confusion_matrix"])
     assert wording.errors(block) == (
@@ -55,13 +63,13 @@ def test_multilabel_counts_missed_and_raised_labels(block_of):
     assert wording.headline(block, "test").startswith(f"All 3 labels right for {right} of {block['n']} test images")
 
 
-def test_a_model_that_says_always_the_same_is_named(block_of):
+def test_a_model_that_says_always_the_same_is_named(block_of: BlockOf) -> None:
     block = block_of("binary", threshold=0.001)
     assert any("calls every image PNEUMONIA" in text for text in wording.cautions(block, "test"))
     assert not any("calls every image" in text for text in wording.cautions(block_of("binary"), "test"))
 
 
-def test_an_accuracy_below_the_largest_class_is_named(block_of):
+def test_an_accuracy_below_the_largest_class_is_named(block_of: BlockOf) -> None:
     block = dict(block_of("binary"))
     block["class_counts"] = {"NORMAL": 10, "PNEUMONIA": 70}
     block["accuracy"] = {"value": 0.85, "low": 0.8, "high": 0.9}
@@ -69,7 +77,7 @@ def test_an_accuracy_below_the_largest_class_is_named(block_of):
     assert "always answering PNEUMONIA, which would be right for 87.5%" in text
 
 
-def test_few_patients_and_validation_images_are_named(block_of):
+def test_few_patients_and_validation_images_are_named(block_of: BlockOf) -> None:
     block = block_of("binary", split="val")
     said = " ".join(wording.cautions(block, "val"))
     assert f"Only {block['n_patients']} patients" in said
@@ -77,7 +85,7 @@ def test_few_patients_and_validation_images_are_named(block_of):
     assert "expect worse" not in " ".join(wording.cautions(block, "test"))
 
 
-def test_numbers_and_limits():
+def test_numbers_and_limits() -> None:
     assert wording.estimate({"value": None, "low": None, "high": None}, 0.95) == "not defined"
     assert wording.estimate({"value": 0.5, "low": None, "high": None}, 0.95) == "0.500"
     assert wording.estimate({"value": 1.0, "low": 1.0, "high": 1.0}, 0.95) == "1.000"
@@ -86,7 +94,7 @@ def test_numbers_and_limits():
     assert wording.images(1) == "1 image"
 
 
-def test_an_undefined_metric_gives_its_reason_on_the_card(block_of):
+def test_an_undefined_metric_gives_its_reason_on_the_card(block_of: BlockOf) -> None:
     block = dict(block_of("binary"))
     block["auroc"] = {"value": None, "low": None, "high": None, "reason": "no image is NORMAL"}
     card = wording.cards(block)[-1]

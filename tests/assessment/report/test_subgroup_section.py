@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from html_page import Page
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import predictions_table
 from radlens.assessment.report.content import ReportContent
@@ -32,12 +33,13 @@ def content(*, fails_women: bool, images: int = 300) -> ReportContent:
     return ReportContent("t", info, table, predictions, evaluate(predictions, info, 0.5, SETTINGS, 0), subgroups=found)
 
 
-def test_a_group_that_differs_is_named_with_both_figures(page_of: type) -> None:
+def test_a_group_that_differs_is_named_with_both_figures(page_of: type[Page]) -> None:
     made = content(fails_women=True)
     view = subgroup_view(made)
     assert view is not None
     assert view.verdict == "The model does differently on 2 groups than on the rest, by more than chance."
     assert view.tests == 3
+    assert made.subgroups is not None
     row = made.subgroups.query("group == 'F' and metric == 'sensitivity'").iloc[0]
     assert any(
         text.startswith(f"Sex, F: Sensitivity (recall) {row['value']:.1%} against {row['rest']:.1%} in the rest")
@@ -59,7 +61,7 @@ def test_no_difference_is_not_called_equality() -> None:
     assert not view.found
 
 
-def test_groups_too_small_to_test_are_said_to_be(page_of: type) -> None:
+def test_groups_too_small_to_test_are_said_to_be(page_of: type[Page]) -> None:
     made = content(fails_women=False, images=24)
     view = subgroup_view(made)
     assert view is not None

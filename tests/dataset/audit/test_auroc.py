@@ -70,7 +70,8 @@ def simulate(seed: int, groups: int = 60, size: int = 5, shift: float = 1.0) -> 
 def test_interval_is_that_of_a_plain_bootstrap_over_groups() -> None:
     scores, truth, groups = simulate(0)
     judged = judge(scores[:, None], truth[:, None], one_fold(300), groups, seed=4, resamples=400, widening=1)
-    rng, replicates = np.random.default_rng(99), []
+    rng = np.random.default_rng(99)
+    replicates: list[float] = []
     while len(replicates) < 400:
         drawn = np.concatenate([np.flatnonzero(groups == group) for group in rng.integers(0, 60, 60)])
         if 0 < truth[drawn].sum() < len(drawn):

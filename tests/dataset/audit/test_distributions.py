@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 
 from radlens.dataset.audit.distributions import LEVELS, OTHER, QUANTILES, Distribution, describe
+from radlens.dataset.manifest import Manifest
+from radlens.imaging.cache import PixelCache
+
+Make = Callable[..., tuple[Manifest, PixelCache]]
 
 
 def of(found: tuple[Distribution, ...], fact: str, split: str, label: str) -> Distribution:
@@ -15,7 +19,7 @@ def of(found: tuple[Distribution, ...], fact: str, split: str, label: str) -> Di
     return match
 
 
-def test_quantiles_means_and_levels_for_each_split_and_class(make_images: Callable) -> None:
+def test_quantiles_means_and_levels_for_each_split_and_class(make_images: Make) -> None:
     labels = ["ill"] * 101 + ["well"] * 20
     splits = ["train"] * 101 + ["train"] * 10 + ["test"] * 10
     manifest, cache = make_images(
@@ -39,14 +43,14 @@ def test_quantiles_means_and_levels_for_each_split_and_class(make_images: Callab
     assert not any(each.fact.startswith(("border", "corner")) for each in found)
 
 
-def test_an_image_counts_for_each_of_its_labels(make_images: Callable) -> None:
+def test_an_image_counts_for_each_of_its_labels(make_images: Make) -> None:
     manifest, cache = make_images(["ill|well", "ill", "", "well"], task="multilabel", facts={"width": [1, 2, 3, 4]})
     found = describe(manifest, cache)
     assert of(found, "width", "", "ill").mean == 1.5
     assert of(found, "width", "", "well").mean == 2.5
 
 
-def test_many_names_are_counted_together(make_images: Callable) -> None:
+def test_many_names_are_counted_together(make_images: Make) -> None:
     sites = [f"site {number}" for number in range(50) for _ in range(50 - number)]
     manifest, cache = make_images(["ill"] * (len(sites) - 1) + ["well"], columns={"site": sites})
     levels = of(describe(manifest, cache), "site", "", "ill").levels
@@ -55,7 +59,7 @@ def test_many_names_are_counted_together(make_images: Callable) -> None:
     assert levels[OTHER] == sum(range(1, 31)) - 1
 
 
-def test_numbers_are_short_in_writing(make_images: Callable) -> None:
+def test_numbers_are_short_in_writing(make_images: Make) -> None:
     rng = np.random.default_rng(0)
     manifest, cache = make_images(["ill", "well"] * 50, facts={"mean": (255 * rng.random(100)).tolist()})
     text = of(describe(manifest, cache), "intensity_mean", "", "ill").model_dump_json()

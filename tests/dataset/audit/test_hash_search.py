@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,8 +22,8 @@ def flipped(hashes: Hashes, bits: int, rng: np.random.Generator) -> Hashes:
     return hashes ^ np.packbits(order < bits, axis=1).view(np.uint64)
 
 
-def all_distances(queries: Hashes, hashes: Hashes) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    return np.bitwise_count(queries[:, None] ^ hashes).sum(axis=2, dtype=np.int64)
+def all_distances(queries: Hashes, hashes: Hashes) -> npt.NDArray[np.int64]:
+    return np.asarray(np.bitwise_count(queries[:, None] ^ hashes).sum(axis=2, dtype=np.int64))
 
 
 @pytest.mark.parametrize(("bits", "least"), [(0, 1.0), (8, 1.0), (16, 0.99), (32, 0.95), (48, 0.75)])

@@ -25,7 +25,7 @@ def by_histogram(fact: object, truth: np.ndarray, folds: np.ndarray) -> float:
     return auroc(histogram_scores(pd.Series(fact), truth[:, None], folds)[:, 0], truth, folds)
 
 
-def by_forest(facts: dict[str, object], truth: np.ndarray, folds: np.ndarray) -> float:
+def by_forest(facts: dict[str, np.ndarray], truth: np.ndarray, folds: np.ndarray) -> float:
     features, _ = to_features(pd.DataFrame(facts))
     return auroc(forest_scores(features, truth[:, None], folds, 0)[0][:, 0], truth, folds)
 

@@ -87,11 +87,12 @@ def test_sixteen_bits_keep_every_bit_in_every_colour_type(kind: int, channels: i
 def test_what_pillow_writes_filtered_and_compressed_comes_through(mode: str) -> None:
     rows, columns = np.indices((64, 80))
     wave = 2000 + rows * 30 + columns * 7
-    pixels = {
+    pixels_in: dict[str, npt.NDArray[np.generic]] = {
         "L": (wave % 251).astype(np.uint8),
         "I;16": wave.astype(np.uint16),
         "RGB": np.stack([wave % 251, wave % 127, wave % 63], axis=2).astype(np.uint8),
-    }[mode]
+    }
+    pixels = pixels_in[mode]
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
     np.testing.assert_array_equal(pixels_of(read(buffer.getvalue())), pixels)

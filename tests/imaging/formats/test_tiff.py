@@ -6,7 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,18 +18,32 @@ from radlens.imaging.formats.tiff import read_tiff
 from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits, RefusedError
 
 HEIGHT, WIDTH = 19, 24
-ORDERS = ["<", ">"]
+Tag = tuple[int, list[int]] | None
+Order = Literal["<", ">"]
+ORDERS: list[Order] = ["<", ">"]
 
 
 def tiff(
     pixels: npt.NDArray[Any] | bytes,
-    order: str = "<",
+    order: Order = "<",
     rows: int = 7,
     compress: Callable[[bytes], bytes] = bytes,
     big: bool = False,
-    **changed: tuple[int, list[int]] | None,
+    **changed: Tag,
 ) -> bytes:
     """A TIFF in strips; ``changed`` adds, replaces or (None) drops tags, named as ``t273``, by type and values."""
+    return tiff_with(changed, pixels, order, rows, compress, big)
+
+
+def tiff_with(
+    changed: dict[str, Tag],
+    pixels: npt.NDArray[Any] | bytes,
+    order: Order = "<",
+    rows: int = 7,
+    compress: Callable[[bytes], bytes] = bytes,
+    big: bool = False,
+) -> bytes:
+    """As :func:`tiff`, of tags that are held together."""
     array = pixels if isinstance(pixels, np.ndarray) else np.frombuffer(pixels, np.uint8).reshape(HEIGHT, -1)
     samples = array.shape[2] if array.ndim == 3 else 1
     kind = {"u": 1, "i": 2, "f": 3}[array.dtype.kind]
@@ -38,7 +52,7 @@ def tiff(
     start = 16 if big else 8
     offsets = [start + sum(map(len, strips[:number])) for number in range(len(strips))]
     bits = array.dtype.itemsize * 8
-    tags: dict[int, tuple[int, list[int]] | None] = {
+    tags: dict[int, Tag] = {
         256: (4, [array.shape[1]]),
         257: (4, [array.shape[0]]),
         258: (3, [bits] * samples),
@@ -97,7 +111,7 @@ def read(content: bytes) -> Stored:
 @pytest.mark.parametrize("compress", [bytes, zlib.compress])
 @pytest.mark.parametrize("big", [False, True])
 @pytest.mark.parametrize("kind", ["u1", "u2", "i2", "u4", "i4", "f4"])
-def test_grey_keeps_every_value(kind: str, big: bool, compress: Callable[[bytes], bytes], order: str) -> None:
+def test_grey_keeps_every_value(kind: str, big: bool, compress: Callable[[bytes], bytes], order: Order) -> None:
     stored = read(tiff(values(kind), order, compress=compress, big=big))
     assert (stored.width, stored.height, stored.inverted) == (WIDTH, HEIGHT, False)
     assert stored.compression == ("none" if compress is bytes else "deflate")
@@ -109,7 +123,7 @@ def test_grey_keeps_every_value(kind: str, big: bool, compress: Callable[[bytes]
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("compress", [bytes, zlib.compress])
 @pytest.mark.parametrize("kind", ["u1", "u2"])
-def test_colour_keeps_every_value(kind: str, compress: Callable[[bytes], bytes], order: str) -> None:
+def test_colour_keeps_every_value(kind: str, compress: Callable[[bytes], bytes], order: Order) -> None:
     stored = read(tiff(values(kind, 3), order, compress=compress))
     assert stored.mode == ("RGB" if kind == "u1" else "RGB;16")
     np.testing.assert_array_equal(np.asarray(stored.pixels), values(kind, 3))
@@ -119,7 +133,7 @@ def test_colour_keeps_every_value(kind: str, compress: Callable[[bytes], bytes],
 @pytest.mark.parametrize("kind", ["u1", "u2"])
 @pytest.mark.parametrize(("extra", "channels"), [(2, 4), (1, 3), (0, 3)])
 def test_alpha_is_kept_and_other_extra_channels_are_passed_over(
-    extra: int, channels: int, kind: str, order: str
+    extra: int, channels: int, kind: str, order: Order
 ) -> None:
     stored = read(tiff(values(kind, 4), order, t338=(3, [extra])))
     np.testing.assert_array_equal(np.asarray(stored.pixels), values(kind, 4)[..., :channels])
@@ -135,7 +149,7 @@ def test_grey_with_an_extra_channel(extra: int, mode: str) -> None:
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("bits", [1, 2, 4])
-def test_few_bits_are_spread_over_0_to_255(bits: int, order: str) -> None:
+def test_few_bits_are_spread_over_0_to_255(bits: int, order: Order) -> None:
     levels = values("u1") >> (8 - bits)
     spread = (levels[:, :, None] >> np.arange(bits - 1, -1, -1)) & 1
     packed = np.packbits(spread.reshape(HEIGHT, -1), axis=1).tobytes()
@@ -145,7 +159,7 @@ def test_few_bits_are_spread_over_0_to_255(bits: int, order: str) -> None:
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_packed_twelve_bits_keep_every_value(order: str) -> None:
+def test_packed_twelve_bits_keep_every_value(order: Order) -> None:
     levels = values("u2") >> 4
     spread = (levels[:, :, None] >> np.arange(11, -1, -1)) & 1
     packed = np.packbits(spread.reshape(HEIGHT, -1).astype(np.uint8), axis=1).tobytes()
@@ -156,7 +170,7 @@ def test_packed_twelve_bits_keep_every_value(order: str) -> None:
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("kind", ["u1", "u2", "f4"])
-def test_white_is_zero_is_said_and_the_values_stay(kind: str, order: str) -> None:
+def test_white_is_zero_is_said_and_the_values_stay(kind: str, order: Order) -> None:
     stored = read(tiff(values(kind), order, t262=(3, [0])))
     assert stored.inverted
     np.testing.assert_array_equal(np.asarray(stored.pixels), values(kind))
@@ -164,7 +178,7 @@ def test_white_is_zero_is_said_and_the_values_stay(kind: str, order: str) -> Non
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("wide", [True, False])
-def test_palettes_of_16_bits_and_of_8_have_their_colours(order: str, wide: bool) -> None:
+def test_palettes_of_16_bits_and_of_8_have_their_colours(order: Order, wide: bool) -> None:
     colours = np.random.default_rng(0).integers(0, 256, (256, 3))
     table = (colours * (257 if wide else 1)).T.reshape(-1).tolist()
     stored = read(tiff(values("u1"), order, t262=(3, [3]), t320=(3, table)))
@@ -278,7 +292,7 @@ def test_significant_bits_are_those_of_the_largest_value_declared(largest: int, 
 
 
 def test_tags_that_only_describe_do_no_harm(recwarn: pytest.WarningsRecorder) -> None:
-    strange: dict[str, tuple[int, list[int]] | None] = {
+    strange: dict[str, Tag] = {
         "t270": (1, list(b"text without an end")),
         "t282": (4, [0]),
         "t305": (3, [1, 2, 3]),
@@ -288,7 +302,7 @@ def test_tags_that_only_describe_do_no_harm(recwarn: pytest.WarningsRecorder) ->
         "t33723": (4, [5]),
         "t65000": (16, [7]),
     }
-    np.testing.assert_array_equal(np.asarray(read(tiff(values("u2"), **strange)).pixels), values("u2"))
+    np.testing.assert_array_equal(np.asarray(read(tiff_with(strange, values("u2"))).pixels), values("u2"))
     assert not recwarn.list
 
 
@@ -302,7 +316,7 @@ def test_a_picture_cut_short_is_refused(kind: str, compress: Callable[[bytes], b
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_strips_outside_the_file_are_refused(order: str) -> None:
+def test_strips_outside_the_file_are_refused(order: Order) -> None:
     for compress in (bytes, zlib.compress):
         content = tiff(values("u1"), order, rows=HEIGHT, compress=compress, t273=(4, [1_000_000]))
         with pytest.raises(OSError, match=r"truncated|decoder error"):
@@ -338,11 +352,11 @@ def test_strips_outside_the_file_are_refused(order: str) -> None:
     ],
 )
 def test_directories_that_lie_are_refused_before_memory_is_spent(
-    monkeypatch: pytest.MonkeyPatch, changed: dict[str, tuple[int, list[int]] | None], message: str
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, Tag], message: str
 ) -> None:
     monkeypatch.setattr("radlens.imaging.formats.tiff.TiffImageFile", lambda _: pytest.fail("Pillow was asked"))
     with pytest.raises(RefusedError, match=message):
-        read(tiff(values("u1"), **changed))
+        read(tiff_with(changed, values("u1")))
 
 
 @pytest.mark.parametrize("content", [b"II*\0", b"MM\0*\0\0\0\x08", b"II*\0\xff\xff\xff\xff", b"II+\0" + b"\xff" * 20])
@@ -354,7 +368,7 @@ def test_files_without_a_directory_are_refused(content: bytes) -> None:
 def test_a_bomb_of_zeros_is_refused_by_what_it_would_inflate_to() -> None:
     # 81 million 16-bit pixels in 160 KB: within the limit on pixels, beyond one set on bytes.
     strip = zlib.compress(bytes(9000 * 9000 * 2), 9)
-    changed: dict[str, tuple[int, list[int]] | None] = {
+    changed: dict[str, Tag] = {
         "t256": (4, [9000]),
         "t257": (4, [9000]),
         "t278": (4, [9000]),
@@ -363,7 +377,7 @@ def test_a_bomb_of_zeros_is_refused_by_what_it_would_inflate_to() -> None:
         "t258": (3, [16]),
         "t259": (3, [8]),
     }
-    content = tiff(strip + bytes(-len(strip) % HEIGHT), **changed)
+    content = tiff_with(changed, strip + bytes(-len(strip) % HEIGHT))
     with pytest.raises(RefusedError, match="max_inflated"):
         read_tiff(content, DecodeLimits(max_inflated=100_000_000))
 

@@ -65,8 +65,12 @@ def test_the_epoch_that_is_kept_is_the_best_or_the_last(tmp_path: Path, monitor:
         tmp_path, small.settings_of(monitor=monitor, epochs=4, learning_rate=0.02), small.images(32, 0)
     )
     values = small.history(tmp_path)
-    found = {"val_loss": np.argmin(values["val_loss"]), "val_auroc": np.argmax(values["val_auroc"]), "last": 3}
-    best = int(found[monitor])
+    found = {
+        "val_loss": int(np.argmin(values["val_loss"])),
+        "val_auroc": int(np.argmax(values["val_auroc"])),
+        "last": 3,
+    }
+    best = found[monitor]
     assert fitted.best_epoch == best + 1
     assert small.checkpoint(tmp_path, "best")["epoch"] == best
     wanted = {
