@@ -34,12 +34,14 @@ from radlens.presets import presets
 # Lone surrogates are no characters.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 MODELS: dict[type[BaseModel], st.SearchStrategy[Any]] = {
-    AugmentSettings: st.lists(st.tuples(st.floats(0.1, 3), st.floats(1, 2)), min_size=3, max_size=3).flatmap(
+    AugmentSettings: st.lists(st.tuples(st.floats(0.1, 3), st.floats(1, 2)), min_size=4, max_size=4).flatmap(
         lambda drawn: fields(
             AugmentSettings,
             **{
-                name: st.just((low, low * factor))
-                for name, (low, factor) in zip(("zoom", "crop", "gamma"), drawn, strict=True)
+                name: st.just((low * scale, low * scale * factor))
+                for (name, scale), (low, factor) in zip(
+                    {"zoom": 1.0, "crop": 1.0, "gamma": 1.0, "hide_border": 0.08}.items(), drawn, strict=True
+                )
             },
         )
     ),
@@ -260,6 +262,8 @@ def test_every_error_of_every_source_is_listed(tmp_path: Path) -> None:
         "augment.zoom=[0, 1]",
         "augment.zoom=[1, .inf]",
         "augment.zoom=[1]",
+        "augment.hide_border=[0, 0.1]",
+        "augment.hide_border=[0.1, 0.5]",
         "augment.rotation=-1",
         "augment.contrast=1",
         "evaluate.threshold=1",

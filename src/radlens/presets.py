@@ -62,6 +62,8 @@ _FAST: dict[str, Any] = {
 _BEST: dict[str, Any] = {
     **_FAST,
     "preprocessing": {**_FAST["preprocessing"], "height": 160, "width": 160},
+    # Thirty epochs have time for more images that teach nothing about the classes.
+    "augment": {**_ROBUST, "hide": 0.12, "hide_border": (0.03, 0.2)},
     "train": {**_FAST["train"], "epochs": 30, "first_size": 1.0},
     "evaluate": {**_FAST["evaluate"], "mirror": True},
 }

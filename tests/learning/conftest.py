@@ -35,6 +35,7 @@ def degraded(moves: AugmentSettings) -> AugmentSettings:
             "noise": 0.1,
             "frame": 0.2,
             "hide": 0.1,
+            "hide_border": (0.05, 0.25),
             "crop": (0.4, 1.2),
         }
     )

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radlens.config import AugmentSettings
-from radlens.learning import augment
 from radlens.learning.augment import COLUMNS, UNCHANGED, draw, draw_epoch
 
 NONE = AugmentSettings(rotation=0, zoom=(1, 1), shift=0, flip_horizontal=0, flip_vertical=0, brightness=0, contrast=0)
@@ -56,7 +55,7 @@ def test_coverings_come_at_their_probability_and_in_any_grey(degraded: AugmentSe
     for name, covered in (("frame_grey", framed), ("middle_grey", hidden)):
         assert not columns[name][~covered].any()
         assert columns[name][covered].max() > 0.97
-    assert np.quantile(columns["border_left"][hidden], [0, 1]) == pytest.approx(augment.BORDERS, abs=0.01)
+    assert np.quantile(columns["border_left"][hidden], [0, 1]) == pytest.approx(degraded.hide_border, abs=0.005)
 
 
 def test_without_coverings_the_other_parameters_are_the_same(degraded: AugmentSettings) -> None:

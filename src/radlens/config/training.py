@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -53,13 +54,18 @@ class AugmentSettings(Settings):
         description="Probability that all of an image but its border is hidden; the network then learns that it cannot "
         "tell, so that it does not go by the border.",
     )
+    hide_border: Range = Field(
+        default=(0.03, 0.15),
+        description="Width of the border that is left of a hidden image, as a share of height and width.",
+    )
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> Self:
-        for name in ("zoom", "crop", "gamma"):
+        for name, limit in (("zoom", inf), ("crop", inf), ("gamma", inf), ("hide_border", 0.5)):
             low, high = getattr(self, name)
-            if not 0 < low <= high:
-                raise ValueError(f"{name} must be two numbers above 0 in ascending order, got {(low, high)}")
+            if not 0 < low <= high < limit:
+                between = "above 0" if limit == inf else f"above 0 and below {limit}"
+                raise ValueError(f"{name} must be two numbers {between} in ascending order, got {(low, high)}")
         return self
 
 

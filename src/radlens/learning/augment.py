@@ -20,8 +20,6 @@ COLUMNS = (
 )
 UNCHANGED = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 100.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 HIDDEN = COLUMNS.index("border_left")
-# What is left of a hidden image: a border of this width, as a share of height and width.
-BORDERS = (0.03, 0.15)
 # Integers up to here are exact in 32-bit floating point.
 _SEEDS = 2**24
 
@@ -72,7 +70,8 @@ def _draw_coverings(images: int, settings: AugmentSettings, rng: np.random.Gener
     framed = (rng.random(images) < settings.degrade) & (settings.frame > 0)
     hidden = rng.random(images) < settings.hide
     greys = rng.uniform(-1, 1, images).clip(0)
-    columns = [rng.uniform(0, settings.frame, images), greys, rng.uniform(*BORDERS, images), rng.random(images)]
+    widths, borders = rng.uniform(0, settings.frame, images), rng.uniform(*settings.hide_border, images)
+    columns = [widths, greys, borders, rng.random(images)]
     return np.column_stack(columns) * np.column_stack([framed, framed, hidden, hidden])
 
 
