@@ -8,8 +8,8 @@ On the images of a run that the model was not trained on (validation and interna
 the weights from the last layer backwards (Adebayo et al. 2018, arXiv:1810.03292), after which the map must no longer be
 the same; the sign, which must speak for the class that the model answers; the share of the map outside the central
 field; and the AUROC that is left when the border is hidden, and when all but the border is. The last should be chance:
-an AUROC of .5, which counts any difference of rank however small, or a log loss of .693, which is that of whoever says
-one half of every image.
+an AUROC of .5, or a log loss of .693, which is that of whoever says one half of every image. AUROC counts any
+difference of rank however small; beside it stands that of the probabilities as radlens shows them, with three decimals.
 """
 
 from __future__ import annotations
@@ -197,10 +197,10 @@ def ablation(images: Images) -> Iterator[Row]:
     """AUROC with parts of the picture hidden."""
     yield from images.judged("whole images", images.pixels)
     size = images.pixels.shape[-1]
+    grey = images.pixels.mean(axis=(2, 3), keepdims=True).astype(np.uint8)
+    blurred = ndimage.gaussian_filter(images.pixels, (0, 0, size / 8, size / 8))
     for border in BORDERS:
         inside = _field(size, border)
-        grey = images.pixels.mean(axis=(2, 3), keepdims=True).astype(np.uint8)
-        blurred = ndimage.gaussian_filter(images.pixels, (0, 0, size / 8, size / 8))
         for text, pixels in {
             f"border of {border:.0%} hidden": np.where(inside, images.pixels, grey),
             f"all but the border of {border:.0%} hidden": np.where(inside, grey, images.pixels),
@@ -208,6 +208,9 @@ def ablation(images: Images) -> Iterator[Row]:
         }.items():
             yield from images.judged(text, pixels)
         yield from covered(images, border)
+    text = "whole picture blurred, SD an eighth of its side"
+    yield from images.judged(text, blurred)
+    yield from refused(images, blurred, text)
     shuffled = images.pixels[np.random.default_rng(0).permutation(len(images.pixels))]
     hidden = np.where(_field(size, 0.1), images.pixels, shuffled)
     yield from images.judged("border of 10% from another image", hidden)
@@ -219,14 +222,21 @@ def covered(images: Images, border: float) -> Iterator[Row]:
     shown = images.model.probabilities(pixels)[:, 1]
     of = f"all but the border of {border:.0%} one grey"
     yield from images.judged_answers(of, shown)
+    as_shown = roc_auc_score(images.targets, shown.round(3))
+    yield {"check": "AUROC of probabilities with three decimals", "of": of, "value": as_shown, "images": len(shown)}
     for index, name in enumerate(images.config.classes):
         own = shown[images.targets == index]
         for measure, value in (("mean", own.mean()), ("SD", own.std())):
             yield {"check": f"{measure} probability of {name} images", "of": of, "value": value, "images": len(own)}
+    yield from refused(images, pixels, of)
+
+
+def refused(images: Images, pixels: Pixels, of: str) -> Iterator[Row]:
+    """The share of these images that is unlike those of training, for models that tell."""
     limit = images.config.abstention.distance if images.config.abstention else None
     if limit is not None:
-        refused = images.model.distances(pixels, images.rows) > limit
-        yield {"check": "refused", "of": of, "value": refused.mean(), "images": len(pixels)}
+        unlike = images.model.distances(pixels, images.rows) > limit
+        yield {"check": "refused", "of": of, "value": unlike.mean(), "images": len(pixels)}
 
 
 def _field(size: int, border: float) -> npt.NDArray[np.bool_]:
