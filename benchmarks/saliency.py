@@ -31,7 +31,7 @@ from common import HERE, describe_machine, markdown_table, write_between
 from PIL import Image
 from scipy import ndimage
 from scipy.stats import spearmanr
-from shift_tests import border_alone
+from shift_tests import border_alone, logit
 from sklearn.metrics import log_loss, roc_auc_score
 from torch import nn
 
@@ -231,6 +231,27 @@ def covered(images: Images, border: float) -> Iterator[Row]:
     yield from refused(images, pixels, of)
 
 
+def borders_alone(runs: Sequence[Path]) -> Iterator[Row]:
+    """What several trainings say where all but the border is one grey: by rank, and how far the classes lie apart."""
+    trained = [Images(run) for run in runs]
+    for border in (None, *BORDERS):
+        areas, apart = [], []
+        for images in trained:
+            pixels = images.pixels if border is None else border_alone(images.pixels, border)
+            shown = images.model.probabilities(pixels)[:, 1]
+            areas.append(roc_auc_score(images.targets, shown))
+            apart.append(np.subtract(*(logit(shown[images.targets == kind]).mean() for kind in (1, 0))))
+        of = "whole images" if border is None else f"all but the border of {border:.0%} one grey"
+        row = {"of": of, "images": sum(len(each.targets) for each in trained)}
+        for measure, value in {
+            "AUROC, the least": min(areas),
+            "AUROC, the most": max(areas),
+            "mean logit of pneumonia less that of normal, the least": min(apart),
+            "mean logit of pneumonia less that of normal, the most": max(apart),
+        }.items():
+            yield {**row, "check": f"{len(runs)} trainings: {measure}", "value": value}
+
+
 def refused(images: Images, pixels: Pixels, of: str) -> Iterator[Row]:
     """The share of these images that is unlike those of training, for models that tell."""
     limit = images.config.abstention.distance if images.config.abstention else None
@@ -264,12 +285,13 @@ def main() -> None:
     parser.add_argument(
         "--phantoms", type=Path, nargs="*", default=[], help="run folders on phantoms; none: six are made (hours)"
     )
+    parser.add_argument("--others", type=Path, nargs="*", default=[], help="run folders of other trainings like it")
     parser.add_argument("--picture", type=Path, help="a file for the page's picture, of the first of these runs")
     parser.add_argument("--part", action="append", choices=PARTS, help="these alone; the other figures are kept")
     options = parser.parse_args()
     if options.run is not None:
         print(describe_machine())
-        found = pd.DataFrame(measured(options.run, options.phantoms, options.part or PARTS))
+        found = pd.DataFrame(measured(options))
         if RESULTS.is_file():
             before = pd.read_csv(RESULTS)
             found = pd.concat([before[~before["check"].isin(found["check"])], found])
@@ -289,15 +311,18 @@ def phantom_runs(folder: Path) -> Iterator[Path]:
             yield out
 
 
-def measured(run: Path, phantoms: Sequence[Path], parts: Sequence[str]) -> Iterator[Row]:
-    """The rows of some parts."""
+def measured(options: argparse.Namespace) -> Iterator[Row]:
+    """The rows of the parts that are wanted."""
+    parts = options.part or PARTS
     if "pointing" in parts:
         with tempfile.TemporaryDirectory() as folder:
-            yield from pointing_game(phantoms or [*phantom_runs(Path(folder))])
-    images = Images(run)
+            yield from pointing_game(options.phantoms or [*phantom_runs(Path(folder))])
+    images = Images(options.run)
     for name, check in {"randomisation": randomisation, "attention": attention, "ablation": ablation}.items():
         if name in parts:
             yield from check(images)
+    if options.others:
+        yield from borders_alone([options.run, *options.others])
 
 
 if __name__ == "__main__":
