@@ -3,108 +3,21 @@
 from __future__ import annotations
 
 import io
-import struct
 import zlib
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from PIL import Image, features
 
-from radlens.imaging.formats.stored import Stored
-from radlens.imaging.formats.tiff import read_tiff
-from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits, RefusedError
-
-HEIGHT, WIDTH = 19, 24
-Tag = tuple[int, list[int]] | None
-Order = Literal["<", ">"]
-ORDERS: list[Order] = ["<", ">"]
-
-
-def tiff(
-    pixels: npt.NDArray[Any] | bytes,
-    order: Order = "<",
-    rows: int = 7,
-    compress: Callable[[bytes], bytes] = bytes,
-    big: bool = False,
-    **changed: Tag,
-) -> bytes:
-    """A TIFF in strips; ``changed`` adds, replaces or (None) drops tags, named as ``t273``, by type and values."""
-    return tiff_with(changed, pixels, order, rows, compress, big)
-
-
-def tiff_with(
-    changed: dict[str, Tag],
-    pixels: npt.NDArray[Any] | bytes,
-    order: Order = "<",
-    rows: int = 7,
-    compress: Callable[[bytes], bytes] = bytes,
-    big: bool = False,
-) -> bytes:
-    """As :func:`tiff`, of tags that are held together."""
-    array = pixels if isinstance(pixels, np.ndarray) else np.frombuffer(pixels, np.uint8).reshape(HEIGHT, -1)
-    samples = array.shape[2] if array.ndim == 3 else 1
-    kind = {"u": 1, "i": 2, "f": 3}[array.dtype.kind]
-    stored = array.astype(array.dtype.newbyteorder(order))
-    strips = [compress(stored[row : row + rows].tobytes()) for row in range(0, len(stored), rows)]
-    start = 16 if big else 8
-    offsets = [start + sum(map(len, strips[:number])) for number in range(len(strips))]
-    bits = array.dtype.itemsize * 8
-    tags: dict[int, Tag] = {
-        256: (4, [array.shape[1]]),
-        257: (4, [array.shape[0]]),
-        258: (3, [bits] * samples),
-        259: (3, [1 if compress is bytes else 8]),
-        262: (3, [2 if samples >= 3 else 1]),
-        273: (4, offsets),
-        277: (3, [samples]),
-        278: (4, [rows]),
-        279: (4, [len(strip) for strip in strips]),
-        339: (3, [kind] * samples),
-    }
-    tags |= {int(name[1:]): value for name, value in changed.items()}
-    present = {tag: value for tag, value in sorted(tags.items()) if value is not None}
-    data = b"".join(strips)
-    place = start + len(data)
-    head = struct.calcsize(f"{order}Q" if big else f"{order}H") + (20 if big else 12) * len(present) + (8 if big else 4)
-    entries, extra = b"", b""
-    for tag, (kind, values) in present.items():
-        packed = struct.pack(f"{order}{len(values)}{ {1: 'B', 3: 'H', 4: 'I', 16: 'Q'}[kind] }", *values)
-        entries += struct.pack(f"{order}HH{'Q' if big else 'I'}", tag, kind, len(values))
-        width = 8 if big else 4
-        if len(packed) <= width:
-            entries += packed.ljust(width, b"\0")
-        else:
-            entries += struct.pack(f"{order}{'Q' if big else 'I'}", place + head + len(extra))
-            extra += packed
-    mark = b"II" if order == "<" else b"MM"
-    if big:
-        header = mark + struct.pack(f"{order}HHHQ", 43, 8, 0, place)
-        return header + data + struct.pack(f"{order}Q", len(present)) + entries + bytes(8) + extra
-    header = mark + struct.pack(f"{order}HI", 42, place)
-    return header + data + struct.pack(f"{order}H", len(present)) + entries + bytes(4) + extra
-
-
-def values(kind: str, channels: int | None = None) -> npt.NDArray[Any]:
-    """Every bit of every sample matters."""
-    rng = np.random.default_rng(1)
-    shape = (HEIGHT, WIDTH) if channels is None else (HEIGHT, WIDTH, channels)
-    if kind == "f4":
-        return rng.normal(0, 1000, shape).astype(np.float32)
-    info = np.iinfo(kind)
-    return rng.integers(info.min, info.max, shape, dtype=kind, endpoint=True)
+from made_tiff import HEIGHT, ORDERS, WIDTH, Order, Tag, read, tiff, tiff_with, values
 
 
 def encoded(image: Image.Image, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "TIFF", **options)
     return buffer.getvalue()
-
-
-def read(content: bytes) -> Stored:
-    return read_tiff(content, DEFAULT_LIMITS)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -304,82 +217,6 @@ def test_tags_that_only_describe_do_no_harm(recwarn: pytest.WarningsRecorder) ->
     }
     np.testing.assert_array_equal(np.asarray(read(tiff_with(strange, values("u2"))).pixels), values("u2"))
     assert not recwarn.list
-
-
-@pytest.mark.parametrize("kind", ["u1", "u2"])
-@pytest.mark.parametrize("compress", [bytes, zlib.compress])
-def test_a_picture_cut_short_is_refused(kind: str, compress: Callable[[bytes], bytes]) -> None:
-    content = tiff(values(kind), compress=compress)
-    for tenth in range(1, 10):
-        with pytest.raises((RefusedError, OSError)):
-            read(content[: len(content) * tenth // 10])
-
-
-@pytest.mark.parametrize("order", ORDERS)
-def test_strips_outside_the_file_are_refused(order: Order) -> None:
-    for compress in (bytes, zlib.compress):
-        content = tiff(values("u1"), order, rows=HEIGHT, compress=compress, t273=(4, [1_000_000]))
-        with pytest.raises(OSError, match=r"truncated|decoder error"):
-            read(content)
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"t256": (4, [0])}, "0 x 19 pixels"),
-        ({"t256": (4, [2**32 - 1]), "t257": (4, [2**32 - 1])}, "on a side"),
-        ({"t256": (4, [60000]), "t257": (4, [60000])}, "100,000,000 are opened"),
-        ({"t256": (4, [9000]), "t257": (4, [9000])}, "cut short"),
-        ({"t256": None}, "lacks tag 256"),
-        ({"t262": None}, "lacks tag 262"),
-        ({"t273": None}, "0 strips or tiles; 3 were expected"),
-        ({"t273": (4, [8])}, "1 strips or tiles; 3 were expected"),
-        ({"t278": (4, [1])}, "3 strips or tiles; 19 were expected"),
-        ({"t273": (4, [8] * 200_001)}, "200,001 values"),
-        ({"t258": (3, [8] * 17)}, "17 values"),
-        ({"t258": (3, [7])}, "not read"),
-        ({"t258": (3, [64]), "t339": (3, [3])}, "not read"),
-        ({"t339": (3, [2])}, "not read"),
-        ({"t262": (3, [8])}, "not read"),
-        ({"t262": (3, [6])}, "not read"),
-        ({"t277": (3, [40])}, "not read"),
-        ({"t259": (3, [34925])}, "compression 34925"),
-        ({"t259": (3, [6])}, "compression 6"),
-        ({"t262": (3, [3])}, "palette of 0 values"),
-        ({"t262": (3, [3]), "t320": (3, [1] * 9)}, "palette of 9 values"),
-        ({"t322": (4, [2**31]), "t323": (4, [16]), "t324": (4, [8])}, "on a side"),
-        ({"t322": (4, [0]), "t323": (4, [16]), "t324": (4, [8])}, "tiles of 0 x 16"),
-    ],
-)
-def test_directories_that_lie_are_refused_before_memory_is_spent(
-    monkeypatch: pytest.MonkeyPatch, changed: dict[str, Tag], message: str
-) -> None:
-    monkeypatch.setattr("radlens.imaging.formats.tiff.TiffImageFile", lambda _: pytest.fail("Pillow was asked"))
-    with pytest.raises(RefusedError, match=message):
-        read(tiff_with(changed, values("u1")))
-
-
-@pytest.mark.parametrize("content", [b"II*\0", b"MM\0*\0\0\0\x08", b"II*\0\xff\xff\xff\xff", b"II+\0" + b"\xff" * 20])
-def test_files_without_a_directory_are_refused(content: bytes) -> None:
-    with pytest.raises(RefusedError, match="cut short"):
-        read(content)
-
-
-def test_a_bomb_of_zeros_is_refused_by_what_it_would_inflate_to() -> None:
-    # 81 million 16-bit pixels in 160 KB: within the limit on pixels, beyond one set on bytes.
-    strip = zlib.compress(bytes(9000 * 9000 * 2), 9)
-    changed: dict[str, Tag] = {
-        "t256": (4, [9000]),
-        "t257": (4, [9000]),
-        "t278": (4, [9000]),
-        "t273": (4, [8]),
-        "t279": (4, [len(strip)]),
-        "t258": (3, [16]),
-        "t259": (3, [8]),
-    }
-    content = tiff_with(changed, strip + bytes(-len(strip) % HEIGHT))
-    with pytest.raises(RefusedError, match="max_inflated"):
-        read_tiff(content, DecodeLimits(max_inflated=100_000_000))
 
 
 def test_pillow_was_built_with_libtiff() -> None:
