@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -110,12 +109,6 @@ class KeepEpochs(Callback):
         self.epochs.append({name: value.detach().cpu().clone() for name, value in network.state_dict().items()})
 
 
-def with_teachers(teachers: Teachers | None, *given: Any) -> Classifier:
-    """What ``fit`` asks for, but for these teachers."""
-    settings, task, classes, input_shape, weights, _ = given
-    return Classifier(settings, task, classes, input_shape, weights, teachers)
-
-
 def train(job: Training, folder: Path) -> str:
     """Train and keep the weights of the best epoch, and those at the ends of all."""
     settings = job.settings
@@ -126,7 +119,12 @@ def train(job: Training, folder: Path) -> str:
     with (
         tempfile.TemporaryDirectory() as work,
         # The members are those that the other ways use too, rather than trained anew.
-        mock.patch("radlens.learning.fit.Classifier", partial(with_teachers, teachers)),
+        mock.patch(
+            "radlens.learning.fit.Classifier",
+            lambda settings, task, classes, shape, weights, _: Classifier(
+                settings, task, classes, shape, weights, teachers
+            ),
+        ),
         mock.patch("radlens.learning.fit.TrainingProgress", return_value=KeepEpochs(epochs)),
     ):
         fitted = fit(settings, "binary", CLASSES, parts["train"], parts["val"], Path(work))

@@ -231,9 +231,8 @@ def covered(images: Images, border: float) -> Iterator[Row]:
     yield from refused(images, pixels, of)
 
 
-def borders_alone(runs: Sequence[Path]) -> Iterator[Row]:
+def borders_alone(trained: Sequence[Images]) -> Iterator[Row]:
     """What several trainings say where all but the border is one grey: by rank, and how far the classes lie apart."""
-    trained = [Images(run) for run in runs]
     for border in (None, *BORDERS):
         areas, apart = [], []
         for images in trained:
@@ -249,7 +248,7 @@ def borders_alone(runs: Sequence[Path]) -> Iterator[Row]:
             "mean logit of pneumonia less that of normal, the least": min(apart),
             "mean logit of pneumonia less that of normal, the most": max(apart),
         }.items():
-            yield {**row, "check": f"{len(runs)} trainings: {measure}", "value": value}
+            yield {**row, "check": f"{len(trained)} trainings: {measure}", "value": value}
 
 
 def refused(images: Images, pixels: Pixels, of: str) -> Iterator[Row]:
@@ -322,7 +321,7 @@ def measured(options: argparse.Namespace) -> Iterator[Row]:
         if name in parts:
             yield from check(images)
     if options.others:
-        yield from borders_alone([options.run, *options.others])
+        yield from borders_alone([images, *map(Images, options.others)])
 
 
 if __name__ == "__main__":

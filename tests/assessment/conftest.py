@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from fixture_types import ManifestOf, PredictionsOf, ProbabilitiesFor
 from radlens.assessment.predictions import predictions_table
 from radlens.dataset.manifest import DatasetInfo, Manifest
 
@@ -54,17 +53,17 @@ def make_probabilities(manifest: Manifest, strength: float = 1.5, seed: int = 1)
 
 
 @pytest.fixture(scope="session")
-def manifest_of() -> Callable[..., Manifest]:
+def manifest_of() -> ManifestOf:
     return make_manifest
 
 
 @pytest.fixture(scope="session")
-def probabilities_for() -> Callable[..., npt.NDArray[np.float64]]:
+def probabilities_for() -> ProbabilitiesFor:
     return make_probabilities
 
 
 @pytest.fixture(scope="session")
-def predictions_of() -> Callable[..., tuple[pd.DataFrame, DatasetInfo]]:
+def predictions_of() -> PredictionsOf:
     def make(
         task: str,
         images: int = 120,

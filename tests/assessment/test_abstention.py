@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from fixture_types import PredictionsOf
 from radlens.assessment.abstention import abstention, risk_coverage, wrong_answers
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import check_predictions, read_predictions, with_answers, write_predictions
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo
 from radlens.errors import DataError
-
-Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
 INFO = DatasetInfo(name="made up", root="", task="binary", classes=("well", "ill"))
 
@@ -113,7 +111,7 @@ def test_a_table_that_says_something_else(column: str, value: float | str, messa
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
-def test_the_evidence_tells_of_it_where_the_model_may_abstain(task: str, predictions_of: Predictions) -> None:
+def test_the_evidence_tells_of_it_where_the_model_may_abstain(task: str, predictions_of: PredictionsOf) -> None:
     rows, info = predictions_of(task)
     settings = EvaluateSettings(resamples=100)
     assert "abstention" not in evaluate(rows, info, 0.5, settings, 0)["test"]

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
+from fixture_types import PredictionsOf
 from radlens.assessment.calibration_evidence import brier_parts, calibration_evidence, reliability_bins
 from radlens.assessment.calibration_line import calibration_line
 from radlens.assessment.evaluate import answers_of
 from radlens.assessment.metrics import Answers, Floats, Ints, expected_calibration_error
 from radlens.assessment.summary import Summary
 from radlens.config import EvaluateSettings
-from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import Task
-
-Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
 
 def drawn(
@@ -142,7 +137,7 @@ def test_the_correction_brings_the_error_of_a_calibrated_model_down() -> None:
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_other_tasks_have_bins_and_errors(task: Task, predictions_of: Predictions) -> None:
+def test_other_tasks_have_bins_and_errors(task: Task, predictions_of: PredictionsOf) -> None:
     table, info = predictions_of(task)
     answers, patients = answers_of(table, info), table["patient"].to_numpy(dtype=str)
     settings_ = EvaluateSettings(resamples=100)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +8,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from fixture_types import PredictionsOf
 from radlens.assessment.evaluate import evaluate, write_metrics
 from radlens.assessment.metrics import METRICS, ONE_VS_REST, Floats
 from radlens.assessment.predictions import predictions_table, with_threshold
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.errors import DataError
-
-Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
 SETTINGS = EvaluateSettings(resamples=200)
 TASKS = ("binary", "multiclass", "multilabel")
@@ -44,7 +42,7 @@ def binary_table(
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_metrics_have_the_documented_form(task: str, predictions_of: Predictions) -> None:
+def test_metrics_have_the_documented_form(task: str, predictions_of: PredictionsOf) -> None:
     table, info = predictions_of(task)
     found = evaluate(table, info, 0.5, SETTINGS, seed=0)
     assert list(found) == ["val", "test"]
@@ -74,7 +72,7 @@ def test_binary_block_by_hand() -> None:
     assert block["specificity"]["value"] == pytest.approx(1 / 2)
 
 
-def test_multiclass_and_multilabel_have_a_block_for_each_class(predictions_of: Predictions) -> None:
+def test_multiclass_and_multilabel_have_a_block_for_each_class(predictions_of: PredictionsOf) -> None:
     table, info = predictions_of("multiclass")
     block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
     assert list(block["per_class"]) == list(info.classes)
@@ -91,7 +89,7 @@ def test_multiclass_and_multilabel_have_a_block_for_each_class(predictions_of: P
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_same_seed_same_metrics_in_any_row_order(task: str, predictions_of: Predictions) -> None:
+def test_same_seed_same_metrics_in_any_row_order(task: str, predictions_of: PredictionsOf) -> None:
     table, info = predictions_of(task)
     once = evaluate(table, info, 0.5, SETTINGS, seed=4)
     assert evaluate(table, info, 0.5, SETTINGS, seed=4) == once
@@ -102,7 +100,7 @@ def test_same_seed_same_metrics_in_any_row_order(task: str, predictions_of: Pred
     assert evaluate(table, info, 0.5, SETTINGS, seed=5)["test"]["brier"] != once["test"]["brier"]
 
 
-def test_the_intervals_of_a_split_do_not_depend_on_the_other_splits(predictions_of: Predictions) -> None:
+def test_the_intervals_of_a_split_do_not_depend_on_the_other_splits(predictions_of: PredictionsOf) -> None:
     table, info = predictions_of("binary")
     alone = evaluate(table[table["split"] == "test"], info, 0.5, SETTINGS, seed=0)
     assert list(alone) == ["test"]
@@ -150,21 +148,21 @@ def test_an_interval_is_withheld_when_many_resamples_lack_a_class() -> None:
     assert "of the resamples" in block["average_precision"]["reason"]
 
 
-def test_predictions_made_with_another_threshold_are_refused(predictions_of: Predictions) -> None:
+def test_predictions_made_with_another_threshold_are_refused(predictions_of: PredictionsOf) -> None:
     table, info = predictions_of("binary")
     with pytest.raises(DataError, match=r"do not follow.*threshold 0\.3"):
         evaluate(table, info, 0.3, SETTINGS, seed=0)
     assert evaluate(with_threshold(table, info, 0.3), info, 0.3, SETTINGS, seed=0)["test"]["threshold"] == 0.3
 
 
-def test_metrics_file_is_plain_json(tmp_path: Path, predictions_of: Predictions) -> None:
+def test_metrics_file_is_plain_json(tmp_path: Path, predictions_of: PredictionsOf) -> None:
     table, info = predictions_of("multilabel")
     metrics = evaluate(table, info, 0.5, SETTINGS, seed=0)
     write_metrics(metrics, tmp_path / "metrics.json")
     assert json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8")) == metrics
 
 
-def test_evidence_for_decisions_is_of_binary_tasks(predictions_of: Predictions) -> None:
+def test_evidence_for_decisions_is_of_binary_tasks(predictions_of: PredictionsOf) -> None:
     table, info = predictions_of("binary")
     settings = SETTINGS.model_copy(update={"prevalence": (0.01, 0.3)})
     block = evaluate(table, info, 0.5, settings, seed=0)["test"]
@@ -181,7 +179,7 @@ def test_evidence_for_decisions_is_of_binary_tasks(predictions_of: Predictions) 
         assert not {"predictive_values", "thresholds", "decision_curve"} & set(block)
 
 
-def test_each_class_has_the_methods_of_a_binary_question(predictions_of: Predictions) -> None:
+def test_each_class_has_the_methods_of_a_binary_question(predictions_of: PredictionsOf) -> None:
     table, info = predictions_of("multiclass")
     block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
     viral = block["per_class"]["viral"]

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import pytest
 
+from fixture_types import PredictionsOf
 from radlens.assessment.failure_reasons import REASONS, failures
 from radlens.dataset.manifest import DatasetInfo
-
-Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
 INFO = DatasetInfo(name="x", task="binary", classes=("NORMAL", "PNEUMONIA"), root=".")
 
@@ -91,7 +88,7 @@ def test_several_classes_are_close_when_two_probabilities_are() -> None:
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
-def test_every_task_has_a_reason_for_every_error(task: str, predictions_of: Predictions) -> None:
+def test_every_task_has_a_reason_for_every_error(task: str, predictions_of: PredictionsOf) -> None:
     predictions, info = predictions_of(task)
     found = failures(predictions, info, "test", None if task == "multiclass" else 0.5)
     wrong = (predictions["label"] != predictions["predicted"]) & (predictions["split"] == "test")

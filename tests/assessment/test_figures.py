@@ -15,6 +15,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from sklearn.metrics import auc
 
+from fixture_types import ManifestOf, PredictionsOf
 from radlens.assessment.evaluate import Block, evaluate
 from radlens.assessment.figures_data import balance, class_balance, image_sizes, intensities, labels_long
 from radlens.assessment.figures_images import augmented_grid, error_grid, sample_grid
@@ -26,8 +27,6 @@ from radlens.assessment.misclassified import misclassified
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
 
-Manifests = Callable[..., Manifest]
-Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 Split = Callable[[str], tuple[pd.DataFrame, DatasetInfo, Block]]
 Pixels = npt.NDArray[np.uint8]
 
@@ -44,7 +43,7 @@ def no_global_state() -> Iterator[None]:
 
 
 @pytest.fixture
-def split_of(predictions_of: Predictions) -> Split:
+def split_of(predictions_of: PredictionsOf) -> Split:
     def make(task: str) -> tuple[pd.DataFrame, DatasetInfo, Block]:
         table, info = predictions_of(task)
         part = table[table["split"] == "test"]
@@ -83,7 +82,7 @@ def corner(image: AxesImage) -> int:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_balance_counts_every_image_and_class(task: str, manifest_of: Manifests) -> None:
+def test_balance_counts_every_image_and_class(task: str, manifest_of: ManifestOf) -> None:
     manifest = manifest_of(task)
     counts = balance(manifest.table, manifest.info)
     assert list(counts.index) == ["val", "test"]
@@ -94,7 +93,7 @@ def test_balance_counts_every_image_and_class(task: str, manifest_of: Manifests)
         assert len(labels_long(manifest.table, manifest.info)) == counts.to_numpy().sum()
 
 
-def test_class_balance_writes_counts_and_shares(manifest_of: Manifests) -> None:
+def test_class_balance_writes_counts_and_shares(manifest_of: ManifestOf) -> None:
     manifest = manifest_of("binary")
     said = texts(class_balance(manifest.table, manifest.info))
     for split, row in manifest.class_counts().loc[["val", "test"]].iterrows():
@@ -104,14 +103,14 @@ def test_class_balance_writes_counts_and_shares(manifest_of: Manifests) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_sizes_and_intensities_name_each_class(task: str, manifest_of: Manifests) -> None:
+def test_sizes_and_intensities_name_each_class(task: str, manifest_of: ManifestOf) -> None:
     manifest = manifest_of(task)
     for draw in (image_sizes, intensities):
         said = texts(draw(facts_of(manifest), manifest.table, manifest.info))
         assert set(manifest.info.classes) <= set(said)
 
 
-def test_many_classes_take_the_form_with_less_room(manifest_of: Manifests) -> None:
+def test_many_classes_take_the_form_with_less_room(manifest_of: ManifestOf) -> None:
     manifest = manifest_of("multilabel", images=200, classes=tuple(f"finding {i}" for i in range(14)))
     assert "finding 13" in texts(class_balance(manifest.table, manifest.info))
     assert "finding 13" in texts(intensities(facts_of(manifest), manifest.table, manifest.info))
@@ -188,7 +187,7 @@ def test_precision_recall_has_the_prevalence_as_chance_level(split_of: Split) ->
     assert np.asarray(chance.get_ydata())[0] == pytest.approx((part["label"] == "PNEUMONIA").mean())
 
 
-def test_a_split_with_one_class_is_drawn_without_curves(predictions_of: Predictions) -> None:
+def test_a_split_with_one_class_is_drawn_without_curves(predictions_of: PredictionsOf) -> None:
     table, info = predictions_of("binary")
     part = table[(table["split"] == "test") & (table["label"] == "NORMAL")]
     block = evaluate(part, info, 0.5, SETTINGS, seed=0)["test"]
@@ -220,7 +219,7 @@ def test_reliability_points_average_to_the_whole(task: str, split_of: Split) -> 
     assert np.mean(np.asarray(line.get_ydata())) == pytest.approx(truth[task], abs=0.02)
 
 
-def test_image_grids_show_the_pixels(predictions_of: Predictions) -> None:
+def test_image_grids_show_the_pixels(predictions_of: PredictionsOf) -> None:
     figure = sample_grid(
         {"NORMAL": [("a.png", gray(10))], "PNEUMONIA": [("b.png", gray(20)), ("c", gray(30))]}, columns=2
     )
@@ -243,7 +242,7 @@ def test_image_grids_show_the_pixels(predictions_of: Predictions) -> None:
 
 @pytest.mark.filterwarnings("ignore:Glyph")
 @pytest.mark.parametrize("name", ["$x^2$", "_hidden", "<b>bold</b>", "a\nb", "ill & sick", "$unclosed", "肺炎"])
-def test_any_class_name_can_be_drawn(name: str, predictions_of: Predictions) -> None:
+def test_any_class_name_can_be_drawn(name: str, predictions_of: PredictionsOf) -> None:
     table, info = predictions_of("multiclass", classes=("normal", name, "other"))
     part = table[table["split"] == "test"]
     block = evaluate(part, info, 0.5, SETTINGS, seed=0)["test"]
@@ -269,7 +268,7 @@ def test_style_is_undone_after_an_error() -> None:
         broken()
 
 
-def test_of_many_labels_the_weakest_are_drawn(predictions_of: Predictions) -> None:
+def test_of_many_labels_the_weakest_are_drawn(predictions_of: PredictionsOf) -> None:
     table, info = predictions_of("multilabel", images=300, classes=tuple(f"finding {i}" for i in range(10)))
     part = table[table["split"] == "test"]
     block = evaluate(part, info, 0.5, SETTINGS, seed=0)["test"]

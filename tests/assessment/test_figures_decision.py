@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-import pandas as pd
 
+from fixture_types import PredictionsOf
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.figures_decision import decision_curve_figure
 from radlens.config import EvaluateSettings
-from radlens.dataset.manifest import DatasetInfo
-
-Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
 
-def test_the_lines_are_the_numbers_and_no_one_has_none(predictions_of: Predictions) -> None:
+def test_the_lines_are_the_numbers_and_no_one_has_none(predictions_of: PredictionsOf) -> None:
     table, info = predictions_of("binary")
     block = evaluate(table, info, 0.5, EvaluateSettings(resamples=100), seed=0)["test"]
     axes = decision_curve_figure(block).axes[0]

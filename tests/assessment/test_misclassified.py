@@ -1,22 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 import pytest
 
+from fixture_types import ManifestOf, PredictionsOf, ProbabilitiesFor
 from radlens.assessment.misclassified import label_errors, misclassified
 from radlens.assessment.predictions import predictions_table
-from radlens.dataset.manifest import DatasetInfo, Manifest
-
-Manifests = Callable[..., Manifest]
-Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
-Probabilities = Callable[..., npt.NDArray[np.float64]]
 
 
-def test_binary_false_negatives_come_first_and_the_most_confident_before_the_others(manifest_of: Manifests) -> None:
+def test_binary_false_negatives_come_first_and_the_most_confident_before_the_others(manifest_of: ManifestOf) -> None:
     manifest = manifest_of("binary", images=6)
     truth = ["NORMAL", "PNEUMONIA", "NORMAL", "PNEUMONIA", "PNEUMONIA", "NORMAL"]
     manifest = type(manifest)(manifest.table.assign(label=truth), manifest.info)
@@ -29,7 +21,7 @@ def test_binary_false_negatives_come_first_and_the_most_confident_before_the_oth
     assert errors["confidence"].tolist() == pytest.approx([0.98, 0.6, 0.95, 0.6])
 
 
-def test_multiclass_missed_means_called_normal(manifest_of: Manifests) -> None:
+def test_multiclass_missed_means_called_normal(manifest_of: ManifestOf) -> None:
     manifest = manifest_of("multiclass", images=4)
     table = manifest.table.assign(label=["normal", "bacterial", "viral", "viral"])
     manifest = type(manifest)(table, manifest.info)
@@ -41,7 +33,7 @@ def test_multiclass_missed_means_called_normal(manifest_of: Manifests) -> None:
 
 
 def test_multiclass_without_a_class_of_nothing_found_has_no_missed_findings(
-    manifest_of: Manifests, probabilities_for: Probabilities
+    manifest_of: ManifestOf, probabilities_for: ProbabilitiesFor
 ) -> None:
     manifest = manifest_of("multiclass", classes=("cat", "dog", "fox"))
     errors = misclassified(predictions_table(manifest, probabilities_for(manifest)), manifest.info)
@@ -49,7 +41,7 @@ def test_multiclass_without_a_class_of_nothing_found_has_no_missed_findings(
     assert not errors["missed"].any()
 
 
-def test_multilabel_sorts_by_the_worst_missed_label(manifest_of: Manifests) -> None:
+def test_multilabel_sorts_by_the_worst_missed_label(manifest_of: ManifestOf) -> None:
     manifest = manifest_of("multilabel", images=4)
     table = manifest.table.assign(label=["effusion|mass", "nodule", "mass", ""])
     manifest = type(manifest)(table, manifest.info)
@@ -64,7 +56,7 @@ def test_multilabel_sorts_by_the_worst_missed_label(manifest_of: Manifests) -> N
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
-def test_all_wrong_answers_of_a_split_and_no_others(task: str, predictions_of: Predictions) -> None:
+def test_all_wrong_answers_of_a_split_and_no_others(task: str, predictions_of: PredictionsOf) -> None:
     table, info = predictions_of(task)
     errors = misclassified(table, info, "test")
     test = table[table["split"] == "test"]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import balanced_accuracy_score
 
+from fixture_types import PredictionsOf
 from radlens.assessment.metrics import Ints
 from radlens.assessment.operating_point import (
     Costs,
@@ -28,10 +29,8 @@ from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo
 from radlens.errors import DataError
 
-Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
-
-def validation(predictions_of: Predictions, task: str, **options: int) -> tuple[pd.DataFrame, DatasetInfo]:
+def validation(predictions_of: PredictionsOf, task: str, **options: int) -> tuple[pd.DataFrame, DatasetInfo]:
     table, info = predictions_of(task, **options)
     return table[table["split"] == "val"], info
 
@@ -45,12 +44,12 @@ def with_scores(
     )
 
 
-def test_a_fixed_threshold_is_taken_as_it_is(predictions_of: Predictions) -> None:
+def test_a_fixed_threshold_is_taken_as_it_is(predictions_of: PredictionsOf) -> None:
     table, info = validation(predictions_of, "binary")
     assert choose_threshold(0.37, table, info) == 0.37
 
 
-def test_the_highest_balanced_accuracy_is_midway_between_two_scores(predictions_of: Predictions) -> None:
+def test_the_highest_balanced_accuracy_is_midway_between_two_scores(predictions_of: PredictionsOf) -> None:
     table, info = validation(predictions_of, "binary")
     rows = with_scores(table, info, [0, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.7, 0.9])
     assert choose_threshold("balanced", rows, info) == pytest.approx(0.5)
@@ -58,7 +57,7 @@ def test_the_highest_balanced_accuracy_is_midway_between_two_scores(predictions_
     assert choose_threshold("balanced", rows, info) == pytest.approx(0.12)
 
 
-def test_of_equally_good_thresholds_the_one_nearest_to_a_half_is_taken(predictions_of: Predictions) -> None:
+def test_of_equally_good_thresholds_the_one_nearest_to_a_half_is_taken(predictions_of: PredictionsOf) -> None:
     table, info = validation(predictions_of, "binary")
     # 0.3 and 0.73 both give a balanced accuracy of 0.75; 0.53 lies between them and gives 0.5.
     rows = with_scores(table, info, [0, 1, 0, 1], [0.2, 0.4, 0.66, 0.8])
@@ -67,7 +66,7 @@ def test_of_equally_good_thresholds_the_one_nearest_to_a_half_is_taken(predictio
 
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 5000))
-def test_no_other_threshold_is_better(seed: int, predictions_of: Predictions) -> None:
+def test_no_other_threshold_is_better(seed: int, predictions_of: PredictionsOf) -> None:
     rng = np.random.default_rng(seed)
     table, info = validation(predictions_of, "binary")
     truth = rng.permutation([0, 1] * 15)
@@ -80,7 +79,7 @@ def test_no_other_threshold_is_better(seed: int, predictions_of: Predictions) ->
     assert quality[0] == pytest.approx(balanced_accuracy_score(truth, called[0]))
 
 
-def test_multilabel_shares_one_threshold(predictions_of: Predictions) -> None:
+def test_multilabel_shares_one_threshold(predictions_of: PredictionsOf) -> None:
     table, info = validation(predictions_of, "multilabel")
     chosen = choose_threshold("balanced", table, info)
     truth, scores = targets_of(table, info), probabilities_of(table, info)
@@ -91,19 +90,19 @@ def test_multilabel_shares_one_threshold(predictions_of: Predictions) -> None:
     assert mean(chosen) >= max(mean(threshold) for threshold in np.linspace(0.01, 0.99, 99)) - 1e-12
 
 
-def test_multiclass_has_no_threshold(predictions_of: Predictions) -> None:
+def test_multiclass_has_no_threshold(predictions_of: PredictionsOf) -> None:
     table, info = validation(predictions_of, "multiclass")
     assert choose_threshold("balanced", table, info) == 0.5
 
 
 @pytest.mark.parametrize("setting", [0.5, "balanced"])
-def test_test_images_never_choose_a_threshold(setting: float | str, predictions_of: Predictions) -> None:
+def test_test_images_never_choose_a_threshold(setting: float | str, predictions_of: PredictionsOf) -> None:
     table, info = predictions_of("binary")
     with pytest.raises(ValueError, match="validation images only, got rows of test"):
         choose_threshold(setting, table, info)
 
 
-def test_a_class_without_validation_image_is_refused(predictions_of: Predictions) -> None:
+def test_a_class_without_validation_image_is_refused(predictions_of: PredictionsOf) -> None:
     table, info = validation(predictions_of, "binary")
     with pytest.raises(DataError, match="all with or all without PNEUMONIA"):
         choose_threshold("balanced", table[table["label"] == "NORMAL"], info)
@@ -111,13 +110,13 @@ def test_a_class_without_validation_image_is_refused(predictions_of: Predictions
         choose_threshold("balanced", table.iloc[:0], info)
 
 
-def test_a_model_that_says_always_the_same_is_refused(predictions_of: Predictions) -> None:
+def test_a_model_that_says_always_the_same_is_refused(predictions_of: PredictionsOf) -> None:
     table, info = validation(predictions_of, "binary")
     with pytest.raises(DataError, match="same score"):
         choose_threshold("balanced", with_scores(table, info, [0, 1, 0, 1], [0.5] * 4), info)
 
 
-def test_scores_at_the_ends_give_a_threshold_inside(predictions_of: Predictions) -> None:
+def test_scores_at_the_ends_give_a_threshold_inside(predictions_of: PredictionsOf) -> None:
     table, info = validation(predictions_of, "binary")
     rows = with_scores(table, info, [0, 1, 0, 1], [0.0, 1.0, 0.0, 1.0])
     assert choose_threshold("balanced", rows, info) == 0.5
@@ -128,7 +127,9 @@ def test_a_score_equal_to_the_threshold_is_positive() -> None:
     assert quality.tolist() == [0.5]
 
 
-def test_a_threshold_for_a_sensitivity_is_midway_below_the_last_case_that_it_needs(predictions_of: Predictions) -> None:
+def test_a_threshold_for_a_sensitivity_is_midway_below_the_last_case_that_it_needs(
+    predictions_of: PredictionsOf,
+) -> None:
     table, info = validation(predictions_of, "binary")
     rows = with_scores(table, info, [1, 1, 1, 1, 0, 0], [0.9, 0.8, 0.6, 0.2, 0.5, 0.1])
     assert threshold_for_sensitivity(0.5, rows, info) == pytest.approx(0.7)
@@ -142,7 +143,7 @@ def test_a_threshold_for_a_sensitivity_is_midway_below_the_last_case_that_it_nee
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 5000), target=st.sampled_from([0.5, 0.9, 0.95, 0.98, 1.0]))
 def test_the_sensitivity_is_reached_and_would_not_be_above_the_next_case(
-    seed: int, target: float, predictions_of: Predictions
+    seed: int, target: float, predictions_of: PredictionsOf
 ) -> None:
     rng = np.random.default_rng(seed)
     table, info = validation(predictions_of, "binary")
@@ -154,7 +155,7 @@ def test_the_sensitivity_is_reached_and_would_not_be_above_the_next_case(
     assert (positive > positive[positive >= chosen].min()).mean() < target
 
 
-def test_a_sensitivity_needs_cases_a_share_and_validation_images(predictions_of: Predictions) -> None:
+def test_a_sensitivity_needs_cases_a_share_and_validation_images(predictions_of: PredictionsOf) -> None:
     table, info = validation(predictions_of, "binary")
     with pytest.raises(DataError, match="No validation image is of the class"):
         threshold_for_sensitivity(0.9, with_scores(table, info, [0, 0], [0.1, 0.2]), info)
@@ -166,7 +167,7 @@ def test_a_sensitivity_needs_cases_a_share_and_validation_images(predictions_of:
         threshold_for_sensitivity(0.9, whole, info)
 
 
-def test_youden_is_balanced(predictions_of: Predictions) -> None:
+def test_youden_is_balanced(predictions_of: PredictionsOf) -> None:
     for task in ("binary", "multilabel"):
         table, info = validation(predictions_of, task)
         assert choose_threshold("youden", table, info) == choose_threshold("balanced", table, info)
@@ -179,7 +180,7 @@ def test_youden_is_balanced(predictions_of: Predictions) -> None:
     prevalence=st.sampled_from([None, 0.02, 0.5, 0.9]),
 )
 def test_no_other_threshold_costs_less(
-    seed: int, missed: float, prevalence: float | None, predictions_of: Predictions
+    seed: int, missed: float, prevalence: float | None, predictions_of: PredictionsOf
 ) -> None:
     rng = np.random.default_rng(seed)
     table, info = validation(predictions_of, "binary")
@@ -195,7 +196,7 @@ def test_no_other_threshold_costs_less(
     assert cost(chosen) <= min(cost(threshold) for threshold in np.linspace(0.001, 0.999, 999)) + 1e-12
 
 
-def test_costs_can_call_everyone_or_no_one_positive(predictions_of: Predictions) -> None:
+def test_costs_can_call_everyone_or_no_one_positive(predictions_of: PredictionsOf) -> None:
     table, info = validation(predictions_of, "binary")
     rows = with_scores(table, info, [0, 1, 0, 1], [0.2, 0.4, 0.6, 0.8])
     assert choose_threshold("cost", rows, info, Costs(1000.0, 1.0)) < 0.4
@@ -204,7 +205,7 @@ def test_costs_can_call_everyone_or_no_one_positive(predictions_of: Predictions)
     assert choose_threshold("cost", rare, info, Costs(1.0, 1.0, 0.01)) > 0.6
 
 
-def test_a_threshold_for_a_specificity_is_the_lowest_that_reaches_it(predictions_of: Predictions) -> None:
+def test_a_threshold_for_a_specificity_is_the_lowest_that_reaches_it(predictions_of: PredictionsOf) -> None:
     table, info = validation(predictions_of, "binary")
     rows = with_scores(table, info, [0, 0, 0, 0, 1, 1], [0.1, 0.2, 0.4, 0.8, 0.5, 0.9])
     assert choose_threshold("specificity:0.75", rows, info) == pytest.approx(0.45)
@@ -217,13 +218,13 @@ def test_a_threshold_for_a_specificity_is_the_lowest_that_reaches_it(predictions
         threshold_for_specificity(0.0, rows, info)
 
 
-def test_a_target_is_of_binary_tasks(predictions_of: Predictions) -> None:
+def test_a_target_is_of_binary_tasks(predictions_of: PredictionsOf) -> None:
     table, info = validation(predictions_of, "multilabel")
     with pytest.raises(DataError, match="of one label, and this task has 3"):
         choose_threshold("sensitivity:0.9", table, info)
 
 
-def test_the_record_says_what_is_known_of_the_operating_point(predictions_of: Predictions) -> None:
+def test_the_record_says_what_is_known_of_the_operating_point(predictions_of: PredictionsOf) -> None:
     table, info = validation(predictions_of, "binary", images=240)
     threshold, point = choose_operating_point(EvaluateSettings(threshold="sensitivity:0.9"), table, info)
     score, truth = probabilities_of(table, info)[:, 1], targets_of(table, info)
@@ -239,7 +240,7 @@ def test_the_record_says_what_is_known_of_the_operating_point(predictions_of: Pr
     assert point.specificity_low < point.specificity
 
 
-def test_the_record_of_the_least_cost_names_the_costs(predictions_of: Predictions) -> None:
+def test_the_record_of_the_least_cost_names_the_costs(predictions_of: PredictionsOf) -> None:
     table, info = validation(predictions_of, "binary")
     settings = EvaluateSettings(threshold="cost", cost_missed=5, cost_alarm=2, cost_prevalence=0.1)
     _, point = choose_operating_point(settings, table, info)
@@ -250,7 +251,7 @@ def test_the_record_of_the_least_cost_names_the_costs(predictions_of: Prediction
     assert (other.cost_missed, other.cost_alarm, other.cost_prevalence) == (None, None, None)
 
 
-def test_thresholds_for_sensitivities_say_what_they_do_at_least(predictions_of: Predictions) -> None:
+def test_thresholds_for_sensitivities_say_what_they_do_at_least(predictions_of: PredictionsOf) -> None:
     table, info = validation(predictions_of, "binary", images=240)
     for name, (threshold, known) in points_for_sensitivities(table, info, 0.95).items():
         target = float(name.removeprefix("sensitivity "))
@@ -261,7 +262,7 @@ def test_thresholds_for_sensitivities_say_what_they_do_at_least(predictions_of: 
     assert all(known is None for _, known in points_for_sensitivities(cases, info, 0.95).values())
 
 
-def test_there_is_no_record_without_a_threshold_or_without_both_kinds(predictions_of: Predictions) -> None:
+def test_there_is_no_record_without_a_threshold_or_without_both_kinds(predictions_of: PredictionsOf) -> None:
     table, info = validation(predictions_of, "multiclass")
     assert choose_operating_point(EvaluateSettings(), table, info) == (0.5, None)
     table, info = validation(predictions_of, "binary")
@@ -275,7 +276,7 @@ def test_there_is_no_record_without_a_threshold_or_without_both_kinds(prediction
         describe_operating_point(0.5, 0.5, whole, info, 0.95)
 
 
-def test_the_bound_holds_the_truth_as_often_as_it_says(predictions_of: Predictions) -> None:
+def test_the_bound_holds_the_truth_as_often_as_it_says(predictions_of: PredictionsOf) -> None:
     """At a threshold that was fixed beforehand; one that is chosen on the images flatters itself."""
     rng = np.random.default_rng(0)
     table, info = predictions_of("binary", images=1200)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from fixture_types import PredictionsOf
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.pooling import fold_figures, pool
 from radlens.assessment.predictions import with_threshold
@@ -16,11 +15,9 @@ from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo
 from radlens.errors import DataError
 
-Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
-
 
 def folds(
-    task: str, thresholds: tuple[float | None, ...], predictions_of: Predictions
+    task: str, thresholds: tuple[float | None, ...], predictions_of: PredictionsOf
 ) -> tuple[list[tuple[pd.DataFrame, float | None]], DatasetInfo]:
     table, info = predictions_of(task, 300)
     table = table.assign(split="test")
@@ -31,7 +28,7 @@ def folds(
 
 @pytest.mark.parametrize(("task", "thresholds"), [("binary", (0.2, 0.5, 0.9)), ("multilabel", (0.3, 0.35, 0.6))])
 def test_every_answer_and_every_order_within_a_fold_stays(
-    task: str, thresholds: tuple[float, ...], predictions_of: Predictions
+    task: str, thresholds: tuple[float, ...], predictions_of: PredictionsOf
 ) -> None:
     made, info = folds(task, thresholds, predictions_of)
     pooled, common = pool(made, info)
@@ -49,7 +46,7 @@ def test_every_answer_and_every_order_within_a_fold_stays(
     assert block[metric]["value"] == pytest.approx(right / 300)
 
 
-def test_with_one_operating_point_nothing_is_moved(predictions_of: Predictions) -> None:
+def test_with_one_operating_point_nothing_is_moved(predictions_of: PredictionsOf) -> None:
     made, info = folds("binary", (0.4, 0.4), predictions_of)
     pooled, common = pool(made, info)
     assert common == 0.4
@@ -60,7 +57,7 @@ def test_with_one_operating_point_nothing_is_moved(predictions_of: Predictions) 
     assert block["auroc"]["value"] == pytest.approx(roc_auc_score(truth, raw))
 
 
-def test_a_score_on_the_operating_point_stays_on_its_side(predictions_of: Predictions) -> None:
+def test_a_score_on_the_operating_point_stays_on_its_side(predictions_of: PredictionsOf) -> None:
     made, info = folds("binary", (0.1, 0.3, 0.7), predictions_of)
     table, at = made[2]
     table.loc[table.index[:3], "probability_PNEUMONIA"] = [0.7, np.nextafter(0.7, 0), 1.0]
@@ -70,7 +67,7 @@ def test_a_score_on_the_operating_point_stays_on_its_side(predictions_of: Predic
     assert pooled[pooled["fold"] == 3]["predicted"].head(3).tolist() == ["PNEUMONIA", "NORMAL", "PNEUMONIA"]
 
 
-def test_multiclass_answers_are_put_together_as_they_are(predictions_of: Predictions) -> None:
+def test_multiclass_answers_are_put_together_as_they_are(predictions_of: PredictionsOf) -> None:
     made, info = folds("multiclass", (None, None), predictions_of)
     pooled, _ = pool(made, info)
     expected = pd.concat([table for table, _ in made])
@@ -78,7 +75,7 @@ def test_multiclass_answers_are_put_together_as_they_are(predictions_of: Predict
     assert pooled["probability_viral"].tolist() == expected["probability_viral"].tolist()
 
 
-def test_an_image_in_two_folds_is_an_error(predictions_of: Predictions) -> None:
+def test_an_image_in_two_folds_is_an_error(predictions_of: PredictionsOf) -> None:
     made, info = folds("binary", (0.5, 0.5), predictions_of)
     with pytest.raises(DataError, match="test image of two folds"):
         pool([made[0], made[0]], info)

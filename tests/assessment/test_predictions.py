@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fixture_types import ManifestOf, PredictionsOf, ProbabilitiesFor
 from radlens.assessment.predictions import (
     check_predictions,
     predictions_table,
@@ -19,17 +19,12 @@ from radlens.assessment.predictions import (
     with_threshold,
     write_predictions,
 )
-from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.errors import DataError
-
-Manifests = Callable[..., Manifest]
-Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
-Probabilities = Callable[..., npt.NDArray[np.float64]]
 
 TASKS = ("binary", "multiclass", "multilabel")
 
 
-def test_binary_table_has_the_documented_columns_and_answers(manifest_of: Manifests) -> None:
+def test_binary_table_has_the_documented_columns_and_answers(manifest_of: ManifestOf) -> None:
     manifest = manifest_of("binary", images=4)
     table = predictions_table(manifest, [[0.9, 0.1], [0.6, 0.4], [0.59, 0.41], [0.2, 0.8]], threshold=0.41)
     assert list(table.columns) == [
@@ -39,13 +34,13 @@ def test_binary_table_has_the_documented_columns_and_answers(manifest_of: Manife
     assert table["label"].tolist() == manifest.table["label"].tolist()
 
 
-def test_multiclass_takes_the_most_probable_class(manifest_of: Manifests) -> None:
+def test_multiclass_takes_the_most_probable_class(manifest_of: ManifestOf) -> None:
     manifest = manifest_of("multiclass", images=3)
     table = predictions_table(manifest, [[0.2, 0.5, 0.3], [0.4, 0.3, 0.3], [0.1, 0.1, 0.8]], threshold=0.9)
     assert table["predicted"].tolist() == ["bacterial", "normal", "viral"]
 
 
-def test_multilabel_columns_are_independent_and_none_is_an_empty_cell(manifest_of: Manifests) -> None:
+def test_multilabel_columns_are_independent_and_none_is_an_empty_cell(manifest_of: ManifestOf) -> None:
     manifest = manifest_of("multilabel", images=3)
     table = predictions_table(manifest, [[0.9, 0.9, 0.9], [0.1, 0.2, 0.3], [0.7, 0.1, 0.6]])
     assert table["predicted"].tolist() == ["effusion|mass|nodule", "", "effusion|nodule"]
@@ -53,14 +48,16 @@ def test_multilabel_columns_are_independent_and_none_is_an_empty_cell(manifest_o
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_targets_agree_with_the_manifest(task: str, manifest_of: Manifests, probabilities_for: Probabilities) -> None:
+def test_targets_agree_with_the_manifest(
+    task: str, manifest_of: ManifestOf, probabilities_for: ProbabilitiesFor
+) -> None:
     manifest = manifest_of(task)
     table = predictions_table(manifest, probabilities_for(manifest))
     np.testing.assert_array_equal(targets_of(table, manifest.info), manifest.targets())
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_csv_reads_back_as_the_same_numbers(task: str, tmp_path: Path, predictions_of: Predictions) -> None:
+def test_csv_reads_back_as_the_same_numbers(task: str, tmp_path: Path, predictions_of: PredictionsOf) -> None:
     table, info = predictions_of(task)
     write_predictions(table, tmp_path / "predictions.csv")
     again = read_predictions(tmp_path / "predictions.csv", info)
@@ -70,7 +67,7 @@ def test_csv_reads_back_as_the_same_numbers(task: str, tmp_path: Path, predictio
 @settings(deadline=None, max_examples=30)
 @given(value=st.floats(2**-10, 1 - 2**-10, width=32))
 def test_single_precision_scores_survive_the_file_and_the_threshold(
-    value: float, tmp_path_factory: pytest.TempPathFactory, manifest_of: Manifests
+    value: float, tmp_path_factory: pytest.TempPathFactory, manifest_of: ManifestOf
 ) -> None:
     manifest = manifest_of("multilabel", images=3)
     scores = np.full((3, 3), np.float32(value))
@@ -83,7 +80,7 @@ def test_single_precision_scores_survive_the_file_and_the_threshold(
 
 
 def test_names_that_pandas_takes_for_missing_are_kept(
-    tmp_path: Path, manifest_of: Manifests, probabilities_for: Probabilities
+    tmp_path: Path, manifest_of: ManifestOf, probabilities_for: ProbabilitiesFor
 ) -> None:
     manifest = manifest_of("binary", images=4, classes=("NA", "null"))
     table = predictions_table(manifest, probabilities_for(manifest))
@@ -91,7 +88,7 @@ def test_names_that_pandas_takes_for_missing_are_kept(
     assert read_predictions(tmp_path / "predictions.csv", manifest.info)["label"].tolist() == table["label"].tolist()
 
 
-def test_with_threshold_changes_only_the_answers(predictions_of: Predictions) -> None:
+def test_with_threshold_changes_only_the_answers(predictions_of: PredictionsOf) -> None:
     table, info = predictions_of("binary")
     low = with_threshold(table, info, 0.01)
     assert (low["predicted"] == "PNEUMONIA").mean() > (table["predicted"] == "PNEUMONIA").mean()
@@ -99,13 +96,13 @@ def test_with_threshold_changes_only_the_answers(predictions_of: Predictions) ->
     assert with_threshold(low, info, 0.5).equals(table)
 
 
-def test_wrong_shape_is_a_programming_error(manifest_of: Manifests) -> None:
+def test_wrong_shape_is_a_programming_error(manifest_of: ManifestOf) -> None:
     with pytest.raises(ValueError, match=r"shape \(4, 2\)"):
         predictions_table(manifest_of("binary", images=4), np.full((4, 1), 0.5))
 
 
 @pytest.mark.parametrize(("bad", "said"), [(np.nan, "diverged"), (1.2, r"\[0, 1\]"), (-0.1, r"\[0, 1\]")])
-def test_what_is_no_probability_is_refused_with_the_first_image(bad: float, said: str, manifest_of: Manifests) -> None:
+def test_what_is_no_probability_is_refused_with_the_first_image(bad: float, said: str, manifest_of: ManifestOf) -> None:
     scores = np.full((4, 2), 0.5)
     scores[2] = [1 - bad, bad]
     with pytest.raises(DataError, match=said) as caught:
@@ -113,7 +110,7 @@ def test_what_is_no_probability_is_refused_with_the_first_image(bad: float, said
     assert "image_0002.png" in str(caught.value)
 
 
-def test_probabilities_of_exclusive_classes_must_add_up(manifest_of: Manifests) -> None:
+def test_probabilities_of_exclusive_classes_must_add_up(manifest_of: ManifestOf) -> None:
     with pytest.raises(DataError, match="add up to 1"):
         predictions_table(manifest_of("multiclass", images=3), np.full((3, 3), 0.5))
 
@@ -131,14 +128,14 @@ def test_probabilities_of_exclusive_classes_must_add_up(manifest_of: Manifests) 
     ],
 )
 def test_a_bad_table_is_refused_with_a_reason(
-    change: Callable[[pd.DataFrame], pd.DataFrame], said: str, predictions_of: Predictions
+    change: Callable[[pd.DataFrame], pd.DataFrame], said: str, predictions_of: PredictionsOf
 ) -> None:
     table, info = predictions_of("binary")
     with pytest.raises(DataError, match=said):
         check_predictions(change(table), info)
 
 
-def test_a_missing_or_foreign_file_is_refused(tmp_path: Path, predictions_of: Predictions) -> None:
+def test_a_missing_or_foreign_file_is_refused(tmp_path: Path, predictions_of: PredictionsOf) -> None:
     table, info = predictions_of("binary")
     with pytest.raises(DataError, match="no predictions file"):
         read_predictions(tmp_path / "none.csv", info)

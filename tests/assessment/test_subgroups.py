@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import permutation_test
 from sklearn.metrics import recall_score, roc_auc_score
 
+from fixture_types import PredictionsOf
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import predictions_table
 from radlens.assessment.subgroup_tests import auroc_metric, difference_test, share_metric
 from radlens.assessment.subgroups import SUBGROUP_COLUMNS, find_subgroups
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
-
-Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
 SETTINGS = EvaluateSettings(resamples=500)
 
@@ -116,7 +113,7 @@ def test_groups_within_one_class_are_compared_within_it() -> None:
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_the_other_tasks_are_tested_by_accuracy(task: str, predictions_of: Predictions) -> None:
+def test_the_other_tasks_are_tested_by_accuracy(task: str, predictions_of: PredictionsOf) -> None:
     predictions, info = predictions_of(task, 240)
     table = predictions[["path", "label", "patient", "split"]].assign(site=["a", "a", "b"] * 80)
     found = find_subgroups(predictions, table, info, 0.5, SETTINGS, 0, "test")

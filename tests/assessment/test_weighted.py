@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from fixture_types import PredictionsOf
 from radlens.assessment.evaluate import answers_of
 from radlens.assessment.metrics import (
     METRICS,
@@ -20,10 +18,7 @@ from radlens.assessment.metrics import (
     per_class_metrics,
 )
 from radlens.assessment.weighted import binary_statistic, ranking_statistic, statistic
-from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import Task
-
-Predictions = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
 
 @settings(deadline=None, max_examples=30)
@@ -68,7 +63,7 @@ def test_weighted_binary_metrics_agree_with_scikit_learn(seed: int) -> None:
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
-def test_weights_of_one_give_the_point_estimates(task: Task, predictions_of: Predictions) -> None:
+def test_weights_of_one_give_the_point_estimates(task: Task, predictions_of: PredictionsOf) -> None:
     table, info = predictions_of(task)
     answers = answers_of(table, info)
     found = statistic(answers, task)(np.ones((1, len(table))))
@@ -87,7 +82,7 @@ def test_weights_of_one_give_the_point_estimates(task: Task, predictions_of: Pre
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
-def test_weights_are_the_same_as_rows_repeated(task: Task, predictions_of: Predictions) -> None:
+def test_weights_are_the_same_as_rows_repeated(task: Task, predictions_of: PredictionsOf) -> None:
     table, info = predictions_of(task, images=60)
     rng = np.random.default_rng(5)
     weights = rng.integers(1, 4, 60)

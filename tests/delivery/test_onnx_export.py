@@ -131,7 +131,7 @@ def make_config(task: str, classes: tuple[str, ...], threshold: float) -> Any:
 
 def test_networks_of_other_packages_are_exported_too(make_model: Maker, some_pixels: Maker, tmp_path: Path) -> None:
     config = transformers.ResNetConfig(hidden_sizes=[16, 32], depths=[1, 1], embedding_size=8, layer_type="basic")
-    transformers.AutoModel.from_config(config).save_pretrained(tmp_path / "backbone")  # type: ignore[no-untyped-call]
+    transformers.AutoModel.from_config(config).save_pretrained(tmp_path / "backbone")
     for name, cam in (("monai:resnet10", True), (f"hf:{tmp_path / 'backbone'}", True)):
         model_config, tensors = make_model(name, size=(64, 64))
         model, pixels = export_graph(model_config, tensors), some_pixels(model_config)

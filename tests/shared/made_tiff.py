@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -25,21 +25,9 @@ def tiff(
     rows: int = 7,
     compress: Callable[[bytes], bytes] = bytes,
     big: bool = False,
-    **changed: Tag,
+    changed: Mapping[int, Tag] | None = None,
 ) -> bytes:
-    """A TIFF in strips; ``changed`` adds, replaces or (None) drops tags, named as ``t273``, by type and values."""
-    return tiff_with(changed, pixels, order, rows, compress, big)
-
-
-def tiff_with(
-    changed: dict[str, Tag],
-    pixels: npt.NDArray[Any] | bytes,
-    order: Order = "<",
-    rows: int = 7,
-    compress: Callable[[bytes], bytes] = bytes,
-    big: bool = False,
-) -> bytes:
-    """As :func:`tiff`, of tags that are held together."""
+    """A TIFF in strips; ``changed`` adds, replaces or (None) drops tags by their numbers, with type and values."""
     array = pixels if isinstance(pixels, np.ndarray) else np.frombuffer(pixels, np.uint8).reshape(HEIGHT, -1)
     samples = array.shape[2] if array.ndim == 3 else 1
     kind = {"u": 1, "i": 2, "f": 3}[array.dtype.kind]
@@ -60,7 +48,7 @@ def tiff_with(
         279: (4, [len(strip) for strip in strips]),
         339: (3, [kind] * samples),
     }
-    tags |= {int(name[1:]): value for name, value in changed.items()}
+    tags |= changed or {}
     present = {tag: value for tag, value in sorted(tags.items()) if value is not None}
     data = b"".join(strips)
     place = start + len(data)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
-import numpy.typing as npt
 import pytest
 
+from fixture_types import AuditOf, ManifestOf, ProbabilitiesFor
 from html_page import Page
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import predictions_table
@@ -41,14 +38,12 @@ def page_of() -> type[Page]:
 
 
 @pytest.fixture(scope="session")
-def audit_of() -> Callable[..., Audit]:
+def audit_of() -> AuditOf:
     return make_audit
 
 
 @pytest.fixture(scope="module")
-def content(
-    manifest_of: Callable[..., Manifest], probabilities_for: Callable[..., npt.NDArray[np.float64]]
-) -> ReportContent:
+def content(manifest_of: ManifestOf, probabilities_for: ProbabilitiesFor) -> ReportContent:
     """Of a binary task, with nothing that may be absent."""
     manifest = manifest_of("binary")
     predictions = predictions_table(manifest, probabilities_for(manifest))

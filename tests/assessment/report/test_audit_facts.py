@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from fixture_types import AuditOf, ManifestOf
 from html_page import Page, value_of
 from radlens.assessment.report import render_audit_page
 from radlens.assessment.report.audit_distributions import distribution_part
@@ -24,11 +25,8 @@ from radlens.dataset.audit.distributions import QUANTILES, Distribution
 from radlens.dataset.audit.drift import Drift
 from radlens.dataset.audit.name_families import FamiliesOfLabel
 from radlens.dataset.audit.shortcuts import VIEWS, FactWeight, Shortcut
-from radlens.dataset.manifest import Manifest
 
-AuditOf = Callable[..., Audit]
 FullAudit = Callable[[str], Audit]
-ManifestOf = Callable[..., Manifest]
 
 TASKS = ("binary", "multiclass", "multilabel")
 

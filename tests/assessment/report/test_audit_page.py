@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from fixture_types import AuditOf, ManifestOf, ProbabilitiesFor
 from html_page import Page, value_of
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import predictions_table
@@ -22,9 +22,6 @@ from radlens.dataset.audit import Audit, Finding
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.errors import DataError
 
-AuditOf = Callable[..., Audit]
-ManifestOf = Callable[..., Manifest]
-ProbabilitiesFor = Callable[..., npt.NDArray[np.float64]]
 ReportOf = Callable[..., str]
 
 TASKS = ("binary", "multiclass", "multilabel")

@@ -4,13 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from fixture_types import AuditOf, ManifestOf
 from radlens.assessment.report import audit_wording as words
-from radlens.dataset.audit import Audit, Finding
+from radlens.dataset.audit import Finding
 from radlens.dataset.audit.findings import CHECKS
-from radlens.dataset.manifest import Manifest
 
-AuditOf = Callable[..., Audit]
-ManifestOf = Callable[..., Manifest]
 VerdictOf = Callable[..., words.Verdict]
 
 

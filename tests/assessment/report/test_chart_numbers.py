@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import auc, roc_auc_score
 
+from fixture_types import PredictionsOf
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import PREFIX, targets_of
 from radlens.assessment.report.chart_numbers import (
@@ -22,9 +22,6 @@ from radlens.assessment.report.chart_numbers import (
 )
 from radlens.assessment.report.embed import to_download
 from radlens.config import EvaluateSettings
-from radlens.dataset.manifest import DatasetInfo
-
-PredictionsOf = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
 SETTINGS = EvaluateSettings(resamples=100)
 

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from fixture_types import AuditOf, ManifestOf, ProbabilitiesFor
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import predictions_table
 from radlens.assessment.report.checklist_section import _SECTIONS, _facts, checklists
 from radlens.assessment.report.checklists import CLAIM, TRIPOD_AI
 from radlens.assessment.report.content import Origin, Provenance, ReportContent
 from radlens.config import EvaluateSettings, RunSettings, to_yaml
-from radlens.dataset.audit import Audit, Finding
-from radlens.dataset.manifest import Manifest
-
-AuditOf = Callable[..., Audit]
-ManifestOf = Callable[..., Manifest]
-ProbabilitiesFor = Callable[..., npt.NDArray[np.float64]]
+from radlens.dataset.audit import Finding
 
 SETTINGS = EvaluateSettings(resamples=100)
 

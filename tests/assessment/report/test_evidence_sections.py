@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from fixture_types import ManifestOf, ProbabilitiesFor
 from html_page import Page
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.interval_methods import METHODS
@@ -18,11 +18,8 @@ from radlens.assessment.report import ReportContent, render_report
 from radlens.assessment.report.calibration_section import calibration_view
 from radlens.assessment.report.decision_section import decision_view, shortfalls
 from radlens.config import EvaluateSettings
-from radlens.dataset.manifest import Manifest
 
 ContentOf = Callable[..., ReportContent]
-ManifestOf = Callable[..., Manifest]
-ProbabilitiesFor = Callable[..., npt.NDArray[np.float64]]
 
 SETTINGS = EvaluateSettings(resamples=100)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from fixture_types import AuditOf, ManifestOf, ProbabilitiesFor
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.opening_ledger import Opening
 from radlens.assessment.predictions import predictions_table
@@ -17,14 +15,9 @@ from radlens.assessment.report.content import Origin, Provenance, ReportContent
 from radlens.assessment.report.limits_section import limit_texts
 from radlens.assessment.report.summary_section import abstention_sentence, doubt_sentence
 from radlens.config import EvaluateSettings
-from radlens.dataset.audit import Audit, Finding
+from radlens.dataset.audit import Finding
 from radlens.dataset.audit.auroc import Auroc
 from radlens.dataset.audit.shortcuts import Shortcut
-from radlens.dataset.manifest import Manifest
-
-AuditOf = Callable[..., Audit]
-ManifestOf = Callable[..., Manifest]
-ProbabilitiesFor = Callable[..., npt.NDArray[np.float64]]
 
 SETTINGS = EvaluateSettings(resamples=100)
 

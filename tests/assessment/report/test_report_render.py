@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from fixture_types import AuditOf, ManifestOf, ProbabilitiesFor
 from html_page import Page, value_of
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.failure_reasons import REASONS, failures
@@ -21,14 +21,11 @@ from radlens.assessment.predictions import predictions_table
 from radlens.assessment.report import ReportContent, render_report, write_report
 from radlens.assessment.report.gallery import MOST_ERRORS
 from radlens.config import EvaluateSettings
-from radlens.dataset.audit import Audit, Finding
+from radlens.dataset.audit import Finding
 from radlens.dataset.manifest import DatasetInfo, Manifest
 
-AuditOf = Callable[..., Audit]
 ContentOf = Callable[..., ReportContent]
 HtmlOf = Callable[[str], str]
-ManifestOf = Callable[..., Manifest]
-ProbabilitiesFor = Callable[..., npt.NDArray[np.float64]]
 
 SETTINGS = EvaluateSettings(resamples=100)
 TASKS = ("binary", "multiclass", "multilabel")

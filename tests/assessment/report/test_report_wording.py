@@ -4,16 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
+from fixture_types import PredictionsOf
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.report import wording
 from radlens.config import EvaluateSettings
-from radlens.dataset.manifest import DatasetInfo
 
 BlockOf = Callable[..., dict[str, Any]]
-PredictionsOf = Callable[..., tuple[pd.DataFrame, DatasetInfo]]
 
 SETTINGS = EvaluateSettings(resamples=100)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from fixture_types import MakeImages
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.decision import Task
 from radlens.imaging.cache import PixelCache
@@ -58,6 +59,6 @@ def build(
 
 
 @pytest.fixture
-def make_images() -> Callable[..., Images]:
+def make_images() -> MakeImages:
     """See :func:`build`."""
     return build

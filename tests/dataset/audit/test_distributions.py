@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
+from fixture_types import MakeImages
 from radlens.dataset.audit.distributions import LEVELS, OTHER, QUANTILES, Distribution, describe
-from radlens.dataset.manifest import Manifest
-from radlens.imaging.cache import PixelCache
-
-Make = Callable[..., tuple[Manifest, PixelCache]]
 
 
 def of(found: tuple[Distribution, ...], fact: str, split: str, label: str) -> Distribution:
@@ -19,7 +14,7 @@ def of(found: tuple[Distribution, ...], fact: str, split: str, label: str) -> Di
     return match
 
 
-def test_quantiles_means_and_levels_for_each_split_and_class(make_images: Make) -> None:
+def test_quantiles_means_and_levels_for_each_split_and_class(make_images: MakeImages) -> None:
     labels = ["ill"] * 101 + ["well"] * 20
     splits = ["train"] * 101 + ["train"] * 10 + ["test"] * 10
     manifest, cache = make_images(
@@ -43,14 +38,14 @@ def test_quantiles_means_and_levels_for_each_split_and_class(make_images: Make) 
     assert not any(each.fact.startswith(("border", "corner")) for each in found)
 
 
-def test_an_image_counts_for_each_of_its_labels(make_images: Make) -> None:
+def test_an_image_counts_for_each_of_its_labels(make_images: MakeImages) -> None:
     manifest, cache = make_images(["ill|well", "ill", "", "well"], task="multilabel", facts={"width": [1, 2, 3, 4]})
     found = describe(manifest, cache)
     assert of(found, "width", "", "ill").mean == 1.5
     assert of(found, "width", "", "well").mean == 2.5
 
 
-def test_many_names_are_counted_together(make_images: Make) -> None:
+def test_many_names_are_counted_together(make_images: MakeImages) -> None:
     sites = [f"site {number}" for number in range(50) for _ in range(50 - number)]
     manifest, cache = make_images(["ill"] * (len(sites) - 1) + ["well"], columns={"site": sites})
     levels = of(describe(manifest, cache), "site", "", "ill").levels
@@ -59,7 +54,7 @@ def test_many_names_are_counted_together(make_images: Make) -> None:
     assert levels[OTHER] == sum(range(1, 31)) - 1
 
 
-def test_numbers_are_short_in_writing(make_images: Make) -> None:
+def test_numbers_are_short_in_writing(make_images: MakeImages) -> None:
     rng = np.random.default_rng(0)
     manifest, cache = make_images(["ill", "well"] * 50, facts={"mean": (255 * rng.random(100)).tolist()})
     text = of(describe(manifest, cache), "intensity_mean", "", "ill").model_dump_json()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,16 +11,16 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import chi2_contingency, ks_2samp
 from scipy.stats.contingency import association
 
+from fixture_types import MakeImages
 from radlens.dataset.audit import drift as module
 from radlens.dataset.audit.drift import Drift, compare_splits, cramers_v, holm
 from radlens.dataset.manifest import Manifest
 from radlens.imaging.cache import PixelCache
 
-Make = Callable[..., tuple[Manifest, PixelCache]]
 SPLITS = np.repeat(["train", "val", "test"], [120, 40, 60])
 
 
-def null_set(make_images: Make, seed: int, per_patient: int = 3) -> tuple[Manifest, PixelCache]:
+def null_set(make_images: MakeImages, seed: int, per_patient: int = 3) -> tuple[Manifest, PixelCache]:
     """220 patients of one population with several images each, alike in width, mode and (nearly) in intensity."""
     rng = np.random.default_rng(seed)
     owner = np.repeat(np.arange(220), per_patient)
@@ -39,7 +37,7 @@ def null_set(make_images: Make, seed: int, per_patient: int = 3) -> tuple[Manife
     )
 
 
-def test_false_alarms_are_as_rare_as_they_should_be(make_images: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_false_alarms_are_as_rare_as_they_should_be(make_images: MakeImages, monkeypatch: pytest.MonkeyPatch) -> None:
     # The pixels are all black here; reading them would only cost time.
     monkeypatch.setattr(module, "image_facts", lambda *given: facts_without_border(*given))
     single, families, naive = [], 0, 0
@@ -69,7 +67,7 @@ def by_fact(found: tuple[Drift, ...], split: str) -> dict[str, Drift]:
     return {each.fact: each for each in found if each.split == split}
 
 
-def test_what_differs_is_found_with_its_size(make_images: Make) -> None:
+def test_what_differs_is_found_with_its_size(make_images: MakeImages) -> None:
     rng = np.random.default_rng(0)
     splits = np.repeat(["train", "val", "test"], 200)
     width = np.where(splits == "test", rng.uniform(150, 250, 600), rng.uniform(100, 200, 600))
@@ -102,7 +100,7 @@ def test_what_differs_is_found_with_its_size(make_images: Make) -> None:
     assert (test["width"].patients, test["width"].reference_patients) == (200, 200)
 
 
-def test_one_image_of_each_patient_counts(make_images: Make) -> None:
+def test_one_image_of_each_patient_counts(make_images: MakeImages) -> None:
     manifest, cache = null_set(make_images, 0, per_patient=5)
     found = compare_splits(manifest, cache)
     assert {(each.split, each.patients, each.reference_patients) for each in found} == {
@@ -111,7 +109,7 @@ def test_one_image_of_each_patient_counts(make_images: Make) -> None:
     }
 
 
-def test_a_patient_of_two_splits_counts_once(make_images: Make) -> None:
+def test_a_patient_of_two_splits_counts_once(make_images: MakeImages) -> None:
     patients = [*range(100), *range(100)]
     splits = ["train"] * 100 + ["test"] * 100
     widths = list(range(1, 201))
@@ -122,7 +120,7 @@ def test_a_patient_of_two_splits_counts_once(make_images: Make) -> None:
     assert width.patients + width.reference_patients == 100
 
 
-def test_nothing_to_compare(make_images: Make) -> None:
+def test_nothing_to_compare(make_images: MakeImages) -> None:
     labels = ["ill", "well"] * 20
     facts = {"width": list(range(1, 41))}
     assert compare_splits(*make_images(labels, facts=facts)) == ()
@@ -131,7 +129,7 @@ def test_nothing_to_compare(make_images: Make) -> None:
     assert compare_splits(*make_images(labels, splits=["train"] * 35 + ["test"] * 5, facts=facts)) == ()
 
 
-def test_few_in_a_cell_are_compared_exactly(make_images: Make) -> None:
+def test_few_in_a_cell_are_compared_exactly(make_images: MakeImages) -> None:
     modes = ["RGB"] * 6 + ["L"] * 34
     found = compare_splits(
         *make_images(["ill", "well"] * 20, splits=["test"] * 12 + ["train"] * 28, facts={"mode": modes})
@@ -142,7 +140,7 @@ def test_few_in_a_cell_are_compared_exactly(make_images: Make) -> None:
     assert mode.p == pytest.approx(924 / 3838380, rel=1e-6)
 
 
-def test_rare_names_are_put_together(make_images: Make) -> None:
+def test_rare_names_are_put_together(make_images: MakeImages) -> None:
     sites = (["A", "B"] * 45 + [f"rare {number}" for number in range(10)]) * 2
     found = compare_splits(
         *make_images(["ill", "well"] * 100, splits=["train"] * 100 + ["test"] * 100, columns={"site": sites})
@@ -151,7 +149,7 @@ def test_rare_names_are_put_together(make_images: Make) -> None:
     assert (site.method, site.p, site.effect) == ("chi-square", 1.0, 0.0)
 
 
-def test_a_number_that_is_hardly_ever_known_is_compared_by_whether_it_is(make_images: Make) -> None:
+def test_a_number_that_is_hardly_ever_known_is_compared_by_whether_it_is(make_images: MakeImages) -> None:
     ages = ["50"] * 60 + [""] * 40 + [""] * 100
     found = compare_splits(
         *make_images(["ill", "well"] * 100, splits=["train"] * 100 + ["test"] * 100, columns={"age": ages})
@@ -161,7 +159,7 @@ def test_a_number_that_is_hardly_ever_known_is_compared_by_whether_it_is(make_im
     assert {age.level, "known"} <= {"known", ""}
 
 
-def test_labels_are_compared_too(make_images: Make) -> None:
+def test_labels_are_compared_too(make_images: MakeImages) -> None:
     labels = ["a|b"] * 50 + ["a"] * 50 + ["a"] * 100
     manifest, cache = make_images(
         labels, task="multilabel", classes=("a", "b"), splits=["train"] * 100 + ["test"] * 100
@@ -171,7 +169,7 @@ def test_labels_are_compared_too(make_images: Make) -> None:
     assert found["label: b"].p_corrected < 1e-9
 
 
-def test_of_many_patients_a_part_is_drawn(make_images: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_patients_a_part_is_drawn(make_images: MakeImages, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LIMIT", 30)
     found = compare_splits(*null_set(make_images, 0))
     assert {(each.patients, each.reference_patients) for each in found} == {(30, 30)}

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from fixture_types import MakeImages
 from radlens.dataset.audit.image_facts import borders, image_facts, is_numeric, kind_of, thumbnails
-from radlens.dataset.manifest import Manifest
-from radlens.imaging.cache import PixelCache
-
-Make = Callable[..., tuple[Manifest, PixelCache]]
 
 
-def test_facts_of_files_headers_and_intensity(make_images: Make) -> None:
+def test_facts_of_files_headers_and_intensity(make_images: MakeImages) -> None:
     manifest, cache = make_images(
         ["ill", "well", "well"],
         facts={"bytes": [8000, 4000, 2000], "mode": ["RGB", "L", "L"], "compression": ["baseline", "", "LZW"]},
@@ -47,13 +43,13 @@ def test_facts_of_files_headers_and_intensity(make_images: Make) -> None:
     assert [name for name in facts if not is_numeric(facts[name])] == ["mode", "format", "compression", "view", "sex"]
 
 
-def test_an_image_that_could_not_be_read_has_no_facts(make_images: Make) -> None:
+def test_an_image_that_could_not_be_read_has_no_facts(make_images: MakeImages) -> None:
     manifest, cache = make_images(["ill", "well"])
     with pytest.raises(ValueError, match="1 of the images"):
         image_facts(manifest, replace(cache, facts=(cache.facts[0], None)), np.arange(2))
 
 
-def test_sides_and_corners(make_images: Make) -> None:
+def test_sides_and_corners(make_images: MakeImages) -> None:
     pixels = np.zeros((2, 1, 100, 50), np.uint8)
     pixels[0, 0, :6] = 200  # the frame's depth is 6 of 100 rows
     pixels[1, 0, -12:, :6] = 80  # a corner is 12 of 100 rows and 6 of 50 columns
@@ -69,7 +65,7 @@ def test_sides_and_corners(make_images: Make) -> None:
     assert "border_top_mean" not in image_facts(manifest, cache, np.arange(2), border=False)
 
 
-def test_images_find_their_rows(make_images: Make) -> None:
+def test_images_find_their_rows(make_images: MakeImages) -> None:
     pixels = np.stack([np.full((1, 16, 16), level, np.uint8) for level in (10, 20, 30)])
     manifest, cache = make_images(["ill", "well", "ill"], pixels=pixels, rows=[2, 0, 2])
     assert image_facts(manifest, cache, np.array([0, 1]))["border_top_mean"].tolist() == [30, 10]
@@ -77,7 +73,9 @@ def test_images_find_their_rows(make_images: Make) -> None:
 
 
 @pytest.mark.parametrize(("height", "width", "channels"), [(16, 16, 1), (150, 150, 1), (8, 37, 3)])
-def test_thumbnail_keeps_the_mean_of_each_field(make_images: Make, height: int, width: int, channels: int) -> None:
+def test_thumbnail_keeps_the_mean_of_each_field(
+    make_images: MakeImages, height: int, width: int, channels: int
+) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (300, channels, height, width), dtype=np.uint8)
     _, cache = make_images(["ill", "well"] * 150, pixels=pixels)
     found = thumbnails(cache, np.arange(300)).reshape(300, 8, 8)
@@ -87,7 +85,7 @@ def test_thumbnail_keeps_the_mean_of_each_field(make_images: Make, height: int, 
         assert found[:, row, column] == pytest.approx(field.mean(axis=(1, 2, 3)), abs=0.01)
 
 
-def test_border_does_not_see_the_inside(make_images: Make) -> None:
+def test_border_does_not_see_the_inside(make_images: MakeImages) -> None:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (4, 1, 100, 100), dtype=np.uint8)
     inside = pixels.copy()
@@ -100,7 +98,7 @@ def test_border_does_not_see_the_inside(make_images: Make) -> None:
     assert views[0][:, 16] == pytest.approx(pixels[:, 0, :6, :6].std(axis=(1, 2)), abs=0.01)
 
 
-def test_border_of_a_tiny_picture(make_images: Make) -> None:
+def test_border_of_a_tiny_picture(make_images: MakeImages) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 1, 8, 8), dtype=np.uint8)
     found = borders(make_images(["ill", "well"], pixels=pixels)[1], np.arange(2))
     assert found.shape == (2, 128)

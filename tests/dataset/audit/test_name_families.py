@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fixture_types import MakeImages
 from radlens.config import DataSettings
 from radlens.dataset.audit.name_families import find_name_families, name_form
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
 from radlens.imaging.cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
-
-Make = Callable[..., tuple[Manifest, PixelCache]]
 
 
 @pytest.mark.parametrize(
@@ -42,7 +40,7 @@ def test_form_of_a_name(path: str, form: str) -> None:
     assert name_form(path) == form
 
 
-def two_families(make_images: Make, *, differ: bool, seed: int = 0) -> tuple[Manifest, PixelCache]:
+def two_families(make_images: MakeImages, *, differ: bool, seed: int = 0) -> tuple[Manifest, PixelCache]:
     """Class well comes as A# and B#; the border of B# is brighter, or not; ill comes as C# alone, with a stray."""
     rng = np.random.default_rng(seed)
     paths = [f"A{number}.png" for number in range(80)] + [f"B{number}.png" for number in range(60)]
@@ -53,7 +51,7 @@ def two_families(make_images: Make, *, differ: bool, seed: int = 0) -> tuple[Man
     return make_images(["well"] * 140 + ["ill"] * 100, paths=paths, pixels=pixels)
 
 
-def test_families_that_differ_are_told_apart(make_images: Make) -> None:
+def test_families_that_differ_are_told_apart(make_images: MakeImages) -> None:
     (found,) = find_name_families(*two_families(make_images, differ=True), seed=0)
     assert found.label == "well"
     assert [(family.form, family.images, family.patients, family.elsewhere) for family in found.families] == [
@@ -65,12 +63,12 @@ def test_families_that_differ_are_told_apart(make_images: Make) -> None:
     assert (found.images, found.patients, found.sampled) == (140, 140, False)
 
 
-def test_families_that_do_not_differ_are_not(make_images: Make) -> None:
+def test_families_that_do_not_differ_are_not(make_images: MakeImages) -> None:
     (found,) = find_name_families(*two_families(make_images, differ=False), seed=0)
     assert all(auroc.low < 0.55 for auroc in found.views.values())
 
 
-def test_names_of_the_other_class_are_counted(make_images: Make) -> None:
+def test_names_of_the_other_class_are_counted(make_images: MakeImages) -> None:
     labels = ["well"] * 60 + ["ill"] * 60
     paths = [f"{'AB'[number % 2]}{number}.png" for number in range(120)]
     found = find_name_families(*make_images(labels, paths=paths), seed=0)
@@ -89,17 +87,17 @@ def test_names_of_the_other_class_are_counted(make_images: Make) -> None:
     ],
     ids=["one form", "every name its own form", "a few strays"],
 )
-def test_no_families(make_images: Make, paths: list[str]) -> None:
+def test_no_families(make_images: MakeImages, paths: list[str]) -> None:
     assert find_name_families(*make_images(["ill"] * 99 + ["well"], paths=paths), seed=0) == ()
 
 
-def test_families_of_few_patients_are_no_families(make_images: Make) -> None:
+def test_families_of_few_patients_are_no_families(make_images: MakeImages) -> None:
     paths = [f"A{number}.png" for number in range(50)] + [f"B{number}.png" for number in range(50)]
     patients = [*range(50), *(50 + number % 5 for number in range(50))]
     assert find_name_families(*make_images(["ill"] * 99 + ["well"], paths=paths, patients=patients), seed=0) == ()
 
 
-def test_three_families_are_each_told_from_the_rest(make_images: Make) -> None:
+def test_three_families_are_each_told_from_the_rest(make_images: MakeImages) -> None:
     paths = [f"{'ABC'[number % 3]}{number}.png" for number in range(150)]
     modes = ["RGB" if number % 3 == 2 else "L" for number in range(150)]
     found = find_name_families(*make_images(["ill"] * 149 + ["well"], paths=paths, facts={"mode": modes}), seed=0)[0]

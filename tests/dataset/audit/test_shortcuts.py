@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fixture_types import MakeImages
 from radlens.config import DataSettings, PhantomSettings
 from radlens.dataset.audit import held_out
 from radlens.dataset.audit import shortcuts as module
@@ -17,8 +17,6 @@ from radlens.dataset.sources import read_source
 from radlens.dataset.sources.phantom import make_phantoms
 from radlens.imaging.cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
-
-Make = Callable[..., tuple[Manifest, PixelCache]]
 
 
 def by_view(found: tuple[Shortcut, ...]) -> dict[str, Shortcut]:
@@ -34,7 +32,7 @@ def open_images(manifest: Manifest) -> tuple[Manifest, PixelCache]:
     return manifest, PixelCache.build(manifest.locations, Preprocessing(height=64, width=64), 2)
 
 
-def test_a_planted_file_fact_is_found_with_the_auroc_it_must_have(make_images: Make) -> None:
+def test_a_planted_file_fact_is_found_with_the_auroc_it_must_have(make_images: MakeImages) -> None:
     rng = np.random.default_rng(0)
     truth = rng.random(1200) < 0.5
     cue = flip(rng, truth, 0.6)
@@ -61,7 +59,7 @@ def test_a_planted_file_fact_is_found_with_the_auroc_it_must_have(make_images: M
         assert found[view].facts == ()
 
 
-def test_permuted_labels_are_not_told(make_images: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_permuted_labels_are_not_told(make_images: MakeImages, monkeypatch: pytest.MonkeyPatch) -> None:
     # Fewer trees than usual tell the same here, sooner.
     monkeypatch.setattr(held_out, "TREES", 20)
     covered = 0
@@ -81,7 +79,7 @@ def test_permuted_labels_are_not_told(make_images: Make, monkeypatch: pytest.Mon
     assert covered >= 42
 
 
-def test_same_content_under_two_patients_is_never_parted(make_images: Make) -> None:
+def test_same_content_under_two_patients_is_never_parted(make_images: MakeImages) -> None:
     """Random pictures cannot tell random labels, unless the same picture with the same label is in two folds."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (100, 1, 16, 16), dtype=np.uint8)
@@ -94,7 +92,7 @@ def test_same_content_under_two_patients_is_never_parted(make_images: Make) -> N
     assert by_view(leaking)["thumbnail"].auroc.low > 0.8
 
 
-def test_three_classes_are_each_told_from_the_rest(make_images: Make) -> None:
+def test_three_classes_are_each_told_from_the_rest(make_images: MakeImages) -> None:
     rng = np.random.default_rng(0)
     label = rng.integers(0, 3, 600)
     manifest, cache = make_images(
@@ -113,7 +111,7 @@ def test_three_classes_are_each_told_from_the_rest(make_images: Make) -> None:
     assert (shortcut.facts[0].fact, shortcut.facts[0].label) == ("mode", "c")
 
 
-def test_several_labels_are_each_judged(make_images: Make) -> None:
+def test_several_labels_are_each_judged(make_images: MakeImages) -> None:
     rng = np.random.default_rng(0)
     held = rng.random((500, 3)) < [0.5, 0.3, 0]
     held[:6, 2] = True
@@ -132,12 +130,12 @@ def test_several_labels_are_each_judged(make_images: Make) -> None:
     assert (shortcut.facts[0].fact, shortcut.facts[0].kind, shortcut.facts[0].label) == ("manufacturer", "header", "b")
 
 
-def test_too_few_patients_are_not_judged(make_images: Make) -> None:
+def test_too_few_patients_are_not_judged(make_images: MakeImages) -> None:
     labels, patients = ["ill"] * 50 + ["well"] * 50, [number // 6 for number in range(100)]
     assert find_shortcuts(*make_images(labels, patients=patients), 0) == ()
 
 
-def test_of_many_images_a_part_is_drawn(make_images: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_images_a_part_is_drawn(make_images: MakeImages, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LIMIT", 60)
     patients = np.arange(300) // 2
     manifest, cache = make_images(["ill", "ill", "well", "well"] * 75, patients=patients)
@@ -145,7 +143,7 @@ def test_of_many_images_a_part_is_drawn(make_images: Make, monkeypatch: pytest.M
     assert (shortcut.images, shortcut.patients, shortcut.sampled) == (60, 30, True)
 
 
-def test_the_same_seed_gives_the_same_answer(make_images: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_seed_gives_the_same_answer(make_images: MakeImages, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(held_out, "TREES", 20)
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (80, 1, 16, 16), dtype=np.uint8)

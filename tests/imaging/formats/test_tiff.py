@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from made_tiff import HEIGHT, ORDERS, WIDTH, Order, Tag, read, tiff, tiff_with, values
+from made_tiff import HEIGHT, ORDERS, WIDTH, Order, Tag, read, tiff, values
 
 
 def encoded(image: Image.Image, **options: Any) -> bytes:
@@ -48,13 +48,13 @@ def test_colour_keeps_every_value(kind: str, compress: Callable[[bytes], bytes],
 def test_alpha_is_kept_and_other_extra_channels_are_passed_over(
     extra: int, channels: int, kind: str, order: Order
 ) -> None:
-    stored = read(tiff(values(kind, 4), order, t338=(3, [extra])))
+    stored = read(tiff(values(kind, 4), order, changed={338: (3, [extra])}))
     np.testing.assert_array_equal(np.asarray(stored.pixels), values(kind, 4)[..., :channels])
 
 
 @pytest.mark.parametrize(("extra", "mode"), [(2, "LA"), (1, "L"), (0, "L")])
 def test_grey_with_an_extra_channel(extra: int, mode: str) -> None:
-    stored = read(tiff(values("u1", 2), t338=(3, [extra]), t262=(3, [1])))
+    stored = read(tiff(values("u1", 2), changed={338: (3, [extra]), 262: (3, [1])}))
     assert stored.mode == mode
     found = np.asarray(stored.pixels).reshape(HEIGHT, WIDTH, -1)
     np.testing.assert_array_equal(found, values("u1", 2)[..., : len(mode)])
@@ -66,7 +66,7 @@ def test_few_bits_are_spread_over_0_to_255(bits: int, order: Order) -> None:
     levels = values("u1") >> (8 - bits)
     spread = (levels[:, :, None] >> np.arange(bits - 1, -1, -1)) & 1
     packed = np.packbits(spread.reshape(HEIGHT, -1), axis=1).tobytes()
-    stored = read(tiff(packed, order, t256=(4, [WIDTH]), t258=(3, [bits])))
+    stored = read(tiff(packed, order, changed={256: (4, [WIDTH]), 258: (3, [bits])}))
     factor = 1 if bits == 1 else 255 // (2**bits - 1)
     np.testing.assert_array_equal(np.asarray(stored.pixels).astype(int), levels * factor)
 
@@ -76,7 +76,7 @@ def test_packed_twelve_bits_keep_every_value(order: Order) -> None:
     levels = values("u2") >> 4
     spread = (levels[:, :, None] >> np.arange(11, -1, -1)) & 1
     packed = np.packbits(spread.reshape(HEIGHT, -1).astype(np.uint8), axis=1).tobytes()
-    stored = read(tiff(packed, order, t256=(4, [WIDTH]), t258=(3, [12])))
+    stored = read(tiff(packed, order, changed={256: (4, [WIDTH]), 258: (3, [12])}))
     assert (stored.container, stored.declared, stored.mode) == (12, 12, "I;16")
     np.testing.assert_array_equal(np.asarray(stored.pixels), levels)
 
@@ -84,7 +84,7 @@ def test_packed_twelve_bits_keep_every_value(order: Order) -> None:
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("kind", ["u1", "u2", "f4"])
 def test_white_is_zero_is_said_and_the_values_stay(kind: str, order: Order) -> None:
-    stored = read(tiff(values(kind), order, t262=(3, [0])))
+    stored = read(tiff(values(kind), order, changed={262: (3, [0])}))
     assert stored.inverted
     np.testing.assert_array_equal(np.asarray(stored.pixels), values(kind))
 
@@ -94,14 +94,14 @@ def test_white_is_zero_is_said_and_the_values_stay(kind: str, order: Order) -> N
 def test_palettes_of_16_bits_and_of_8_have_their_colours(order: Order, wide: bool) -> None:
     colours = np.random.default_rng(0).integers(0, 256, (256, 3))
     table = (colours * (257 if wide else 1)).T.reshape(-1).tolist()
-    stored = read(tiff(values("u1"), order, t262=(3, [3]), t320=(3, table)))
+    stored = read(tiff(values("u1"), order, changed={262: (3, [3]), 320: (3, table)}))
     assert isinstance(stored.pixels, Image.Image)
     assert stored.mode == "P"
     np.testing.assert_array_equal(np.asarray(stored.pixels.convert("RGB")), colours[values("u1")])
 
 
 def test_inks_are_kept() -> None:
-    stored = read(tiff(values("u1", 4), t262=(3, [5])))
+    stored = read(tiff(values("u1", 4), changed={262: (3, [5])}))
     assert stored.mode == "CMYK"
     np.testing.assert_array_equal(np.asarray(stored.pixels), values("u1", 4))
 
@@ -148,16 +148,18 @@ def test_channels_apart_are_put_together() -> None:
     size = HEIGHT * WIDTH
     content = tiff(
         planes,
-        t256=(4, [WIDTH]),
-        t257=(4, [HEIGHT]),
-        t258=(3, [8, 8, 8]),
-        t262=(3, [2]),
-        t273=(4, [8, 8 + size, 8 + 2 * size]),
-        t277=(3, [3]),
-        t278=(4, [HEIGHT]),
-        t279=(4, [size] * 3),
-        t284=(3, [2]),
-        t339=None,
+        changed={
+            256: (4, [WIDTH]),
+            257: (4, [HEIGHT]),
+            258: (3, [8, 8, 8]),
+            262: (3, [2]),
+            273: (4, [8, 8 + size, 8 + 2 * size]),
+            277: (3, [3]),
+            278: (4, [HEIGHT]),
+            279: (4, [size] * 3),
+            284: (3, [2]),
+            339: None,
+        },
     )
     np.testing.assert_array_equal(np.asarray(read(content).pixels), values("u1", 3))
 
@@ -172,16 +174,18 @@ def test_tiles_are_put_together(compress: Callable[[bytes], bytes]) -> None:
     padded = joined + bytes(-len(joined) % HEIGHT)
     content = tiff(
         padded,
-        t256=(4, [WIDTH]),
-        t258=(3, [16]),
-        t259=(3, [1 if compress is bytes else 8]),
-        t273=None,
-        t278=None,
-        t279=None,
-        t322=(4, [16]),
-        t323=(4, [16]),
-        t324=(4, offsets),
-        t325=(4, [len(tile) for tile in tiles]),
+        changed={
+            256: (4, [WIDTH]),
+            258: (3, [16]),
+            259: (3, [1 if compress is bytes else 8]),
+            273: None,
+            278: None,
+            279: None,
+            322: (4, [16]),
+            323: (4, [16]),
+            324: (4, offsets),
+            325: (4, [len(tile) for tile in tiles]),
+        },
     )
     np.testing.assert_array_equal(np.asarray(read(content).pixels), values("u2"))
 
@@ -194,28 +198,28 @@ def test_the_first_of_several_pictures_is_read() -> None:
 
 @pytest.mark.parametrize("orientation", [*range(1, 9), 0, 9])
 def test_the_orientation_is_read_and_not_yet_applied(orientation: int) -> None:
-    stored = read(tiff(values("u1"), t274=(3, [orientation])))
+    stored = read(tiff(values("u1"), changed={274: (3, [orientation])}))
     assert stored.orientation == (orientation if 1 <= orientation <= 8 else 1)
     np.testing.assert_array_equal(np.asarray(stored.pixels), values("u1"))
 
 
 @pytest.mark.parametrize(("largest", "bits"), [(4095, 12), (4000, 12), (1023, 10), (65535, 0), (0, 0)])
 def test_significant_bits_are_those_of_the_largest_value_declared(largest: int, bits: int) -> None:
-    assert read(tiff(values("u2"), t281=(3, [largest]))).declared == bits
+    assert read(tiff(values("u2"), changed={281: (3, [largest])})).declared == bits
 
 
 def test_tags_that_only_describe_do_no_harm(recwarn: pytest.WarningsRecorder) -> None:
-    strange: dict[str, Tag] = {
-        "t270": (1, list(b"text without an end")),
-        "t282": (4, [0]),
-        "t305": (3, [1, 2, 3]),
-        "t700": (1, [255] * 50),
-        "t34675": (1, [1] * 200),
-        "t34665": (4, [2**31]),
-        "t33723": (4, [5]),
-        "t65000": (16, [7]),
+    strange: dict[int, Tag] = {
+        270: (1, list(b"text without an end")),
+        282: (4, [0]),
+        305: (3, [1, 2, 3]),
+        700: (1, [255] * 50),
+        34675: (1, [1] * 200),
+        34665: (4, [2**31]),
+        33723: (4, [5]),
+        65000: (16, [7]),
     }
-    np.testing.assert_array_equal(np.asarray(read(tiff_with(strange, values("u2"))).pixels), values("u2"))
+    np.testing.assert_array_equal(np.asarray(read(tiff(values("u2"), changed=strange)).pixels), values("u2"))
     assert not recwarn.list
 
 

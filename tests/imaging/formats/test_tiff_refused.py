@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from made_tiff import HEIGHT, ORDERS, Order, Tag, read, tiff, tiff_with, values
+from made_tiff import HEIGHT, ORDERS, Order, Tag, read, tiff, values
 from radlens.imaging.formats.tiff import read_tiff
 from radlens.imaging.limits import DecodeLimits, RefusedError
 
@@ -24,7 +24,7 @@ def test_a_picture_cut_short_is_refused(kind: str, compress: Callable[[bytes], b
 @pytest.mark.parametrize("order", ORDERS)
 def test_strips_outside_the_file_are_refused(order: Order) -> None:
     for compress in (bytes, zlib.compress):
-        content = tiff(values("u1"), order, rows=HEIGHT, compress=compress, t273=(4, [1_000_000]))
+        content = tiff(values("u1"), order, rows=HEIGHT, compress=compress, changed={273: (4, [1_000_000])})
         with pytest.raises(OSError, match=r"truncated|decoder error"):
             read(content)
 
@@ -32,37 +32,37 @@ def test_strips_outside_the_file_are_refused(order: Order) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"t256": (4, [0])}, "0 x 19 pixels"),
-        ({"t256": (4, [2**32 - 1]), "t257": (4, [2**32 - 1])}, "on a side"),
-        ({"t256": (4, [60000]), "t257": (4, [60000])}, "100,000,000 are opened"),
-        ({"t256": (4, [9000]), "t257": (4, [9000])}, "cut short"),
-        ({"t256": None}, "lacks tag 256"),
-        ({"t262": None}, "lacks tag 262"),
-        ({"t273": None}, "0 strips or tiles; 3 were expected"),
-        ({"t273": (4, [8])}, "1 strips or tiles; 3 were expected"),
-        ({"t278": (4, [1])}, "3 strips or tiles; 19 were expected"),
-        ({"t273": (4, [8] * 200_001)}, "200,001 values"),
-        ({"t258": (3, [8] * 17)}, "17 values"),
-        ({"t258": (3, [7])}, "not read"),
-        ({"t258": (3, [64]), "t339": (3, [3])}, "not read"),
-        ({"t339": (3, [2])}, "not read"),
-        ({"t262": (3, [8])}, "not read"),
-        ({"t262": (3, [6])}, "not read"),
-        ({"t277": (3, [40])}, "not read"),
-        ({"t259": (3, [34925])}, "compression 34925"),
-        ({"t259": (3, [6])}, "compression 6"),
-        ({"t262": (3, [3])}, "palette of 0 values"),
-        ({"t262": (3, [3]), "t320": (3, [1] * 9)}, "palette of 9 values"),
-        ({"t322": (4, [2**31]), "t323": (4, [16]), "t324": (4, [8])}, "on a side"),
-        ({"t322": (4, [0]), "t323": (4, [16]), "t324": (4, [8])}, "tiles of 0 x 16"),
+        ({256: (4, [0])}, "0 x 19 pixels"),
+        ({256: (4, [2**32 - 1]), 257: (4, [2**32 - 1])}, "on a side"),
+        ({256: (4, [60000]), 257: (4, [60000])}, "100,000,000 are opened"),
+        ({256: (4, [9000]), 257: (4, [9000])}, "cut short"),
+        ({256: None}, "lacks tag 256"),
+        ({262: None}, "lacks tag 262"),
+        ({273: None}, "0 strips or tiles; 3 were expected"),
+        ({273: (4, [8])}, "1 strips or tiles; 3 were expected"),
+        ({278: (4, [1])}, "3 strips or tiles; 19 were expected"),
+        ({273: (4, [8] * 200_001)}, "200,001 values"),
+        ({258: (3, [8] * 17)}, "17 values"),
+        ({258: (3, [7])}, "not read"),
+        ({258: (3, [64]), 339: (3, [3])}, "not read"),
+        ({339: (3, [2])}, "not read"),
+        ({262: (3, [8])}, "not read"),
+        ({262: (3, [6])}, "not read"),
+        ({277: (3, [40])}, "not read"),
+        ({259: (3, [34925])}, "compression 34925"),
+        ({259: (3, [6])}, "compression 6"),
+        ({262: (3, [3])}, "palette of 0 values"),
+        ({262: (3, [3]), 320: (3, [1] * 9)}, "palette of 9 values"),
+        ({322: (4, [2**31]), 323: (4, [16]), 324: (4, [8])}, "on a side"),
+        ({322: (4, [0]), 323: (4, [16]), 324: (4, [8])}, "tiles of 0 x 16"),
     ],
 )
 def test_directories_that_lie_are_refused_before_memory_is_spent(
-    monkeypatch: pytest.MonkeyPatch, changed: dict[str, Tag], message: str
+    monkeypatch: pytest.MonkeyPatch, changed: dict[int, Tag], message: str
 ) -> None:
     monkeypatch.setattr("radlens.imaging.formats.tiff.TiffImageFile", lambda _: pytest.fail("Pillow was asked"))
     with pytest.raises(RefusedError, match=message):
-        read(tiff_with(changed, values("u1")))
+        read(tiff(values("u1"), changed=changed))
 
 
 @pytest.mark.parametrize("content", [b"II*\0", b"MM\0*\0\0\0\x08", b"II*\0\xff\xff\xff\xff", b"II+\0" + b"\xff" * 20])
@@ -74,15 +74,15 @@ def test_files_without_a_directory_are_refused(content: bytes) -> None:
 def test_a_bomb_of_zeros_is_refused_by_what_it_would_inflate_to() -> None:
     # 81 million 16-bit pixels in 160 KB: within the limit on pixels, beyond one set on bytes.
     strip = zlib.compress(bytes(9000 * 9000 * 2), 9)
-    changed: dict[str, Tag] = {
-        "t256": (4, [9000]),
-        "t257": (4, [9000]),
-        "t278": (4, [9000]),
-        "t273": (4, [8]),
-        "t279": (4, [len(strip)]),
-        "t258": (3, [16]),
-        "t259": (3, [8]),
+    changed: dict[int, Tag] = {
+        256: (4, [9000]),
+        257: (4, [9000]),
+        278: (4, [9000]),
+        273: (4, [8]),
+        279: (4, [len(strip)]),
+        258: (3, [16]),
+        259: (3, [8]),
     }
-    content = tiff_with(changed, strip + bytes(-len(strip) % HEIGHT))
+    content = tiff(strip + bytes(-len(strip) % HEIGHT), changed=changed)
     with pytest.raises(RefusedError, match="max_inflated"):
         read_tiff(content, DecodeLimits(max_inflated=100_000_000))
