@@ -27,6 +27,23 @@ class AugmentSettings(Settings):
         default=(1.0, 1.0),
         description="Share of the image's area that is kept and enlarged, at a random place; above 1 it is reduced.",
     )
+    stretch: float = Field(
+        default=0.0,
+        ge=0,
+        le=1.5,
+        description="Largest logarithm, to either side, of the ratio of vertical to horizontal magnification, so that "
+        "the aspect of the anatomy tells nothing.",
+    )
+    sides: tuple[float, float] = Field(
+        default=(0.0, 0.0),
+        description="Share cut off each of the four sides, drawn for each by itself; below 0 the side gets a margin.",
+    )
+    margin: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Probability that what lies outside the image is black; else it repeats the border.",
+    )
     gamma: Range = Field(default=(1.0, 1.0), description="Exponent of the grey values; above 1 darkens.")
     degrade: float = Field(
         default=0.5,
@@ -66,6 +83,8 @@ class AugmentSettings(Settings):
             if not 0 < low <= high < limit:
                 between = "above 0" if limit == inf else f"above 0 and below {limit}"
                 raise ValueError(f"{name} must be two numbers {between} in ascending order, got {(low, high)}")
+        if not -0.5 <= self.sides[0] <= self.sides[1] < 0.45:
+            raise ValueError(f"sides must be two numbers from -0.5 to 0.45 in ascending order, got {self.sides}")
         return self
 
 

@@ -1,0 +1,222 @@
+"""Which recipe answers by the lungs and not by the framing: variants of the presets under the framing suite.
+
+Each (variant, seed) trains on a patient-grouped part of the training images of the Kaggle set, chooses its operating
+point on validation images, and is asked about internal test images under every change of the framing suite. The seed
+moves the split too. Rows are kept in ``results/framing_recipe.csv``; those that are there are not computed again. The
+answers and weights are kept as well, so that ways to choose the threshold can be compared without training.
+
+    python benchmarks/framing_recipe.py [--seeds N] [--workers N] [--only VARIANT ...]
+    python benchmarks/framing_recipe.py --report
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from common import HERE, describe_machine, in_processes
+from shift_tests import CLASSES, logit, radiographs, threshold_of
+from sklearn.metrics import roc_auc_score
+
+from radlens.assessment.metrics import expected_calibration_error
+from radlens.config import RunSettings
+from radlens.imaging.framing import SUITE, reframe, reframe_each
+from radlens.learning.corruptions import corrupt_each
+from radlens.learning.data_module import LabelledPixels
+from radlens.learning.fit import fit
+from radlens.learning.trained_model import TrainedModel
+from radlens.presets import presets
+
+DATA = HERE / "results" / "framing_recipe.csv"
+# Copies of each validation image under random framings, random corruptions, and both.
+COPIES = 3
+# Of each class, at most so many internal test images go through the suite.
+MOST = 160
+
+
+def _of(preset: str, **changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset with changed sections."""
+    base = presets()[preset]
+    return {name: {**base.get(name, {}), **changes.get(name, {})} for name in {*base, *changes}}
+
+
+_PLAIN: dict[str, Any] = {"stretch": 0.0, "sides": (0.0, 0.0), "margin": 0.0, "crop": (0.35, 1.1)}
+_BOTH: dict[str, Any] = {"stretch": 0.6, "crop": (0.25, 1.3)}
+_MARGIN: dict[str, Any] = {**_BOTH, "margin": 0.5}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "before": _of("fast", augment=_PLAIN),
+    "stretch": _of("fast", augment={**_PLAIN, "stretch": 0.6}),
+    "stretch, crop and zoom out": _of("fast", augment=_BOTH),
+    "with black margins": _of("fast", augment=_MARGIN),
+    "sides": _of("fast", augment={**_PLAIN, "margin": 0.5, "crop": (1.0, 1.0), "sides": (-0.15, 0.25)}),
+    "sides and stretch": _of(
+        "fast", augment={**_PLAIN, "margin": 0.5, "crop": (1.0, 1.0), "sides": (-0.15, 0.25), "stretch": 0.4}
+    ),
+    "sides, crop and stretch": _of("fast", augment={**_MARGIN, "crop": (0.5, 1.3), "sides": (-0.1, 0.15)}),
+    "more stretch": _of("fast", augment={**_MARGIN, "stretch": 0.8}),
+    "no degradation": _of("fast", augment={**_MARGIN, "degrade": 0.0}),
+    "nine epochs": _of("fast", augment=_MARGIN, train={"epochs": 9}),
+}
+
+
+def settings_of(variant: str, seed: int, threads: int) -> RunSettings:
+    """The settings of one training."""
+    values = VARIANTS[variant]
+    return RunSettings.model_validate({**values, "train": {**values["train"], "threads": threads}, "seed": seed})
+
+
+def parts(settings: RunSettings) -> dict[str, LabelledPixels]:
+    """Training, validation and internal test images; no patient is in two of them."""
+    images = radiographs(settings.preprocessing)
+    patients = np.unique(images.patients)
+    order = np.random.default_rng((settings.seed, 31)).permutation(patients)
+    ends = np.cumsum([0.1, 0.12]) * len(patients)
+    split = {"test": order[: int(ends[0])], "val": order[int(ends[0]) : int(ends[1])], "train": order[int(ends[1]) :]}
+    rows = {name: np.flatnonzero(np.isin(images.patients, members)) for name, members in split.items()}
+    return {
+        name: LabelledPixels(images.cache.pixels, images.cache.rows[own], images.targets[own])
+        for name, own in rows.items()
+    }
+
+
+def balanced_sample(images: LabelledPixels, most: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Pixels and classes of at most so many images of each class."""
+    kept = np.concatenate([np.flatnonzero(images.targets == name)[:most] for name in (0, 1)])
+    return images.pixels[images.rows[kept]], images.targets[kept]
+
+
+def ask(model: TrainedModel, images: Mapping[str, LabelledPixels]) -> dict[str, npt.NDArray[Any]]:
+    """Logits of pneumonia of all that a row is computed from."""
+
+    def answer(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        with torch.autocast("cpu", torch.bfloat16):
+            return logit(model.probabilities(pixels, batch_size=64)[:, 1]).astype(np.float32)
+
+    val = images["val"].pixels[images["val"].rows]
+    test, truth = balanced_sample(images["test"], MOST)
+    rng = np.random.default_rng(7)
+    scores: dict[str, npt.NDArray[Any]] = {
+        "truth_val": images["val"].targets,
+        "truth_test": truth,
+        "val": answer(val),
+        "val_mirrored": answer(val[..., ::-1].copy()),
+        "val_framed": np.stack([answer(reframe_each(val, rng)) for _ in range(COPIES)]),
+        "val_corrupted": np.stack([answer(corrupt_each(val, rng)) for _ in range(COPIES)]),
+        "val_both": np.stack([answer(corrupt_each(reframe_each(val, rng), rng)) for _ in range(COPIES)]),
+        "test": answer(test),
+        "test_corrupted": np.stack([answer(corrupt_each(test, rng)) for _ in range(COPIES)]),
+        "suite": np.stack([answer(reframe(test, change.framings(len(test), rng))) for change in SUITE]),
+    }
+    return scores
+
+
+def judged(scores: Mapping[str, Any], threshold: float) -> dict[str, Any]:
+    """The figures of a row at a threshold on the logit."""
+    truth = scores["truth_test"]
+    counted = np.array([change.counted for change in SUITE])
+
+    def rates(answers: npt.NDArray[np.float32]) -> tuple[float, float]:
+        return float((answers[truth == 1] >= threshold).mean()), float((answers[truth == 0] < threshold).mean())
+
+    every = np.array([rates(answers) for answers in scores["suite"]])
+    balanced = every.mean(axis=1)
+    worst = int(np.argmin(np.where(counted, balanced, 2)))
+    shifted = scores["suite"][counted].ravel()
+    own_sensitivity, own_specificity = rates(scores["test"])
+    return {
+        "auroc": roc_auc_score(truth, scores["test"]),
+        "auroc_corrupted": np.mean([roc_auc_score(truth, row) for row in scores["test_corrupted"]]),
+        "sensitivity": own_sensitivity,
+        "specificity": own_specificity,
+        "worst_balanced": balanced[worst],
+        "worst_change": SUITE[worst].name,
+        "worst_sensitivity": every[counted, 0].min(),
+        "worst_specificity": every[counted, 1].min(),
+        "mean_balanced": balanced[counted].mean(),
+        "worst_auroc": min(roc_auc_score(truth, row) for row in scores["suite"][counted]),
+        "worst_balanced_all": balanced.min(),
+        "ece_framed": expected_calibration_error(
+            1 / (1 + np.exp(-shifted.astype(float))), np.tile(truth, int(counted.sum()))
+        ),
+    }
+
+
+def thresholds_of(scores: Mapping[str, Any]) -> dict[str, float]:
+    """The logit that each way of choosing gives."""
+    truth = scores["truth_val"]
+    sets = {
+        "validation": ["val"],
+        "framed": ["val", "val_framed"],
+        "corrupted": ["val", "val_corrupted"],
+        "framed and corrupted": ["val", "val_framed", "val_corrupted"],
+        "both at once": ["val", "val_framed", "val_corrupted", "val_both"],
+    }
+    found = {"half": 0.0}
+    for name, members in sets.items():
+        logits = np.concatenate([np.atleast_2d(scores[member]) for member in members])
+        positive = 1 / (1 + np.exp(-logits.astype(np.float64)))
+        found[name] = float(logit(np.array([threshold_of(positive.ravel(), np.tile(truth, len(logits)))]))[0])
+    return found
+
+
+def measure(variant: str, seed: int, folder: Path, threads: int) -> dict[str, Any]:
+    """Train once, keep the answers, and the row."""
+    settings = settings_of(variant, seed, threads)
+    images = parts(settings)
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as made:
+        fitted = fit(settings, "binary", CLASSES, images["train"], images["val"], Path(made))
+    seconds = time.perf_counter() - started
+    tensors = {name: value.float().numpy() for name, value in fitted.network.items()}
+    np.savez(folder / f"{_slug(variant)}-{seed}-weights.npz", **tensors)  # type: ignore[arg-type]
+    model = TrainedModel("binary", CLASSES, settings.train.network, settings.preprocessing, 0.5, tensors)
+    scores = ask(model, images)
+    np.savez_compressed(folder / f"{_slug(variant)}-{seed}.npz", **scores)  # type: ignore[arg-type]
+    return row_of(variant, seed, scores, seconds)
+
+
+def row_of(variant: str, seed: int, scores: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """One row, at the threshold of validation images and their framed and corrupted copies."""
+    row = judged(scores, thresholds_of(scores)["framed and corrupted"])
+    rounded = {name: value if isinstance(value, str) else round(float(value), 4) for name, value in row.items()}
+    return {"variant": variant, "seed": seed, **rounded, "seconds": round(seconds, 1)}
+
+
+def _slug(variant: str) -> str:
+    return re.sub("[^a-z0-9]+", "-", variant.lower())
+
+
+def main() -> None:
+    """Compute the rows that are missing, and print what is there."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--only", nargs="*", choices=list(VARIANTS), help="these variants alone")
+    parser.add_argument("--workers", type=int, default=2, help="processes, each with a network to train on one thread")
+    parser.add_argument("--scores", type=Path, default=Path("runs/framing"), help="folder for the models' answers")
+    options = parser.parse_args()
+    options.scores.mkdir(parents=True, exist_ok=True)
+    print(describe_machine())
+    table = pd.read_csv(DATA) if DATA.exists() else pd.DataFrame({"variant": [], "seed": []})
+    there = set(table[["variant", "seed"]].itertuples(index=False, name=None))
+    names = options.only or list(VARIANTS)
+    jobs = [(name, seed) for seed in options.seeds for name in names if (name, seed) not in there]
+    for contract in {settings_of(name, 0, 1).preprocessing for name, _ in jobs}:
+        radiographs(contract)
+    arguments = ((name, seed, options.scores, 1) for name, seed in jobs)
+    for row in in_processes(measure, arguments, options.workers, float("inf")):
+        table = pd.concat([table, pd.DataFrame([row])])
+        table.to_csv(DATA, index=False)
+        print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
