@@ -1,4 +1,4 @@
-"""What travels with a model is chosen on validation images and on corrupted copies of them, and on nothing else."""
+"""What travels with a model is chosen on validation images and on changed copies of them, and on nothing else."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from radlens.calibrate import choose
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.decision import Calibration, Task, recalibrate
+from radlens.imaging.framing import reframe_each
+from radlens.learning.corruptions import corrupt_each
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.trained_model import TrainedModel
 
@@ -89,7 +91,28 @@ def test_without_copies_it_is_the_validation_images_that_choose() -> None:
     assert (found.validation["predicted"] == np.where(positive, "spot", "clear")).all()
 
 
-def test_corrupted_copies_calibrate_with_them_and_are_not_reported() -> None:
+def test_copies_are_by_turns_under_other_framings_and_corrupted() -> None:
+    _, _, model = chosen(threshold="balanced", stress=3)
+    plain, *copies = model.asked
+    for number, (change, copy) in enumerate(zip((reframe_each, corrupt_each, reframe_each), copies, strict=True)):
+        np.testing.assert_array_equal(copy, change(plain, np.random.default_rng((3, 11, number))))
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_what_is_referred_goes_by_images_and_copies(task: Task) -> None:
+    """At the stated rate no class loses more of the images, nor of images and copies together."""
+    found, manifest, model = chosen(task, calibration="temperature", error_rate=0.2, stress=4)
+    truth, limits = manifest.targets(), np.array(found.abstention.least)
+    each = [found.calibration.apply(model.probabilities(asked), task) for asked in tuple(model.asked)]
+    for scores, classes in ((each[0], truth), (np.concatenate(each), np.tile(truth, 5))):
+        for name, limit in enumerate(limits):
+            assert (scores[classes == name, name] < limit).mean() <= 0.2
+    alone = least_probabilities(found.validation, manifest.info, 0.2)
+    assert (limits <= alone).all()
+    assert (limits < alone).any(), "copies are harder to tell"
+
+
+def test_changed_copies_calibrate_with_them_and_are_not_reported() -> None:
     found, _, model = chosen(threshold="balanced", calibration="line", stress=3)
     assert len(model.asked) == 4
     assert all((copy != model.asked[0]).any() for copy in model.asked[1:])

@@ -49,8 +49,9 @@ class EvaluateSettings(Settings):
         default=0,
         ge=0,
         le=20,
-        description="Copies of each validation image under random corruptions. With the image itself, the calibration "
-        "is fitted on them, and a balanced, youden or cost threshold chosen.",
+        description="Copies of each validation image, by turns under another framing and corrupted. With the image "
+        "itself, the calibration is fitted on them, a balanced, youden or cost threshold chosen, and the limits of what "
+        "is referred.",
     )
     mirror: bool = Field(
         default=False, description="Answer for the mean of the logits of an image and of its mirror image."
