@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from radlens.assessment.calibration import fit_calibration
-from radlens.assessment.conformal import farthest_distance, least_probabilities, usual_error_rate
+from radlens.assessment.conformal import farthest_distance, least_probabilities
 from radlens.assessment.operating_point import balanced_threshold, choose_threshold, threshold_for_sensitivity
 from radlens.assessment.predictions import predictions_table
 from radlens.calibrate import choose
@@ -171,9 +171,21 @@ def test_the_limits_of_abstaining_are_those_of_the_validation_images_at_every_ra
     assert ((found.validation["answer"] == "refuse") == (expected > 1)).all()
 
 
-def test_a_rate_that_was_not_asked_for_follows_from_the_validation_images() -> None:
-    found, manifest, _ = chosen()
-    assert found.abstention.error_rate == usual_error_rate(found.validation, manifest.info)
+def test_a_rate_that_was_not_asked_for_is_the_lowest_that_may_be_paid_for() -> None:
+    """By the answers to images and copies at the operating point."""
+    shares = {}
+    for rate in (0.01, 0.02, 0.05, 0.1):
+        found, _, model = chosen(threshold="balanced", stress=2, error_rate=rate)
+        scores = np.concatenate([model.probabilities(asked) for asked in tuple(model.asked)])
+        alone = scores >= np.array(found.abstention.least)
+        called = (scores[:, 1] >= found.threshold).astype(int)
+        shares[rate] = 1 - ((alone.sum(axis=1) == 1) & alone[np.arange(len(scores)), called]).mean()
+    budgets = sorted({0.0, 1.0, *shares.values()})
+    rates = [chosen(threshold="balanced", stress=2, most_referred=most)[0].abstention.error_rate for most in budgets]
+    for most, rate in zip(budgets, rates, strict=True):
+        allowed = [each for each, share in shares.items() if share <= most]
+        assert rate == (min(allowed) if allowed else min(shares, key=lambda each: (shares[each], each)))
+    assert len(set(rates)) > 1
 
 
 def test_several_labels_have_no_conformal_limits_and_without_a_rate_no_distance() -> None:

@@ -14,10 +14,11 @@ import pandas as pd
 from radlens.assessment.calibration_choice import choose_kind, fit_kind
 from radlens.assessment.conformal import (
     ERROR_RATES,
+    MULTILABEL_RATE,
     REFUSE_RATES,
+    affordable_error_rate,
     farthest_distance,
     least_probabilities,
-    usual_error_rate,
 )
 from radlens.assessment.operating_point import choose_operating_point, points_for_sensitivities
 from radlens.assessment.predictions import predictions_table, with_answers, with_threshold
@@ -91,7 +92,7 @@ def choose(
         "Chosen on %d validation images: threshold %.3f; calibration: %s",
         *(len(manifest), threshold, calibration.kind),
     )
-    predictions = with_threshold(predictions, info, threshold)
+    predictions, *of_copies = (with_threshold(each, info, threshold) for each in (predictions, *of_copies))
     distances = model.distances(images.pixels, images.rows) if settings.refuse else None
     abstention = _abstention(predictions, of_copies, info, distances, settings)
     unfamiliarity = None if distances is None or abstention.distance is None else distances / abstention.distance
@@ -116,21 +117,24 @@ def _abstention(
     settings: EvaluateSettings,
 ) -> Abstention:
     """Limits for the rates that are asked for, and for others to choose among later."""
-    least: dict[str, tuple[float, ...]] = {}
+    limits: dict[float, tuple[float, ...]] = {}
     farthest = {}
-    error_rate = settings.error_rate or usual_error_rate(predictions, info)
+    error_rate = settings.error_rate or MULTILABEL_RATE
     if info.task != "multilabel":
-        for rate in sorted({*ERROR_RATES, error_rate}):
-            # The lower one of the images' and of all copies' limits, so that the rate holds for both.
-            sets = [predictions] + ([pd.concat([predictions, *of_copies])] if of_copies else [])
-            limits = zip(*(least_probabilities(each, info, rate) for each in sets), strict=True)
-            least[f"{rate:g}"] = tuple(map(min, limits))
+        every = pd.concat([predictions, *of_copies])
+        asked = () if settings.error_rate is None else (settings.error_rate,)
+        for rate in sorted({*ERROR_RATES, *asked}):
+            # The lower one of the images' own limit and of that with all copies, so that the rate holds for both.
+            both = (least_probabilities(each, info, rate) for each in (predictions, every))
+            limits[rate] = tuple(map(min, zip(*both, strict=True)))
+        if settings.error_rate is None:
+            error_rate = affordable_error_rate(limits, every, info, settings.most_referred)
     if distances is not None:
         for rate in sorted({*REFUSE_RATES, settings.refuse}):
             farthest[f"{rate:g}"] = farthest_distance(distances, rate)
     return Abstention(
         error_rate=error_rate,
-        least_probabilities=least,
+        least_probabilities={f"{rate:g}": least for rate, least in limits.items()},
         refuse_rate=settings.refuse,
         farthest=farthest,
     )
