@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from common import HERE, describe_machine, in_processes
+from common import HERE, describe_machine, in_processes, markdown_table, write_between
 from shift_tests import CLASSES, logit, radiographs, threshold_of
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -39,6 +39,7 @@ from radlens.learning.trained_model import TrainedModel
 from radlens.presets import presets
 
 DATA = HERE / "results" / "framing_recipe.csv"
+PAGE = HERE.parent / "docs" / "explanation" / "recipe.md"
 # Copies of each validation image under random framings, and as many under random corruptions.
 COPIES = 2
 # Of each class, at most so many internal test images go through the suite.
@@ -232,6 +233,35 @@ def _slug(variant: str) -> str:
     return re.sub("[^a-z0-9]+", "-", variant.lower())
 
 
+FIGURES = {
+    "worst_balanced": "worst balanced accuracy",
+    "worst_specificity": "worst specificity",
+    "worst_sensitivity": "worst sensitivity",
+    "mean_balanced": "mean balanced accuracy, all changes",
+    "auroc": "AUROC, unchanged",
+    "worst_auroc": "worst AUROC",
+    "auroc_corrupted": "AUROC, corrupted",
+    "seconds": "training (s)",
+}
+
+
+def summary(table: pd.DataFrame) -> str:
+    """A Markdown table: one line a variant, mean over the seeds with the smallest and the largest."""
+    rows = []
+    for variant in [name for name in VARIANTS if name in set(table["variant"])]:
+        own = table[table["variant"] == variant]
+        cells = []
+        for figure in FIGURES:
+            digits = 0 if figure == "seconds" else 3
+            low, mean, high = (
+                f"{value:.{digits}f}" for value in (own[figure].min(), own[figure].mean(), own[figure].max())
+            )
+            cells.append(mean if len(own) == 1 else f"{mean} [{low}, {high}]")
+        worst = own["worst_change"].value_counts().index[0]
+        rows.append([variant, str(len(own)), *cells, str(worst)])
+    return markdown_table(["variant", "seeds", *FIGURES.values(), "worst change (most often)"], rows)
+
+
 def main() -> None:
     """Compute the rows that are missing, and print what is there."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -239,7 +269,17 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=list(VARIANTS), help="these variants alone")
     parser.add_argument("--workers", type=int, default=2, help="processes, each with a network to train on one thread")
     parser.add_argument("--scores", type=Path, default=Path("runs/framing"), help="folder for the models' answers")
+    parser.add_argument("--report", action="store_true", help="only print what is there")
     options = parser.parse_args()
+    if not options.report:
+        compute(options)
+    text = summary(pd.read_csv(DATA))
+    print(text)
+    write_between(PAGE, "framing", text)
+
+
+def compute(options: argparse.Namespace) -> None:
+    """Add the rows that are missing to the data file."""
     options.scores.mkdir(parents=True, exist_ok=True)
     print(describe_machine())
     table = pd.read_csv(DATA) if DATA.exists() else pd.DataFrame({"variant": [], "seed": []})
