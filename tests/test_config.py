@@ -358,3 +358,9 @@ def test_every_setting_is_documented() -> None:
 
     assert undocumented(RunSettings, "") == []
     assert undocumented(TrainSettings, "") == []
+
+
+def test_the_teachers_of_earlier_versions_are_passed_over_where_there_were_none() -> None:
+    assert resolve("fast", assignments=("train.teachers=0",)) == resolve("fast")
+    with pytest.raises(UsageError, match=r"teachers is no longer a setting: train\.epochs"):
+        resolve("fast", assignments=("train.teachers=2",))

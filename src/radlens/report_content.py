@@ -24,7 +24,6 @@ from radlens.delivery.model_folder import ONNX_FILE, WEIGHTS_FILE, open_model_fo
 from radlens.imaging.cache import PixelCache
 from radlens.learning import augment
 from radlens.learning.fit import Fitted
-from radlens.learning.teachers import teacher_folder
 from radlens.learning.trained_model import TrainedModel
 from radlens.pictures import map_painter, picture_reader
 
@@ -64,7 +63,6 @@ def collect(
         augmented=_augmented(settings, manifest, cache) if cache and fitted and settings.augment.enabled else (),
         history=pd.read_csv(folder / "history.csv") if fitted else None,
         best_epoch=fitted.best_epoch if fitted else None,
-        teacher_seconds=_teacher_seconds(settings, folder) if fitted else (),
         read_pixels=read_pixels,
         paint_map=map_painter(model, manifest, cache, read_pixels) if cache and model and read_pixels else None,
         settings_yaml=shown_settings(settings, origin),
@@ -113,12 +111,6 @@ def trace(
         points=OperatingPoints(config.operating_point, others),
         openings=tuple(openings),
     )
-
-
-def _teacher_seconds(settings: RunSettings, folder: Path) -> tuple[float, ...]:
-    """How long each teacher was trained."""
-    folders = [teacher_folder(folder, number) for number in range(1, settings.train.teachers + 1)]
-    return tuple(float(pd.read_csv(each / "history.csv")["seconds"].sum()) for each in folders)
 
 
 def _within(manifest: Manifest, location: str) -> str:

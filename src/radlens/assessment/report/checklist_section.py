@@ -141,8 +141,7 @@ def _model(content: ReportContent) -> Iterator[Fact]:
         yield "settings", "provenance", "All settings that had a part in the figures."
     if content.history is not None:
         best = "" if content.best_epoch is None else f"; the weights of epoch {content.best_epoch} were kept"
-        taught = f", taught by {len(content.teacher_seconds)} networks" if content.teacher_seconds else ""
-        yield "training", "training", f"{len(content.history)} epochs{taught}{best}; all settings are under Provenance."
+        yield "training", "training", f"{len(content.history)} epochs{best}; all settings are under Provenance."
         if content.best_epoch is not None:
             yield "selection", "training", f"Epoch {content.best_epoch}, by validation images."
         train = settings.get("train") or {}

@@ -90,7 +90,6 @@ class ReportContent:
         augmented: examples of augmentation.
         history: one row an epoch: ``epoch, train_loss, val_loss, val_auroc, val_accuracy, lr, seconds``.
         best_epoch: the epoch whose weights were kept.
-        teacher_seconds: how long the training of each teacher took; empty where the labels were learnt.
         read_pixels: gives the pixels of a path of the manifest; one that it cannot give is said to be missing. None:
             duplicates and errors are listed without images.
         paint_map: gives the picture of a path with where the model sees one of its outputs painted over it; None: wrong
@@ -119,7 +118,6 @@ class ReportContent:
     augmented: Sequence[Augmented] = ()
     history: pd.DataFrame | None = None
     best_epoch: int | None = None
-    teacher_seconds: tuple[float, ...] = ()
     read_pixels: Callable[[str], Pixels] | None = None
     paint_map: MapPainter | None = None
     neighbours: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)

@@ -165,8 +165,6 @@ def _training(content: ReportContent) -> dict[str, Any] | None:
         "chart": training_chart(history, content.best_epoch),
         "epochs": len(history),
         "time": _duration(seconds) if pd.notna(seconds) and seconds > 0 else "",
-        "teachers": len(content.teacher_seconds),
-        "teaching": _duration(sum(content.teacher_seconds)),
         "columns": [labels[name] for name in columns],
         "rows": rows,
     }
