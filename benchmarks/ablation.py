@@ -43,8 +43,8 @@ RESULTS = HERE / "results"
 DATA = RESULTS / "ablation.csv"
 PAGE = HERE.parent / "docs" / "explanation" / "recipe.md"
 KEY = ["variant", "shift", "seed"]
-# The recipe that the page's tables are of, which is that before the framing suite, and the one before it, which had what
-# the code no longer has. A new one comes once it is measured as widely.
+# The recipe that the page's tables are of, that before the framing suite, and the one before it, which had what the
+# code no longer has. A new one comes once it is measured as widely.
 TODAY, BEFORE = "053cd7ab", "9b631141"
 _BEST = presets()["best"]
 RECIPE: dict[str, Any] = {
