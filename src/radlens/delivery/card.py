@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from radlens.assessment.framing_words import advice, change_in_words, verdict_in_words
 from radlens.assessment.operating_words import bound, bounds_in_words, rule_in_words
 from radlens.delivery.model_folder import ModelConfig
 from radlens.delivery.records import Figure
@@ -43,6 +44,7 @@ def model_card(config: ModelConfig) -> str:
         "Training data": _data(config),
         "Decisions": _decisions(config),
         "Figures": _figures(config),
+        "What changes its mind": _framing(config),
         "Limits": "\n".join(f"- {limit}" for limit in _LIMITS),
         "Files": _files(config),
     }
@@ -196,6 +198,32 @@ def _figures(config: ModelConfig) -> str:
         "were chosen on validation. An internal test is of the same source as the training images and says less than "
         "it seems.\n\n" + "\n".join(lines)
     )
+
+
+def _framing(config: ModelConfig) -> str:
+    """How the answers hang on the framing of images, which says nothing about the disease."""
+    found = config.framing
+    if found is None:
+        return (
+            "Whether the answers hang on how tightly the images are framed was not measured when this folder was "
+            "written: `radlens evaluate MODEL SOURCE --out DIR` does."
+        )
+    worst, loss, sure = found.worst_balanced_accuracy, found.loss, f"{found.confidence:.0%} CI"
+    of = f"{_SPLITS.get(found.split, found.split)} images ({found.images:,} of {found.patients:,} patients)"
+    said = (
+        f"**{found.verdict.capitalize()}.** {verdict_in_words(found)}",
+        f"Asked about {of} that were cropped, stretched, reduced and shifted in ways that keep the label, at the "
+        "operating point above, the balanced accuracy (mean of the shares answered rightly in each class) is "
+        f"{found.balanced_accuracy:.3f} on the images as they are and {worst.value:.3f} ({sure} {worst.low:.3f} to "
+        f"{worst.high:.3f}) under the worst change, which is: {change_in_words(found.worst)}. The loss is "
+        f"{_signed(loss.value)} ({sure} {_signed(loss.low)} to {_signed(loss.high)}, for all changes together).",
+        advice(found),
+    )
+    return "\n\n".join(filter(None, said))
+
+
+def _signed(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")
 
 
 def _files(config: ModelConfig) -> str:
