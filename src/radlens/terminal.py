@@ -80,7 +80,7 @@ def show_comparison(found: Comparisons) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from radlens.assessment.report.comparison_page import summary
+    from radlens.assessment.report.comparison_page import framing_rows, summary
 
     for rows in summary(found):
         table = Table()
@@ -89,6 +89,13 @@ def show_comparison(found: Comparisons) -> None:
         for row in rows.cells:
             table.add_row(*map(escape, row))
         Console().print(table)
+    for name, verdict, worst, limits, unchanged, change in framing_rows(found):
+        known = f", worst balanced accuracy {worst} (CI {limits}), unchanged {unchanged}: {change}"
+        Console().print(
+            f"Framing, {escape(name)}: {verdict}{'' if name not in found.framing else known}",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 def _interval(figure: dict[str, float | None] | None) -> str:

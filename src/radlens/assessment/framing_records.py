@@ -86,6 +86,9 @@ class FramingSummary(_Frozen):
     loss: Estimate = Field(
         description="Balanced accuracy lost by it; its interval holds for all counted changes together (Bonferroni)."
     )
+    losing: tuple[str, ...] = Field(
+        description="Kinds of change, such as 'top and bottom', of which a counted one loses more than .05."
+    )
 
 
 class FramingEvidence(_Frozen):
@@ -107,13 +110,22 @@ class FramingEvidence(_Frozen):
         "its interval does too; pass: neither."
     )
     flips: tuple[Flip, ...] = Field(
-        description="Images whose right answer a counted change made wrong, those whose logit it moved most first."
+        description="Images whose right answer a counted change made wrong: of each kind of change in turn the one "
+        "whose logit it moved most."
     )
 
     @property
     def worst_change(self) -> ChangeEvidence:
         """The answers under the worst change."""
         return next(change for change in self.changes if change.name == self.worst)
+
+    @property
+    def losing(self) -> tuple[str, ...]:
+        """The kinds of change of which a counted one loses more than may be."""
+        least = self.unchanged.balanced_accuracy - TOLERATED_LOSS
+        # Shares of few images differ by rounding where they are the same.
+        losing = (one.kind for one in self.changes if one.counted and one.balanced_accuracy < least - 1e-9)
+        return tuple(dict.fromkeys(losing))
 
     @property
     def summary(self) -> FramingSummary:
@@ -127,6 +139,7 @@ class FramingEvidence(_Frozen):
             worst_balanced_accuracy=self.worst_balanced_accuracy,
             balanced_accuracy=self.unchanged.balanced_accuracy,
             loss=self.loss,
+            losing=self.losing,
         )
 
 

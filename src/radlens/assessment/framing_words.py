@@ -4,7 +4,7 @@ card and for the terminal.
 
 from __future__ import annotations
 
-from radlens.assessment.framing_records import TOLERATED_LOSS, FramingSummary
+from radlens.assessment.framing_records import FramingSummary
 from radlens.presets import presets
 
 _CUTS = {"top", "bottom", "left", "right", "top and bottom", "left and right", "all sides"}
@@ -22,19 +22,20 @@ def change_in_words(name: str) -> str:
     """What a change of the suite did to the images.
 
     >>> change_in_words("top and bottom 15 %"), change_in_words("stretched 1.33")
-    ('15 % cut off at top and bottom', 'the height stretched by 1.33 against the width')
+    ('15 % cut off at top and bottom', 'the image squeezed to 75 % of its width between black margins')
     >>> change_in_words("all sides 5 %"), change_in_words("combined 2")
     ('5 % cut off on all sides', 'all four edges moved at random')
     """
     kind, strength = _parts(name)
     if kind in _CUTS:
         return f"{strength} cut off {'on all sides' if kind == 'all sides' else f'at {kind}'}"
-    return {
-        "stretched": f"the height stretched by {strength} against the width",
-        "zoomed out": f"the image reduced by {strength} within black margins",
-        "shifted": f"the image shifted by {strength} aside and up or down",
-        "combined": "all four edges moved at random",
-    }.get(kind, name)
+    if kind in ("stretched", "zoomed out"):
+        ratio = float(strength)
+        kept, of = (1 / ratio, "width" if kind == "stretched" else "size") if ratio > 1 else (ratio, "height")
+        return f"the image squeezed to {100 * kept:.0f} % of its {of} between black margins"
+    if kind == "shifted":
+        return f"the image shifted by {strength} to the side and by as much up or down"
+    return "all four edges moved at random" if kind == "combined" else name
 
 
 def verdict_in_words(found: FramingSummary) -> str:
@@ -52,6 +53,7 @@ def verdict_in_words(found: FramingSummary) -> str:
     ...         worst_balanced_accuracy=worst,
     ...         balanced_accuracy=0.95,
     ...         loss=loss,
+    ...         losing=("top",),
     ...     )
     ... )
     'The answers hang on how the images are framed: with 10 % cut off at top, the balanced accuracy goes from 95.0% to \
@@ -76,13 +78,13 @@ def advice(found: FramingSummary) -> str:
         return ""
     if not _loses(found):
         return "Judge it on 20 images or more of each class: radlens evaluate MODEL SOURCE --out DIR."
-    kind, _ = _parts(found.worst)
-    setting = _SETTINGS.get("cuts" if kind in _CUTS else kind, _SETTINGS["combined"])
+    kinds = [kind for kind in found.losing if kind != "combined"] or ["combined"]
+    settings = dict.fromkeys(_SETTINGS["cuts" if kind in _CUTS else kind] for kind in kinds)
     having = [name for name, values in presets().items() if values.get("augment", {}).get("stretch")]
     from_preset = f"; the preset{'s' if len(having) > 1 else ''} {' and '.join(having)} set these" if having else ""
-    fit = "preprocessing.fit=pad keeps the aspect of the anatomy; and p" if kind == "stretched" else "P"
+    fit = " To keep the aspect of the anatomy, set preprocessing.fit=pad." if "stretched" in kinds else ""
     return (
-        f"Train with framings that vary: {setting}{from_preset}. {fit[:1].upper() + fit[1:]}repare the images of all "
+        f"Train with framings that vary: {'; '.join(settings)}{from_preset}.{fit} Prepare the images of all "
         "classes by the same crop, and ask whether those of one class were framed otherwise when they were taken."
     )
 
@@ -95,7 +97,7 @@ def line(found: FramingSummary) -> str:
 
 def _loses(found: FramingSummary) -> bool:
     """Whether more is lost than may be."""
-    return found.loss.value > TOLERATED_LOSS
+    return bool(found.losing)
 
 
 def _parts(name: str) -> tuple[str, str]:

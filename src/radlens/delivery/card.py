@@ -208,22 +208,19 @@ def _framing(config: ModelConfig) -> str:
             "Whether the answers hang on how tightly the images are framed was not measured when this folder was "
             "written: `radlens evaluate MODEL SOURCE --out DIR` does."
         )
-    worst, loss, sure = found.worst_balanced_accuracy, found.loss, f"{found.confidence:.0%} CI"
     of = f"{_SPLITS.get(found.split, found.split)} images ({found.images:,} of {found.patients:,} patients)"
+    worst = _figure(Figure(**found.worst_balanced_accuracy.model_dump()))
+    loss = _figure(Figure(**found.loss.model_dump())).replace("-", "−")
     said = (
-        f"**{found.verdict.capitalize()}.** {verdict_in_words(found)}",
-        f"Asked about {of} that were cropped, stretched, reduced and shifted in ways that keep the label, at the "
-        "operating point above, the balanced accuracy (mean of the shares answered rightly in each class) is "
-        f"{found.balanced_accuracy:.3f} on the images as they are and {worst.value:.3f} ({sure} {worst.low:.3f} to "
-        f"{worst.high:.3f}) under the worst change, which is: {change_in_words(found.worst)}. The loss is "
-        f"{_signed(loss.value)} ({sure} {_signed(loss.low)} to {_signed(loss.high)}, for all changes together).",
-        advice(found),
+        f"**{found.verdict.capitalize()}.** {_text(verdict_in_words(found))}",
+        f"It was asked about {of} that were cropped, stretched, reduced and shifted in ways that keep the label, at "
+        "the operating point above. Balanced accuracy, the mean of the shares answered rightly in each class, is "
+        f"{found.balanced_accuracy:.3f} on the images as they are and {worst} under the worst change: "
+        f"{_text(change_in_words(found.worst))}. The loss is {loss}. In brackets: {found.confidence:.0%} intervals, "
+        "that of the loss for all changes together.",
+        _text(advice(found)),
     )
     return "\n\n".join(filter(None, said))
-
-
-def _signed(value: float) -> str:
-    return f"{value:.3f}".replace("-", "−")
 
 
 def _files(config: ModelConfig) -> str:
