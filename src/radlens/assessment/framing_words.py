@@ -81,7 +81,9 @@ def advice(found: FramingSummary) -> str:
     kinds = [kind for kind in found.losing if kind != "combined"] or ["combined"]
     settings = dict.fromkeys(_SETTINGS["cuts" if kind in _CUTS else kind] for kind in kinds)
     having = [name for name, values in presets().items() if values.get("augment", {}).get("stretch")]
-    from_preset = f"; the preset{'s' if len(having) > 1 else ''} {' and '.join(having)} set these" if having else ""
+    several = len(having) > 1
+    said = f"; the preset{'s' if several else ''} {' and '.join(having)} set{'' if several else 's'} these"
+    from_preset = said if having else ""
     fit = " To keep the aspect of the anatomy, set preprocessing.fit=pad." if "stretched" in kinds else ""
     return (
         f"Train with framings that vary: {'; '.join(settings)}{from_preset}.{fit} Prepare the images of all "
