@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ def collect(
         history=pd.read_csv(folder / "history.csv") if fitted else None,
         best_epoch=fitted.best_epoch if fitted else None,
         read_pixels=read_pixels,
+        read_input=_input_reader(manifest, cache) if cache else None,
         paint_map=map_painter(model, manifest, cache, read_pixels) if cache and model and read_pixels else None,
         settings_yaml=shown_settings(settings, origin),
         environment=json.loads((folder / "environment.json").read_text(encoding="utf-8")),
@@ -147,6 +148,12 @@ def _augmented(settings: RunSettings, manifest: Manifest, cache: PixelCache) -> 
         variants, parameters = augment.example(pixels, settings.augment, settings.preprocessing, VARIANTS, int(row))
         examples.append((_as_picture(pixels), [_as_picture(variant) for variant in variants], parameters))
     return examples
+
+
+def _input_reader(manifest: Manifest, cache: PixelCache) -> Callable[[str], npt.NDArray[np.uint8]]:
+    """What gives a page the preprocessed pixels of a manifest path, shape (channels, height, width)."""
+    row_of = dict(zip(manifest.table["path"], cache.rows, strict=True))
+    return lambda path: np.array(cache.pixels[row_of[path]])
 
 
 def _as_picture(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

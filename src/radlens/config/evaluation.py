@@ -77,6 +77,12 @@ class EvaluateSettings(Settings):
         description="Share of images like those of validation that is refused as unlike the training images; 0: the "
         "model does not tell.",
     )
+    framing_images: int = Field(
+        default=400,
+        ge=0,
+        description="Most images that the model is asked about under other framings (docs/explanation/framing.md), as "
+        "many of each class; after training fewer where they would cost more than a tenth of it. 0: it is not asked.",
+    )
     subgroups: tuple[str, ...] = Field(
         default=(),
         description="Manifest columns whose groups are measured apart, or name_family for families of file names; none "
