@@ -45,7 +45,7 @@ BOTH = ("chest_aspect", "chest_share")
 FACTS = (*VERTICAL, *HORIZONTAL, *BOTH)
 
 # Pictures less like their window than this are not of the typical kind, and nothing is said of them.
-LEAST_SIMILAR = 0.5
+LEAST_SIMILAR = 0.55
 
 MIDDLE = Framing(0.15, 0.85, 0.15, 0.85)
 # A field is dark when the brighter part between the two stands out by this share of the profile's range.
