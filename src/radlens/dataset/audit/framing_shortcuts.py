@@ -133,9 +133,7 @@ def _reached(scores: Doubles, sample: Sample) -> Doubles:
     return np.array([auroc(score, truth, sample.folds) for score, truth in pairs])
 
 
-def _extremes(
-    values: Doubles, fact: str, paths: npt.NDArray[np.object_], groups: npt.NDArray[np.int64]
-) -> Extremes:
+def _extremes(values: Doubles, fact: str, paths: npt.NDArray[np.object_], groups: npt.NDArray[np.int64]) -> Extremes:
     order = np.argsort(values, kind="stable")
     ends = []
     for ranked in (order, order[::-1]):
