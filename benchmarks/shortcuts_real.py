@@ -53,10 +53,9 @@ def show_real(source: Path) -> None:
     families, more = timed(lambda: find_name_families(manifest, cache, 0))
     _, least = timed(lambda: describe(manifest, cache))
     print(
-        f"\n{source.name}: {len(manifest)} images; shortcuts {seconds:.1f} s, framing {framing_seconds:.1f} s, families {more:.1f} s, ",
-        end="",
+        f"\n{source.name}: {len(manifest)} images; shortcuts {seconds:.1f} s, framing {framing_seconds:.1f} s, ", end=""
     )
-    print(f"distributions {least:.1f} s\n")
+    print(f"families {more:.1f} s, distributions {least:.1f} s\n")
     rows = [
         [
             each.view,
