@@ -74,7 +74,7 @@ def test_words_of_a_vertical_frame() -> None:
     assert "horizontal" not in message
     assert "both ways together 0.90 (95 % interval 0.85 to 0.95)" in message
     # The width tells nothing, so that nothing is said of it.
-    assert "The height of the chest is 62% of the picture's height in ill (median), 54% in the others." in message
+    assert "The height of the chest is 62% of the picture's height in ill (median), 54% elsewhere." in message
     assert "The width" not in message
     for advice in ("radlens stress", "augment.stretch", "augment.sides", "one form"):
         assert advice in message

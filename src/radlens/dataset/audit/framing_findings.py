@@ -73,16 +73,15 @@ def _directions(whole: Shortcut) -> str:
         best = next((fact for fact in whole.facts if fact.fact in names), None)
         if best is not None and best.medians is not None and best.interval is not None and best.interval[0] > TOLD:
             said.append(_direction(best, best.medians))
-    return f"{'; '.join(said)}. " if said else ""
+    text = "; ".join(said)
+    return f"{text[:1].upper()}{text[1:]}. " if said else ""
 
 
 def _direction(fact: FactWeight, medians: tuple[float, float]) -> str:
-    words = FACT_WORDS[fact.fact]
     side = "height" if fact.fact in VERTICAL else "width"
     own, others = medians
     return (
-        f"{words[:1].upper()}{words[1:]} is {own:.0%} of the picture's {side} in {fact.label} (median), "
-        f"{others:.0%} in the others"
+        f"{FACT_WORDS[fact.fact]} is {own:.0%} of the picture's {side} in {fact.label} (median), {others:.0%} elsewhere"
     )
 
 

@@ -48,7 +48,7 @@ class FactWeight(BaseModel):
         "images; near 0 when other facts can stand in for it."
     )
     interval: tuple[float, float] | None = Field(
-        default=None, description="For framing: limits of the 95 % interval of ``auroc``."
+        default=None, description="For framing: limits of the 95 % interval of ``auroc``; they hold for all such facts."
     )
     medians: tuple[float, float] | None = Field(
         default=None, description="For framing: the fact's median among images of ``label``, and among the others."

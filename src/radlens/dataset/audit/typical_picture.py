@@ -159,7 +159,7 @@ def _shown(fields: Floats, states: Floats) -> tuple[Floats, Floats, Floats]:
     """What a window shows of three fields that stand next to each other, each of shape (images, 32, 32)."""
     rows, columns = (_sampling(states[:, axis], states[:, axis + 2], SIDE) for axis in (0, 1))
     sampled = (rows.reshape(-1, rows.shape[2]) @ fields).reshape(len(states), SIDE, 3, -1)
-    whole = sampled.transpose(0, 2, 1, 3) @ columns.transpose(0, 2, 1)[:, None]
+    whole: Floats = np.asarray(sampled.transpose(0, 2, 1, 3) @ columns.transpose(0, 2, 1)[:, None], np.float32)
     return whole[:, 0], whole[:, 1], whole[:, 2]
 
 
