@@ -28,6 +28,7 @@ _VIEWS = {
     "facts": "facts of the file and the grey levels",
     "thumbnail": "an 8 × 8 thumbnail",
     "border": "the border of the picture",
+    "framing": "how tightly the chest is framed",
 }
 _IN_TEXT = {"sensitivity": "sensitivity", "specificity": "specificity", "auroc": "the AUROC"}
 _ALLOWED = {
