@@ -2,9 +2,9 @@
 
 Phantoms are framed tightly where there is a finding and loosely where there is none
 (``data.phantom.shortcut=framing``). The preset ``fast`` is trained on them twice: with the augmentation of the preset,
-and without what changes the framing (no stretch, narrower crops, no black margins). Both are judged on the phantoms' own
-test images, framed like those of training, by the framing suite, and on phantoms that were all framed alike. Rows are
-kept in ``results/framing_phantoms.csv``; those that are there are not computed again.
+and without what changes the framing (no stretch, narrower crops, no black margins). Both are judged on test phantoms
+framed like those of training, by the framing suite, and on phantoms that were all framed alike. Rows are kept in
+``results/framing_phantoms.csv``; those that are there are not computed again.
 
     python benchmarks/framing_phantoms.py [--seeds N ...] [--out FOLDER]
     python benchmarks/framing_phantoms.py --report
