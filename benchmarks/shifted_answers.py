@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from radlens.decision import REFER, REFUSE, commit, decide, prediction_sets
 from radlens.delivery.model_folder import ModelConfig, read_model_folder
 from radlens.delivery.torch_model import trained_model
 from radlens.imaging.cache import PixelCache
-from radlens.imaging.framing import SUITE, Framing, reframe
+from radlens.imaging.framing import SUITE, Framing, FramingChange, reframe
 from radlens.learning.corruptions import SUITE as CORRUPTIONS
 from radlens.learning.corruptions import corrupt
 from radlens.learning.trained_model import TrainedModel
@@ -48,18 +49,21 @@ QUERIES = ("top and bottom 15 %", "all sides 10 %", "zoomed out 1.5", "stretched
 
 def changes() -> dict[str, Change]:
     """By group and name; every group's figures are means over its changes."""
-    found: dict[str, Change] = {"unchanged": lambda pixels, _: pixels}
-    for change in SUITE:
-        if change.counted:
-            found[f"framing: {change.name}"] = lambda pixels, rng, own=change: reframe(
-                pixels, own.framings(len(pixels), rng)
-            )
-    for kind, strength in CORRUPTIONS:
-        if kind != "inversion":
-            found[f"corruption: {kind} {strength}"] = lambda pixels, rng, own=(kind, strength): corrupt(
-                pixels, *own, rng
-            )
-    return found
+    framings = {f"framing: {change.name}": partial(_framed, change) for change in SUITE if change.counted}
+    corruptions = {
+        f"corruption: {kind} {strength}": partial(_corrupted, kind, strength)
+        for kind, strength in CORRUPTIONS
+        if kind != "inversion"
+    }
+    return {"unchanged": lambda pixels, _: pixels, **framings, **corruptions}
+
+
+def _framed(change: FramingChange, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    return reframe(pixels, change.framings(len(pixels), rng))
+
+
+def _corrupted(kind: str, strength: int, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    return corrupt(pixels, kind, strength, rng)
 
 
 def sample(run: Path, config: ModelConfig, most: int) -> tuple[Pixels, npt.NDArray[np.int64]]:
