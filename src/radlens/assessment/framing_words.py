@@ -29,7 +29,7 @@ def change_in_words(name: str) -> str:
     kind, strength = _parts(name)
     if kind in _CUTS:
         return f"{strength} cut off {'on all sides' if kind == 'all sides' else f'at {kind}'}"
-    if kind in ("stretched", "zoomed out"):
+    if kind in ("stretched", "zoomed out") and strength.replace(".", "", 1).isdecimal() and float(strength) > 0:
         ratio = float(strength)
         kept, of = (1 / ratio, "width" if kind == "stretched" else "size") if ratio > 1 else (ratio, "height")
         return f"the image squeezed to {100 * kept:.0f} % of its {of} between black margins"

@@ -208,7 +208,7 @@ def _framing(config: ModelConfig) -> str:
             "Whether the answers hang on how tightly the images are framed was not measured when this folder was "
             "written: `radlens evaluate MODEL SOURCE --out DIR` does."
         )
-    of = f"{_SPLITS.get(found.split, found.split)} images ({found.images:,} of {found.patients:,} patients)"
+    of = f"{_SPLITS[found.split]} images ({found.images:,} of {found.patients:,} patients)"
     worst = _figure(Figure(**found.worst_balanced_accuracy.model_dump()))
     loss = _figure(Figure(**found.loss.model_dump())).replace("-", "−")
     said = (

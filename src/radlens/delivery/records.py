@@ -91,7 +91,9 @@ class SplitMetrics(Record):
 class FramingRecord(FramingSummary):
     """How the model's answers hang on the framing of images, as it was found on one split."""
 
-    split: str = Field(description="Of the images that were changed: test, or val where no more was looked at.")
+    split: Literal["train", "val", "test"] = Field(
+        description="Of the images that were changed: test, or val where no more was looked at."
+    )
 
 
 class Abstention(Record):

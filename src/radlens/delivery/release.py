@@ -155,7 +155,7 @@ def add_framing(path: Path, split: str, evidence: FramingEvidence) -> None:
 
 
 def _framing_record(split: str, evidence: FramingEvidence) -> FramingRecord:
-    return FramingRecord(split=split, **dict(evidence.summary))
+    return FramingRecord.model_validate({"split": split, **evidence.summary.model_dump()})
 
 
 def _rewrite(path: Path, changes: Mapping[str, Any]) -> None:
