@@ -70,7 +70,7 @@ def test_words_of_a_vertical_frame() -> None:
     (finding,) = findings(0.85, 0.8, 0.55, profiles=0.88)
     message = finding.message
     assert message.startswith("Whether an image is ill is largely told by how tightly the chest is framed: by vertical")
-    assert "above and below it) with AUROC 0.85 (95 % interval 0.80 to 0.90)" in message
+    assert "what is shown above and below) with AUROC 0.85 (95 % interval 0.80 to 0.90)" in message
     assert "horizontal" not in message
     assert "both ways together 0.90 (95 % interval 0.85 to 0.95)" in message
     # The width tells nothing, so that nothing is said of it.
@@ -78,7 +78,8 @@ def test_words_of_a_vertical_frame() -> None:
     assert "The width" not in message
     for advice in ("radlens stress", "augment.stretch", "augment.sides", "one form"):
         assert advice in message
-    assert "32 rows alone tells it with AUROC 0.93 (95 % interval 0.88 to 0.98)" in message
+    assert finding.examples[-2] == "for comparison, the mean grey of 32 rows: AUROC 0.93 (95 % interval 0.88 to 0.98)"
+    assert "32 rows" not in message
     assert finding.examples[0] == (
         "chest_aspect: AUROC 0.90 (95 % interval 0.85 to 0.95) alone; median 0.62 in ill, 0.54 in the others"
     )

@@ -20,8 +20,8 @@ FACT_WORDS = {
     "chest_share": "the chest's share of the picture",
 }
 _AXES: tuple[tuple[View, str, str], ...] = (
-    ("framing_vertical", "vertical", "how tall the chest is in the picture, and what is shown above and below it"),
-    ("framing_horizontal", "horizontal", "how wide the chest is, and what is shown left and right of it"),
+    ("framing_vertical", "vertical", "height of the chest, what is shown above and below"),
+    ("framing_horizontal", "horizontal", "its width, what is shown to the sides"),
 )
 
 
@@ -34,15 +34,15 @@ def framing_findings(by_view: Mapping[View, Shortcut]) -> list[Finding]:
     whole = by_view.get("framing")
     if whole is None:
         return []
-    axes = [(by_view[view], name, what) for view, name, what in _AXES if by_view[view].worst[1].low > TOLD]
-    telling = [shortcut for shortcut, _, _ in axes] + [whole] * (whole.worst[1].low > TOLD)
-    if not telling:
-        return []
-    strongest = max(telling, key=lambda shortcut: shortcut.worst[1].low)
+    judged = [whole, *(by_view[view] for view, _, _ in _AXES)]
+    strongest = max(judged, key=lambda shortcut: shortcut.worst[1].low)
     label, auroc = strongest.worst
-    parts = [f"{name} framing ({what}) with AUROC {interval(found.classes[label])}" for found, name, what in axes]
+    if auroc.low <= TOLD:
+        return []
+    axes = [(by_view[view].classes[label], name, what) for view, name, what in _AXES]
+    parts = [f"{name} framing ({what}) with AUROC {interval(own)}" for own, name, what in axes if own.low > TOLD]
     by = " and ".join(parts) or f"height and width of the frame together with AUROC {interval(auroc)}"
-    if len(parts) > 0 and strongest is whole:
+    if parts and strongest is whole:
         by += f", both ways together {interval(auroc)}"
     message = (
         f"Whether an image is {label} is {how_well(auroc)} told by how tightly the chest is framed: by {by}. "
@@ -50,7 +50,7 @@ def framing_findings(by_view: Mapping[View, Shortcut]) -> list[Finding]:
         "wherever they are framed otherwise. Where the chest lies was found from the whole picture, so that an opacity "
         "has little part in this; the build of the patients, their age and their breath may have some. Judge the model "
         "by the same images in other frames (radlens stress), train it with changed frames (augment.stretch, "
-        f"augment.sides), or crop the images of all classes to one form.{_profiles(by_view, label)}"
+        "augment.sides), or crop the images of all classes to one form."
     )
     groups, titles = _pictures(whole.extremes)
     return [
@@ -59,7 +59,7 @@ def framing_findings(by_view: Mapping[View, Shortcut]) -> list[Finding]:
             severity="warn" if auroc.low > WARNED else "note",
             message=message + sampled(whole),
             count=whole.images,
-            examples=tuple(map(told_alone, whole.facts[:EXAMPLES])),
+            examples=(*map(told_alone, whole.facts[:EXAMPLES]), *_profiles(by_view, label)),
             groups=groups,
             titles=titles,
         )
@@ -85,12 +85,13 @@ def _direction(fact: FactWeight, medians: tuple[float, float]) -> str:
     )
 
 
-def _profiles(by_view: Mapping[View, Shortcut], label: str) -> str:
-    both = [by_view[view].classes.get(label) for view in ("framing_rows", "framing_columns") if view in by_view]
-    told = [interval(auroc) for auroc in both if auroc is not None]
-    if len(told) < 2:
-        return ""
-    return f" For comparison: the mean grey of 32 rows alone tells it with AUROC {told[0]}, of 32 columns {told[1]}."
+def _profiles(by_view: Mapping[View, Shortcut], label: str) -> list[str]:
+    views: tuple[tuple[View, str], ...] = (("framing_rows", "rows"), ("framing_columns", "columns"))
+    return [
+        f"for comparison, the mean grey of 32 {lines}: AUROC {interval(by_view[view].classes[label])}"
+        for view, lines in views
+        if view in by_view and label in by_view[view].classes
+    ]
 
 
 def _pictures(extremes: Extremes | None) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
