@@ -25,6 +25,8 @@ from familiarity import RESULTS as FAMILIARITY
 from sklearn.metrics import roc_auc_score
 
 import radlens
+from radlens.assessment.framing_records import read_framing
+from radlens.assessment.framing_words import verdict_in_words
 from radlens.dataset.audit.picture_hash import picture_hashes
 from radlens.dataset.manifest import Manifest
 from radlens.delivery.export import parity_images
@@ -33,6 +35,7 @@ from radlens.delivery.onnx_variants import Trial
 from radlens.delivery.release import add_metrics, describe_data, release
 from radlens.delivery.training_images import write_training_images
 from radlens.imaging.cache import PixelCache
+from radlens.imaging.framing import KINDS as KINDS_OF_FRAMING
 from radlens.learning.corruptions import KINDS, SUITE, corrupt
 
 TARGET = HERE.parent / "src" / "radlens" / "models" / "pneumonia-cxr"
@@ -126,6 +129,7 @@ def write_card(out: Path) -> None:
         abstention=abstention(json.loads((out / "metrics.json").read_text(encoding="utf-8")), config),
         strange=strange(),
         robustness=robustness(out),
+        framing=framing(json.loads((out / "metrics.json").read_text(encoding="utf-8"))),
         weights=half_precision(),
         table=figures(json.loads((out / "metrics.json").read_text(encoding="utf-8"))),
     )
@@ -144,6 +148,30 @@ def abstention(metrics: dict[str, Any], config: dict[str, Any]) -> str:
         f"internal test images it answers {found['n_answered']}, refers {found['n_referred']} and refuses "
         f"{found['n_refused']} as unlike its training images; {found['errors'] - found['errors_avoided']} of the "
         f"answers given are wrong, where answering all at the operating point would give {found['errors']} wrong ones."
+    )
+
+
+def framing(metrics: dict[str, Any]) -> str:
+    """The verdict of the framing suite in words, and a Markdown table of every change."""
+    found = read_framing(metrics["test"])
+    if found is None:
+        raise SystemExit("The run was made without the framing suite (evaluate.framing_images=0).")
+    negative, positive = metrics["test"]["classes"]
+    lines = ["| change | " + " | ".join(["weak to strong", "", "", "", ""]) + " |", "|---" * 6 + "|"]
+    for kind in KINDS_OF_FRAMING:
+        cells = [
+            f"{each.strength:g}: {each.groups[positive].recall:.2f}, {each.groups[negative].recall:.2f}"
+            + ("" if each.counted else " \\*")
+            for each in found.changes
+            if each.kind == kind
+        ]
+        lines.append(f"| {kind} | " + " | ".join([*cells, "", "", "", ""][:5]) + " |")
+    table = "\n".join(lines)
+    return (
+        f"{verdict_in_words(found.summary)} Sensitivity and specificity on {found.images:,} internal test images under "
+        f"each change of the framing suite, at the threshold above (unchanged: "
+        f"{found.unchanged.groups[positive].recall:.2f}, {found.unchanged.groups[negative].recall:.2f}); \\* could cut "
+        f"the finding itself away and does not count:\n\n{table}"
     )
 
 
