@@ -64,7 +64,7 @@ def asked(training: int, test: int, chosen: RunSettings, *, mirror: bool = False
     model: Any = Asked(mirror=mirror)
     found = measure_split_framing(chosen, prepared, predictions, model, "test", after_training=after_training)
     assert model.asked == [found.images if found else 0] * len(SUITE)
-    return model.asked[0]
+    return int(model.asked[0])
 
 
 def test_after_training_the_suite_costs_a_tenth_and_the_setting_still_bounds_it() -> None:

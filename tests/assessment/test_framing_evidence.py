@@ -152,7 +152,7 @@ def test_binary_figures_are_those_by_hand() -> None:
     negative, positive = change.groups["NORMAL"], change.groups["PNEUMONIA"]
     assert (negative.images, negative.recall, positive.recall) == (4, 0.25, 1.0)
     assert (negative.flipped, positive.flipped) == (0.5, 0.25)
-    assert (negative.shift, positive.shift) == (pytest.approx(1.5), pytest.approx(1.5))
+    assert (negative.shift, positive.shift) == pytest.approx((1.5, 1.5))
     assert negative.quartiles == pytest.approx(tuple(np.quantile(plain[:4] + 1.5, [0.25, 0.5, 0.75])))
     assert found.worst == SUITE[3].name
     assert found.worst_balanced_accuracy.value == pytest.approx(0.625)
@@ -187,7 +187,7 @@ def test_multiclass_is_by_class_and_its_own_logit(manifest_of: ManifestOf) -> No
     assert found.verdict == "fail"
     flip = found.flips[0]
     assert (flip.label, flip.predicted, flip.asked) == ("viral", "normal", "viral")
-    assert (flip.before, flip.after) == (pytest.approx(0.8), pytest.approx(0.2))
+    assert (flip.before, flip.after) == pytest.approx((0.8, 0.2))
 
 
 def test_multilabel_is_by_label_present_and_absent(manifest_of: ManifestOf) -> None:

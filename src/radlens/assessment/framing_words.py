@@ -79,7 +79,8 @@ def advice(found: FramingSummary) -> str:
     if not _loses(found):
         return "Judge it on 20 images or more of each class: radlens evaluate MODEL SOURCE --out DIR."
     kinds = [kind for kind in found.losing if kind != "combined"] or ["combined"]
-    settings = dict.fromkeys(_SETTINGS["cuts" if kind in _CUTS else kind] for kind in kinds)
+    groups = ("cuts" if kind in _CUTS else kind for kind in kinds)
+    settings = dict.fromkeys(_SETTINGS.get(group, _SETTINGS["combined"]) for group in groups)
     having = [name for name, values in presets().items() if values.get("augment", {}).get("stretch")]
     several = len(having) > 1
     said = f"; the preset{'s' if several else ''} {' and '.join(having)} set{'' if several else 's'} these"

@@ -10,12 +10,14 @@ import pytest
 
 from fixture_types import AuditOf, ManifestOf, ProbabilitiesFor
 from radlens.assessment.evaluate import evaluate
-from radlens.assessment.predictions import predictions_table
+from radlens.assessment.framing_evidence import judge_framing
+from radlens.assessment.predictions import predictions_table, probabilities_of
 from radlens.assessment.report.checklist_section import _SECTIONS, _facts, checklists
 from radlens.assessment.report.checklists import CLAIM, TRIPOD_AI
 from radlens.assessment.report.content import Origin, Provenance, ReportContent
 from radlens.config import EvaluateSettings, RunSettings, to_yaml
 from radlens.dataset.audit import Finding
+from radlens.imaging.framing import SUITE
 
 SETTINGS = EvaluateSettings(resamples=100)
 
@@ -47,7 +49,10 @@ def test_every_fact_belongs_to_an_item_and_every_item_asks_for_a_fact_that_there
     manifest = content.manifest.assign(site="A", sex="F")
     history = pd.DataFrame({"epoch": [1]})
     finding = Finding(check="class_imbalance", severity="note", message="m", count=0)
-    block = {**content.metrics["test"], "abstention": {"n_answered": 1}}
+    test = content.predictions[content.predictions["split"] == "test"]
+    same = [probabilities_of(test, content.info)] * len(SUITE)
+    framing = judge_framing(test, same, content.info, 0.5).model_dump(mode="json")
+    block = {**content.metrics["test"], "abstention": {"n_answered": 1}, "framing": framing}
     rich = replace(
         content,
         info=content.info.model_copy(update={"licence": "CC0"}),
