@@ -97,7 +97,7 @@ def show_stress(result: StressResult) -> None:
         table.add_row(escape(change.name), f"{change.balanced_accuracy:.3f}", lost, *recalls)
     console = Console()
     console.print(table)
-    for text in (*record.notes, result.verdict, result.advice, f"Page: {result.page}"):
+    for text in (result.verdict, result.advice, f"Page: {result.page}"):
         console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 

@@ -124,7 +124,10 @@ def _sample(
         notes.append(
             f"{sample.left_out:,} of {len(selected):,} images were left out: the model was trained or chosen on them."
         )
-    return replace(sample, manifest=sample.manifest.with_notes(*filter(None, notes))), said
+    notes = [note for note in notes if note]
+    for note in notes:
+        logger.warning("%s", note)
+    return replace(sample, manifest=sample.manifest.with_notes(*notes)), said
 
 
 def _prepare(sample: Sample, chosen: RunSettings, model: Path) -> Prepared:

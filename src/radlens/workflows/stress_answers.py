@@ -64,6 +64,7 @@ def stress_answers(
     asked = any(text.partition("=")[0].strip() == "evaluate.threshold" for text in settings)
     asked |= config is not None and chosen.evaluate.threshold != "balanced"
     threshold, how = operating_point_of(outside, predictions, info, chosen.evaluate, asked)
+    logger.info("%s", how)
     predictions = predictions_table(manifest, answers[0], threshold)
     manifest = manifest.with_notes(
         f"The answers were made by another program and read from {outside.file.name} (SHA-256 "

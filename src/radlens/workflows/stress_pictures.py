@@ -164,9 +164,9 @@ def _begin(folder: Path, plan: ImagesPlan, sample: Sample, overwrite: bool, resu
         stopped = read_plan(folder)
         if stopped != plan:
             raise UsageError(
-                f"{folder} holds the beginning of other pictures: seed {stopped.seed}, {stopped.images} images, longest "
-                f"side {stopped.longest}, and now seed {plan.seed}, {plan.images} images, longest side {plan.longest} "
-                "were asked for. Give the same source and options, or replace it: --overwrite"
+                f"{folder} holds the beginning of other pictures: seed {stopped.seed}, {stopped.images} images, "
+                f"longest side {stopped.longest}; asked for were seed {plan.seed}, {plan.images} images, longest side "
+                f"{plan.longest}. Give the same source and options, or replace it: --overwrite"
             )
         return
     claim_output(folder, overwrite=overwrite)

@@ -83,12 +83,7 @@ def draw_sample(
         )
     left, cache = manifest.only(usable), cache.only(usable)
     places = sample_images(left.table, left.info, images, seed)
-    sample = Sample(_only(left, places), cache.only(_mask(len(left), places)), int(seen.sum()))
-    if sample.left_out:
-        logger.info(
-            "%d of %d images were left out: the model was trained or chosen on them.", sample.left_out, len(manifest)
-        )
-    return _checked(sample, len(manifest))
+    return _checked(Sample(_only(left, places), cache.only(_mask(len(left), places)), int(seen.sum())), len(manifest))
 
 
 def _seen(cache: PixelCache, known: KnownImages) -> npt.NDArray[np.bool_]:
