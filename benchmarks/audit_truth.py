@@ -35,6 +35,8 @@ PLANTED: tuple[tuple[str, dict[str, Any], str, str, int], ...] = (
     ("damaged files", {"corrupt": 12}, "unreadable_files", "warn", 12),
     ("corner marker, always", {"shortcut": "marker"}, "shortcut_border", "warn", 0),
     ("corner marker, strength 0.8", {"shortcut": "marker", "shortcut_strength": 0.8}, "shortcut_border", "warn", 0),
+    ("tight frame, always", {"shortcut": "framing"}, "shortcut_framing", "warn", 0),
+    ("tight frame, strength 0.8", {"shortcut": "framing", "shortcut_strength": 0.8}, "shortcut_framing", "warn", 0),
     ("image size, always", {"shortcut": "size"}, "shortcut_facts", "warn", 0),
     ("image size, strength 0.8", {"shortcut": "size", "shortcut_strength": 0.8}, "shortcut_facts", "warn", 0),
 )

@@ -115,9 +115,8 @@ def in_processes(
 
 
 def training_seconds(run: Path) -> float:
-    """Of all networks of a run: teachers, if it has any, and its own."""
-    histories = [*run.glob("teachers/*/history.csv"), run / "history.csv"]
-    return float(sum(pd.read_csv(path)["seconds"].sum() for path in histories))
+    """Of a run, all epochs together."""
+    return float(pd.read_csv(run / "history.csv")["seconds"].sum())
 
 
 def spread(values: list[float], digits: int = 1) -> str:

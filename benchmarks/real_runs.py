@@ -1,6 +1,6 @@
 """``radlens run`` on the real training images: each preset over its seeds.
 
-Time an epoch, time of training with that of teachers, validation and internal test metrics (grouped by patient; the
+Time an epoch, time of training, validation and internal test metrics (grouped by patient; the
 official test images are not opened). Every run is the command a user would type, in a process of its own; finished runs
 in ``--out`` are not repeated.
 """

@@ -20,6 +20,7 @@ from radlens.dataset.audit.distributions import describe
 from radlens.dataset.audit.drift import compare_splits
 from radlens.dataset.audit.fact_findings import drift_findings, family_findings, shortcut_findings
 from radlens.dataset.audit.findings import Finding
+from radlens.dataset.audit.framing_shortcuts import find_framing
 from radlens.dataset.audit.name_families import find_name_families
 from radlens.dataset.audit.shortcuts import find_shortcuts
 from radlens.dataset.manifest import Manifest
@@ -48,17 +49,20 @@ def show_real(source: Path) -> None:
     manifest = read_source(DataSettings(source=str(source)))
     cache = PixelCache.build(manifest.locations, Preprocessing())
     shortcuts, seconds = timed(lambda: find_shortcuts(manifest, cache, 0))
+    frames, framing_seconds = timed(lambda: find_framing(manifest, cache, 0))
     families, more = timed(lambda: find_name_families(manifest, cache, 0))
     _, least = timed(lambda: describe(manifest, cache))
-    print(f"\n{source.name}: {len(manifest)} images; shortcuts {seconds:.1f} s, families {more:.1f} s, ", end="")
-    print(f"distributions {least:.1f} s\n")
+    print(
+        f"\n{source.name}: {len(manifest)} images; shortcuts {seconds:.1f} s, framing {framing_seconds:.1f} s, ", end=""
+    )
+    print(f"families {more:.1f} s, distributions {least:.1f} s\n")
     rows = [
         [
             each.view,
             told(each.auroc),
             ", ".join(f"{weight.fact} {weight.auroc:.3f}" for weight in each.facts[:6]),
         ]
-        for each in shortcuts
+        for each in (*shortcuts, *frames)
     ]
     print_table(["view", "AUROC", "facts alone"], rows)
     print()
@@ -72,7 +76,7 @@ def show_real(source: Path) -> None:
     ]
     print_table(["label", "families", "facts", "thumbnail", "border"], rows)
     print()
-    for finding in [*shortcut_findings(shortcuts), *family_findings(families)]:
+    for finding in [*shortcut_findings([*shortcuts, *frames]), *family_findings(families)]:
         print(f"- {finding.severity} {finding.check}: {finding.message}")
 
 
@@ -80,7 +84,7 @@ def findings_of(manifest: Manifest, seed: int) -> list[Finding]:
     """What the audit's checks of facts say of one set."""
     cache = PixelCache.build(manifest.locations, Preprocessing(height=96, width=96))
     return [
-        *shortcut_findings(find_shortcuts(manifest, cache, seed)),
+        *shortcut_findings([*find_shortcuts(manifest, cache, seed), *find_framing(manifest, cache, seed)]),
         *family_findings(find_name_families(manifest, cache, seed)),
         *drift_findings(compare_splits(manifest, cache, seed)),
     ]
@@ -88,7 +92,7 @@ def findings_of(manifest: Manifest, seed: int) -> list[Finding]:
 
 def show_phantoms(seeds: int, images: int) -> None:
     """In how many of the seeds each finding is made: of clean phantoms, and of those with a planted cue."""
-    planted = [("none", 0.0), ("marker", 1.0), ("marker", 0.7), ("size", 1.0), ("size", 0.7)]
+    planted = [("none", 0.0), *((kind, strength) for kind in ("marker", "size", "framing") for strength in (1.0, 0.7))]
     rows = []
     for shortcut, strength in planted:
         counts: Counter[str] = Counter()

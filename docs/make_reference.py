@@ -53,6 +53,9 @@ names `kermany`, `pneumoniamnist` and `phantom`; see [Use your own images](../ho
 | 2 | wrong usage: an option, a setting, a name or an output folder that cannot be used |
 | 130 | interrupted with Ctrl-C; what was reached is kept |
 
+A model that fails the [framing suite](../explanation/framing.md) is a result, not an error: the code is 0, and the
+verdict stands in `metrics.json` and in the model's `config.json`.
+
 Results go to standard output; messages and progress go to standard error. Progress bars are shown on a terminal only.
 
 ## Environment variables

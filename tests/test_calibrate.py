@@ -1,4 +1,4 @@
-"""What travels with a model is chosen on validation images and on corrupted copies of them, and on nothing else."""
+"""What travels with a model is chosen on validation images and on changed copies of them, and on nothing else."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import pandas as pd
 import pytest
 
 from radlens.assessment.calibration import fit_calibration
-from radlens.assessment.conformal import farthest_distance, least_probabilities, usual_error_rate
+from radlens.assessment.conformal import farthest_distance, least_probabilities
 from radlens.assessment.operating_point import balanced_threshold, choose_threshold, threshold_for_sensitivity
 from radlens.assessment.predictions import predictions_table
 from radlens.calibrate import choose
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.decision import Calibration, Task, recalibrate
+from radlens.imaging.framing import reframe_each
+from radlens.learning.corruptions import corrupt_each
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.trained_model import TrainedModel
 
@@ -89,7 +91,28 @@ def test_without_copies_it_is_the_validation_images_that_choose() -> None:
     assert (found.validation["predicted"] == np.where(positive, "spot", "clear")).all()
 
 
-def test_corrupted_copies_calibrate_with_them_and_are_not_reported() -> None:
+def test_copies_are_by_turns_under_other_framings_and_corrupted() -> None:
+    _, _, model = chosen(threshold="balanced", stress=3)
+    plain, *copies = model.asked
+    for number, (change, copy) in enumerate(zip((reframe_each, corrupt_each, reframe_each), copies, strict=True)):
+        np.testing.assert_array_equal(copy, change(plain, np.random.default_rng((3, 11, number))))
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_what_is_referred_goes_by_images_and_copies(task: Task) -> None:
+    """At the stated rate no class loses more of the images, nor of images and copies together."""
+    found, manifest, model = chosen(task, calibration="temperature", error_rate=0.2, stress=4)
+    truth, limits = manifest.targets(), np.array(found.abstention.least)
+    each = [found.calibration.apply(model.probabilities(asked), task) for asked in tuple(model.asked)]
+    for scores, classes in ((each[0], truth), (np.concatenate(each), np.tile(truth, 5))):
+        for name, limit in enumerate(limits):
+            assert (scores[classes == name, name] < limit).mean() <= 0.2
+    alone = least_probabilities(found.validation, manifest.info, 0.2)
+    assert (limits <= alone).all()
+    assert (limits < alone).any(), "copies are harder to tell"
+
+
+def test_changed_copies_calibrate_with_them_and_are_not_reported() -> None:
     found, _, model = chosen(threshold="balanced", calibration="line", stress=3)
     assert len(model.asked) == 4
     assert all((copy != model.asked[0]).any() for copy in model.asked[1:])
@@ -148,9 +171,21 @@ def test_the_limits_of_abstaining_are_those_of_the_validation_images_at_every_ra
     assert ((found.validation["answer"] == "refuse") == (expected > 1)).all()
 
 
-def test_a_rate_that_was_not_asked_for_follows_from_the_validation_images() -> None:
-    found, manifest, _ = chosen()
-    assert found.abstention.error_rate == usual_error_rate(found.validation, manifest.info)
+def test_a_rate_that_was_not_asked_for_is_the_lowest_that_may_be_paid_for() -> None:
+    """By the answers to images and copies at the operating point."""
+    shares = {}
+    for rate in (0.01, 0.02, 0.05, 0.1):
+        found, _, model = chosen(threshold="balanced", stress=2, error_rate=rate)
+        scores = np.concatenate([model.probabilities(asked) for asked in tuple(model.asked)])
+        alone = scores >= np.array(found.abstention.least)
+        called = (scores[:, 1] >= found.threshold).astype(int)
+        shares[rate] = 1 - ((alone.sum(axis=1) == 1) & alone[np.arange(len(scores)), called]).mean()
+    budgets = sorted({0.0, 1.0, *shares.values()})
+    rates = [chosen(threshold="balanced", stress=2, most_referred=most)[0].abstention.error_rate for most in budgets]
+    for most, rate in zip(budgets, rates, strict=True):
+        allowed = [each for each, share in shares.items() if share <= most]
+        assert rate == (min(allowed) if allowed else min(shares, key=lambda each: (shares[each], each)))
+    assert len(set(rates)) > 1
 
 
 def test_several_labels_have_no_conformal_limits_and_without_a_rate_no_distance() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,13 @@ import pytest
 
 import radlens
 from radlens import cli
+from radlens.assessment.framing_evidence import judge_framing
+from radlens.assessment.predictions import probabilities_of
+from radlens.assessment.report.comparison_page import framing_rows
 from radlens.errors import DataError, UsageError
+from radlens.imaging.framing import SUITE
+from radlens.result import Result
+from radlens.terminal import show_comparison
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +90,48 @@ def test_what_cannot_be_compared_gives_one_message(evaluations: list[Path], tmp_
         radlens.compare(evaluations[:2], margin=2)
     with pytest.raises(UsageError, match="which is read"):
         radlens.compare(evaluations[:2], evaluations[0], overwrite=True)
+
+
+def with_framing(folder: Path, to: Path, *, turned: bool) -> Path:
+    """A copy of an evaluation whose metrics tell of framing: one change turns every answer, or none does."""
+    shutil.copytree(folder, to)
+    result = Result(to)
+    info, predictions = result.manifest.info, result.predictions
+    plain = probabilities_of(predictions, info)
+    answers = [plain] * len(SUITE)
+    answers[0] = plain[:, ::-1] if turned else plain
+    evidence = judge_framing(predictions, answers, info, 0.5)
+    metrics = dict(result.metrics)
+    metrics["test"] = {**metrics["test"], "framing": evidence.model_dump(mode="json")}
+    (to / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    return to
+
+
+def test_framing_is_told_of_each_model_that_has_it(
+    evaluations: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turned = with_framing(evaluations[1], tmp_path / "turned", turned=True)
+    steady = with_framing(evaluations[1], tmp_path / "steady", turned=False)
+    found = radlens.compare([evaluations[0], turned, steady], tmp_path / "out", resamples=100)
+    assert {name: one.verdict for name, one in found.framing.items()} == {"turned": "fail", "steady": "pass"}
+    written = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"))["framing"]
+    assert written["turned"]["worst"] == SUITE[0].name
+    assert [row[:2] for row in framing_rows(found)] == [
+        ("weak", "not measured"),
+        ("turned", "fail"),
+        ("steady", "pass"),
+    ]
+    worst = f"{found.framing['turned'].worst_balanced_accuracy.value:.1%}"
+    page = html.unescape((tmp_path / "out" / "comparison.html").read_text(encoding="utf-8"))
+    assert "What changes their minds" in page
+    assert worst in page
+    show_comparison(found)
+    said = capsys.readouterr().out
+    assert f"Framing, turned: fail, worst balanced accuracy {worst}" in said
+    assert "Framing, weak: not measured" in said
+
+
+def test_nothing_is_said_of_framing_where_no_model_has_it(evaluations: list[Path], tmp_path: Path) -> None:
+    found = radlens.compare(evaluations[:2], tmp_path / "out", resamples=100)
+    assert framing_rows(found) == []
+    assert "What changes their minds" not in (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")

@@ -37,6 +37,7 @@ MODELS: dict[type[BaseModel], st.SearchStrategy[Any]] = {
     AugmentSettings: st.lists(st.tuples(st.floats(0.1, 3), st.floats(1, 2)), min_size=4, max_size=4).flatmap(
         lambda drawn: fields(
             AugmentSettings,
+            sides=st.just((-drawn[0][0] / 10, drawn[0][1] / 10)),
             **{
                 name: st.just((low * scale, low * scale * factor))
                 for (name, scale), (low, factor) in zip(
@@ -264,6 +265,10 @@ def test_every_error_of_every_source_is_listed(tmp_path: Path) -> None:
         "augment.zoom=[1]",
         "augment.hide_border=[0, 0.1]",
         "augment.hide_border=[0.1, 0.5]",
+        "augment.sides=[0.2, 0.1]",
+        "augment.sides=[0, 0.45]",
+        "augment.sides=[-0.6, 0]",
+        "augment.stretch=-0.1",
         "augment.rotation=-1",
         "augment.contrast=1",
         "evaluate.threshold=1",
@@ -353,3 +358,9 @@ def test_every_setting_is_documented() -> None:
 
     assert undocumented(RunSettings, "") == []
     assert undocumented(TrainSettings, "") == []
+
+
+def test_the_teachers_of_earlier_versions_are_passed_over_where_there_were_none() -> None:
+    assert resolve("fast", assignments=("train.teachers=0",)) == resolve("fast")
+    with pytest.raises(UsageError, match=r"teachers is no longer a setting: train\.epochs"):
+        resolve("fast", assignments=("train.teachers=2",))

@@ -64,3 +64,13 @@ def test_the_rate_is_empty_until_known_and_counts_by_the_clock() -> None:
             seconds += 1.0
             bar.update(task.id, advance=1500)
         assert column.render(task).plain == "1,500/s"
+
+
+def test_a_bar_within_a_bar_shows_both() -> None:
+    console = terminal()
+    with progress_bar(console) as outer:
+        for _ in outer.track(range(2), total=2, description="Changing the framing"):
+            with progress_bar(console) as inner:
+                assert list(inner.track(range(3), total=3, description="Scoring")) == [0, 1, 2]
+    assert "Changing the framing" in shown(console)
+    assert "Scoring" in shown(console)

@@ -17,11 +17,13 @@ import pytest
 from PIL import Image
 
 import radlens
+from radlens.assessment.framing_records import read_framing
 from radlens.config import resolve
 from radlens.dataset.manifest import Manifest
 from radlens.delivery.model_folder import open_model_folder
 from radlens.errors import DataError, UsageError
 from radlens.result import Result
+from radlens.terminal import show_result
 
 SMALL = (
     "data.phantom.images=96",
@@ -91,6 +93,24 @@ def test_the_model_folder_says_what_it_is_made_of_how_it_did_and_how_its_graph_w
     assert f"{headline(finished)['test']['value']:.3f}" in card
 
 
+def test_what_changes_the_models_mind_is_said_everywhere(finished: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    evidence = read_framing(finished.metrics["test"])
+    assert evidence is not None
+    assert "framing" not in finished.metrics["val"]
+    assert evidence.images == min(64, finished.metrics["test"]["n"])
+    config = open_model_folder(finished.folder).config
+    assert config.framing is not None
+    assert (config.framing.split, config.framing.verdict) == ("test", evidence.verdict)
+    assert config.framing.worst_balanced_accuracy == evidence.worst_balanced_accuracy
+    worst = f"{evidence.worst_balanced_accuracy.value:.1%}"
+    assert worst in finished.report.read_text(encoding="utf-8")
+    assert "What changes its mind" in (finished.folder / "model" / "README.md").read_text(encoding="utf-8")
+    show_result(finished)
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"Framing: {'FAIL' if evidence.verdict == 'fail' else evidence.verdict}. " in said
+    assert worst in said
+
+
 def test_the_predictions_are_what_the_loaded_model_says_of_the_files(finished: Any) -> None:
     model = radlens.load(finished.folder)
     manifest, table = finished.manifest, finished.predictions
@@ -124,7 +144,10 @@ def test_the_other_tasks_train_evaluate_and_report(task: str, tmp_path: Path) ->
     result = radlens.run("phantom", tmp_path / task, settings=(*SMALL, f"data.phantom.task={task}"))
     assert result.manifest.info.task == task
     assert 0 <= result.metrics["test"]["auroc"]["value"] <= 1
-    assert "Simulated" in result.report.read_text(encoding="utf-8")
+    report = result.report.read_text(encoding="utf-8")
+    assert "Simulated" in report
+    assert "What changes its mind" in report
+    assert read_framing(result.metrics["test"]) is not None
     assert len(radlens.load(result.folder).classes) == 3
 
 
@@ -212,6 +235,10 @@ def test_train_stops_before_the_test_images(tmp_path: Path) -> None:
     model = radlens.train("phantom", tmp_path / "trained", settings=SMALL)
     assert model.classes == ("normal", "pneumonia")
     assert not (tmp_path / "trained" / "predictions.csv").exists()
+    framing = open_model_folder(tmp_path / "trained").config.framing
+    assert framing is not None
+    assert framing.split == "val"
+    assert framing.images == (Manifest.read(tmp_path / "trained").table["split"] == "val").sum()
 
 
 def test_an_output_that_would_be_lost_is_refused(finished: Any, tmp_path: Path) -> None:

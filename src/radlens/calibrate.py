@@ -14,17 +14,19 @@ import pandas as pd
 from radlens.assessment.calibration_choice import choose_kind, fit_kind
 from radlens.assessment.conformal import (
     ERROR_RATES,
+    MULTILABEL_RATE,
     REFUSE_RATES,
+    affordable_error_rate,
     farthest_distance,
     least_probabilities,
-    usual_error_rate,
 )
 from radlens.assessment.operating_point import choose_operating_point, points_for_sensitivities
 from radlens.assessment.predictions import predictions_table, with_answers, with_threshold
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
-from radlens.decision import WEIGHING_RULES, Calibration, CalibrationKind, OperatingPoint, Task
+from radlens.decision import Calibration, CalibrationKind, OperatingPoint, Task
 from radlens.delivery.model_folder import Abstention
+from radlens.imaging.framing import reframe_each
 from radlens.learning.corruptions import corrupt_each
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.trained_model import TrainedModel
@@ -60,22 +62,22 @@ class Chosen:
 def choose(
     model: TrainedModel, manifest: Manifest, images: LabelledPixels, settings: EvaluateSettings, seed: int
 ) -> Chosen:
-    """Choose on the validation images; calibrate, and weigh errors, on corrupted copies of them too where asked for.
+    """Choose on the validation images, and on changed copies of them too where the settings ask for it.
 
     A model is surer of images like those of training than of others, and its scores of others shift. Copies under other
-    exposures, noise, sharpness and positions stand in for the others.
+    framings, and under other exposures, noise and sharpness, stand in for the others: calibration, threshold and the
+    limits of what is referred go by them as well.
 
     Args:
         model: the trained network, not calibrated; with what tells unfamiliar images, where the settings ask for it.
         manifest: the validation images.
         images: their pixels, in the same order.
         settings: what to choose, and by how many copies of each image.
-        seed: what the corruptions follow from.
+        seed: what the changes follow from.
     """
     info = manifest.info
     raw = model.probabilities(images.pixels, images.rows)
-    asked_of_copies = settings.calibration != "none" or settings.threshold in WEIGHING_RULES
-    copies = list(_of_copies(model, images, settings.stress if asked_of_copies else 0, seed))
+    copies = list(_of_copies(model, images, settings.stress, seed))
     calibration = Calibration()
     losses: dict[CalibrationKind, float] = {}
     if settings.calibration != "none":
@@ -90,9 +92,9 @@ def choose(
         "Chosen on %d validation images: threshold %.3f; calibration: %s",
         *(len(manifest), threshold, calibration.kind),
     )
-    predictions = with_threshold(predictions, info, threshold)
+    predictions, *of_copies = (with_threshold(each, info, threshold) for each in (predictions, *of_copies))
     distances = model.distances(images.pixels, images.rows) if settings.refuse else None
-    abstention = _abstention(predictions, info, distances, settings)
+    abstention = _abstention(predictions, of_copies, info, distances, settings)
     unfamiliarity = None if distances is None or abstention.distance is None else distances / abstention.distance
     predictions = with_answers(predictions, info, abstention.least, unfamiliarity)
     return Chosen(
@@ -109,22 +111,30 @@ def choose(
 
 def _abstention(
     predictions: pd.DataFrame,
+    of_copies: Sequence[pd.DataFrame],
     info: DatasetInfo,
     distances: npt.NDArray[np.float64] | None,
     settings: EvaluateSettings,
 ) -> Abstention:
     """Limits for the rates that are asked for, and for others to choose among later."""
-    least, farthest = {}, {}
-    error_rate = settings.error_rate or usual_error_rate(predictions, info)
+    limits: dict[float, tuple[float, ...]] = {}
+    farthest = {}
+    error_rate = settings.error_rate or MULTILABEL_RATE
     if info.task != "multilabel":
-        for rate in sorted({*ERROR_RATES, error_rate}):
-            least[f"{rate:g}"] = least_probabilities(predictions, info, rate)
+        every = pd.concat([predictions, *of_copies])
+        asked = () if settings.error_rate is None else (settings.error_rate,)
+        for rate in sorted({*ERROR_RATES, *asked}):
+            # The lower one of the images' own limit and of that with all copies, so that the rate holds for both.
+            both = (least_probabilities(each, info, rate) for each in (predictions, every))
+            limits[rate] = tuple(map(min, zip(*both, strict=True)))
+        if settings.error_rate is None:
+            error_rate = affordable_error_rate(limits, every, info, settings.most_referred)
     if distances is not None:
         for rate in sorted({*REFUSE_RATES, settings.refuse}):
             farthest[f"{rate:g}"] = farthest_distance(distances, rate)
     return Abstention(
         error_rate=error_rate,
-        least_probabilities=least,
+        least_probabilities={f"{rate:g}": least for rate, least in limits.items()},
         refuse_rate=settings.refuse,
         farthest=farthest,
     )
@@ -133,10 +143,10 @@ def _abstention(
 def _of_copies(
     model: TrainedModel, images: LabelledPixels, copies: int, seed: int
 ) -> Iterator[npt.NDArray[np.float64]]:
-    """The network's probabilities for so many corrupted copies of the images, set by set."""
+    """The network's probabilities for so many copies of the images, by turns under other framings and corrupted."""
     for copy in range(copies):
-        changed = corrupt_each(images.pixels[images.rows], np.random.default_rng((seed, 11, copy)))
-        yield model.probabilities(changed)
+        change = reframe_each if copy % 2 == 0 else corrupt_each
+        yield model.probabilities(change(images.pixels[images.rows], np.random.default_rng((seed, 11, copy))))
 
 
 def _calibration(
@@ -146,7 +156,7 @@ def _calibration(
     task: Task,
     kind: CalibrationKind | Literal["auto"],
 ) -> tuple[Calibration, dict[CalibrationKind, float]]:
-    """Fitted to the images' own probabilities and to those of corrupted copies."""
+    """Fitted to the images' own probabilities and to those of their copies."""
     probabilities, every = np.concatenate(together), np.concatenate([targets] * len(together))
     if kind == "auto":
         return choose_kind(probabilities, every, np.tile(patients, len(together)), task)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from radlens.errors import RadlensError, UsageError
-from radlens.terminal import show_audit, show_comparison, show_result, show_stress
+from radlens.terminal import show_audit, show_comparison, show_framing, show_result, show_stress
 
 app = typer.Typer(
     help="A folder of labelled medical images in; a disease classifier you can trust and explain out. "
@@ -144,6 +144,7 @@ def train(
     resume: Resume = False,
 ) -> None:
     """Train only: like run, without looking at the test images."""
+    from radlens.delivery.model_folder import open_model_folder
     from radlens.workflow import train as train_model
 
     train_model(
@@ -158,6 +159,9 @@ def train(
         overwrite=overwrite,
         resume=resume,
     )
+    framing = open_model_folder(out).config.framing
+    if framing is not None:
+        show_framing(framing)
     typer.echo(f"Model: {out / 'model'}")
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radlens.assessment.comparison import Comparisons
 from radlens.assessment.comparison import compare as compare_runs
 from radlens.assessment.comparison_verdict import as_json
+from radlens.assessment.framing_records import FramingSummary, read_framing
 from radlens.assessment.matched_runs import Run, match_runs
 from radlens.errors import DataError, UsageError
 from radlens.files import check_output, claim_output, write_text
@@ -66,9 +68,21 @@ def compare(
     for note in matched.notes:
         logger.warning("%s", note)
     found = compare_runs(matched, margin, confidence, resamples, seed)
+    found = replace(found, framing=_framing(dict(zip(names, results, strict=True)), matched.split))
     if out is not None:
         _write(found, results[0].manifest, claim_output(Path(out), overwrite=overwrite))
     return found
+
+
+def _framing(results: Mapping[str, Result], split: str) -> dict[str, FramingSummary]:
+    """How each model's answers hang on the framing of the images of a split, where its metrics tell it."""
+    summaries = {}
+    for name, result in results.items():
+        known = (result.folder / "metrics.json").is_file()
+        evidence = read_framing(result.metrics.get(split, {})) if known else None
+        if evidence is not None:
+            summaries[name] = evidence.summary
+    return summaries
 
 
 def _write(found: Comparisons, manifest: Manifest, folder: Path) -> None:

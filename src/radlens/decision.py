@@ -267,7 +267,7 @@ class OperatingPoint:
         cost_alarm: of the same: what it costs to call a negative image positive.
         cost_prevalence: of the same: share of positive images that was reckoned with; None: that of the validation
             images.
-        copies: how many corrupted copies of each of these images the rule went by too.
+        copies: how many changed copies of each of these images the rule went by too.
     """
 
     rule: str

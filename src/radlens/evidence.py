@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import pandas as pd
 from radlens.assessment.evaluate import evaluate as evaluate_predictions
 from radlens.assessment.evaluate import write_metrics
 from radlens.assessment.failure_reasons import FAILURE_COLUMNS
+from radlens.assessment.framing_evidence import affordable_images, measure_framing, sample_images
+from radlens.assessment.framing_records import FramingEvidence
+from radlens.assessment.framing_words import verdict_in_words
 from radlens.assessment.label_suspects import find_label_suspects
 from radlens.assessment.opening_ledger import new_opening, read_openings, record
 from radlens.assessment.predictions import predictions_table, with_answers, write_predictions
@@ -28,6 +32,8 @@ from radlens.neighbours import training_neighbours
 from radlens.preparing import Listed, Prepared
 from radlens.report_content import collect, trace
 from radlens.result import Result
+
+logger = logging.getLogger(__name__)
 
 
 def predict_split(model: TrainedModel, config: ModelConfig, prepared: Prepared, split: str) -> pd.DataFrame:
@@ -80,6 +86,45 @@ def write_subgroups(
     return found
 
 
+def measure_split_framing(
+    settings: RunSettings,
+    prepared: Prepared,
+    predictions: pd.DataFrame,
+    model: TrainedModel,
+    split: str,
+    *,
+    after_training: bool,
+) -> FramingEvidence | None:
+    """How a model's answers to the images of a split hang on their framing; None where that is not asked for.
+
+    Args:
+        settings: how many images are changed, and what draws them.
+        prepared: the images.
+        predictions: what the model answered.
+        model: what is asked.
+        split: whose images are changed.
+        after_training: whether the model was trained just now; then the suite is to cost little beside that.
+    """
+    most, info = settings.evaluate.framing_images, prepared.manifest.info
+    table = prepared.manifest.table
+    if after_training:
+        training = int((table["split"] == "train").sum())
+        most = min(most, affordable_images(training, settings.train.epochs, 2 if model.mirror else 1))
+    answered = predictions[predictions["split"] == split]
+    if not most or answered.empty:
+        return None
+    sample = answered.iloc[sample_images(answered, info, most, settings.seed)]
+    row_of = dict(zip(table["path"], prepared.cache.rows, strict=True))
+    pixels = prepared.cache.pixels[[row_of[path] for path in sample["path"]]]
+    seed, confidence = settings.seed, settings.evaluate.confidence
+    found = measure_framing(
+        model.probabilities, pixels, sample, info, model.threshold, seed=seed, confidence=confidence
+    )
+    level = logging.INFO if found.verdict == "pass" else logging.WARNING
+    logger.log(level, "%s", verdict_in_words(found.summary))
+    return found
+
+
 def write_evidence(
     settings: RunSettings,
     prepared: Prepared | Listed,
@@ -100,12 +145,18 @@ def write_evidence(
         threshold: the operating point.
         folder: where to.
         fitted: the training, if this run trained.
-        model: what answered, to paint where it looks.
+        model: what answered, to change the framing of its images and to paint where it looks.
         origin: who answered.
         model_at: where the files of one model lie, or the run folder that holds them; None: there is no one model.
     """
     write_predictions(predictions, folder / "predictions.csv")
     metrics = evaluate_predictions(predictions, prepared.manifest.info, threshold, settings.evaluate, settings.seed)
+    # Answers read from a table, and those of the folds of a cross-validation, have no one model that could be asked.
+    if model is not None and prepared.cache is not None:
+        split, trained = main_split(metrics), fitted is not None
+        framing = measure_split_framing(settings, prepared, predictions, model, split, after_training=trained)
+        if framing is not None:
+            metrics[split]["framing"] = framing.model_dump(mode="json")
     write_metrics(metrics, folder / "metrics.json")
     subgroups = write_subgroups(settings, prepared.manifest, predictions, metrics, folder)
     suspects = find_label_suspects(predictions, prepared.manifest.info)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from radlens.delivery.model_folder import ONNX_FILE, WEIGHTS_FILE, open_model_fo
 from radlens.imaging.cache import PixelCache
 from radlens.learning import augment
 from radlens.learning.fit import Fitted
-from radlens.learning.teachers import teacher_folder
 from radlens.learning.trained_model import TrainedModel
 from radlens.pictures import map_painter, picture_reader
 
@@ -64,8 +63,8 @@ def collect(
         augmented=_augmented(settings, manifest, cache) if cache and fitted and settings.augment.enabled else (),
         history=pd.read_csv(folder / "history.csv") if fitted else None,
         best_epoch=fitted.best_epoch if fitted else None,
-        teacher_seconds=_teacher_seconds(settings, folder) if fitted else (),
         read_pixels=read_pixels,
+        read_input=_input_reader(manifest, cache) if cache else None,
         paint_map=map_painter(model, manifest, cache, read_pixels) if cache and model and read_pixels else None,
         settings_yaml=shown_settings(settings, origin),
         environment=json.loads((folder / "environment.json").read_text(encoding="utf-8")),
@@ -115,12 +114,6 @@ def trace(
     )
 
 
-def _teacher_seconds(settings: RunSettings, folder: Path) -> tuple[float, ...]:
-    """How long each teacher was trained."""
-    folders = [teacher_folder(folder, number) for number in range(1, settings.train.teachers + 1)]
-    return tuple(float(pd.read_csv(each / "history.csv")["seconds"].sum()) for each in folders)
-
-
 def _within(manifest: Manifest, location: str) -> str:
     """A location as the manifest writes it: relative to the root of the images where it lies in there."""
     return location.removeprefix(str(Path(manifest.info.root)) + os.sep)
@@ -155,6 +148,12 @@ def _augmented(settings: RunSettings, manifest: Manifest, cache: PixelCache) -> 
         variants, parameters = augment.example(pixels, settings.augment, settings.preprocessing, VARIANTS, int(row))
         examples.append((_as_picture(pixels), [_as_picture(variant) for variant in variants], parameters))
     return examples
+
+
+def _input_reader(manifest: Manifest, cache: PixelCache) -> Callable[[str], npt.NDArray[np.uint8]]:
+    """What gives a page the preprocessed pixels of a manifest path, shape (channels, height, width)."""
+    row_of = dict(zip(manifest.table["path"], cache.rows, strict=True))
+    return lambda path: np.array(cache.pixels[row_of[path]])
 
 
 def _as_picture(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

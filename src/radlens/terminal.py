@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from radlens.assessment.comparison import Comparisons
+    from radlens.assessment.framing_records import FramingSummary
     from radlens.dataset.audit import Audit
     from radlens.result import Result
     from radlens.workflows.stress_result import StressResult
@@ -38,6 +39,8 @@ def show_result(result: Result) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from radlens.assessment.framing_records import read_framing
+
     table = Table(title="Simulated images, not of people" if result.manifest.info.simulated else None)
     table.add_column("metric")
     blocks = {name: block for name, block in result.metrics.items() if isinstance(block, dict)}
@@ -55,7 +58,21 @@ def show_result(result: Result) -> None:
                 soft_wrap=True,
                 highlight=False,
             )
+        if evidence := read_framing(block):
+            show_framing(evidence.summary)
     console.print(f"Report: {result.report}", soft_wrap=True, highlight=False)
+
+
+def show_framing(found: FramingSummary) -> None:
+    """One line on how the answers hang on the framing of images, and what to do about it."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from radlens.assessment.framing_words import line
+
+    colour = {"fail": "red", "warn": "yellow", "pass": "green"}[found.verdict]
+    head, _, rest = line(found).partition(". ")
+    Console().print(f"[{colour}]{escape(head)}.[/] {escape(rest)}", soft_wrap=True, highlight=False)
 
 
 def show_comparison(found: Comparisons) -> None:
@@ -64,7 +81,7 @@ def show_comparison(found: Comparisons) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from radlens.assessment.report.comparison_page import summary
+    from radlens.assessment.report.comparison_page import framing_rows, summary
 
     for rows in summary(found):
         table = Table()
@@ -73,6 +90,13 @@ def show_comparison(found: Comparisons) -> None:
         for row in rows.cells:
             table.add_row(*map(escape, row))
         Console().print(table)
+    for name, verdict, worst, limits, unchanged, change in framing_rows(found):
+        known = f", worst balanced accuracy {worst} (CI {limits}), unchanged {unchanged}: {change}"
+        Console().print(
+            f"Framing, {escape(name)}: {verdict}{'' if name not in found.framing else known}",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 def show_stress(result: StressResult) -> None:

@@ -19,10 +19,10 @@ from radlens.delivery.hub import files_to_send
 from radlens.delivery.hub import push as push_model
 from radlens.delivery.model_folder import find_model, hash_weights, read_model_folder
 from radlens.delivery.predictor import Predictor
-from radlens.delivery.release import Kind, add_metrics
+from radlens.delivery.release import Kind, add_framing, add_metrics
 from radlens.delivery.torch_model import trained_model
 from radlens.errors import UsageError
-from radlens.evidence import predict_split, write_down_opening, write_evidence
+from radlens.evidence import measure_split_framing, predict_split, write_down_opening, write_evidence
 from radlens.files import claim_output
 from radlens.imaging.cache import PixelCache
 from radlens.learning.networks import check_network
@@ -103,13 +103,20 @@ def train(
     overwrite: bool = False,
     resume: bool = False,
 ) -> Predictor:
-    """Carry out the workflow up to the trained model, without looking at the test images; see :func:`run`."""
+    """Carry out the workflow up to the trained model, without looking at the test images; see :func:`run`.
+
+    The framing suite is carried out on validation images, and the model's config and card tell of it.
+    """
     folder = Path(out)
     if resume:
         chosen, prepared = _begin_again(folder)
     else:
         chosen, prepared = _begin(folder, settings_of(source, preset, model, seed, config, settings, allow), overwrite)
-    train_model(chosen, prepared, folder)
+    _, validation = train_model(chosen, prepared, folder)
+    trained = trained_model(*read_model_folder(folder))
+    framing = measure_split_framing(chosen, prepared, validation, trained, "val", after_training=True)
+    if framing is not None:
+        add_framing(folder, "val", framing)
     return load(folder)
 
 

@@ -34,8 +34,8 @@ def test_each_rule_is_told_in_words(rule: str, words: str) -> None:
 def test_copies_that_the_rule_went_by_are_told() -> None:
     for copies, words in (
         (0, "validation images (balanced)"),
-        (1, "and 1 corrupted copy of"),
-        (4, "and 4 corrupted copies of"),
+        (1, "and 1 changed copy of"),
+        (4, "and 4 changed copies of"),
     ):
         assert words in rule_in_words(replace(POINT, copies=copies), "binary")
 

@@ -10,10 +10,11 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from radlens.assessment.framing_records import Estimate
 from radlens.decision import OperatingPoint
 from radlens.delivery.card import MARK, model_card
 from radlens.delivery.model_folder import ModelConfig
-from radlens.delivery.records import Figure, OnnxRecord, Parity, SplitMetrics, TrainingData, Variant
+from radlens.delivery.records import Figure, FramingRecord, OnnxRecord, Parity, SplitMetrics, TrainingData, Variant
 from radlens.imaging.preprocess import Preprocessing
 
 Maker = Callable[..., Any]
@@ -159,3 +160,33 @@ def test_no_text_of_the_data_breaks_out_of_its_place(name: str, first: str, seco
     assert "<script>" not in body.replace("\\<script", "")
     sections = [line for line in body.splitlines() if line.startswith("## ")]
     assert len(sections) == 7
+
+
+FRAMING = FramingRecord(
+    split="val",
+    images=160,
+    patients=120,
+    confidence=0.95,
+    verdict="fail",
+    worst="top and bottom 15 %",
+    worst_balanced_accuracy=Estimate(value=0.517, low=0.45, high=0.58),
+    balanced_accuracy=0.987,
+    loss=Estimate(value=0.47, low=0.35, high=0.59),
+    losing=("top and bottom",),
+)
+
+
+def test_the_card_says_what_changes_the_models_mind(make_model: Maker) -> None:
+    config, _ = make_model(framing=FRAMING)
+    card = model_card(config)
+    section = card.partition("## What changes its mind")[2].partition("\n## ")[0]
+    assert "**Fail.**" in section
+    assert "15 % cut off at top and bottom" in section
+    assert "0.987 on the images as they are and 0.517 (0.450, 0.580)" in section
+    assert "validation images (160 of 120 patients)" in section
+    assert "augment.sides" in section
+
+
+def test_a_card_without_that_evidence_says_so(make_model: Maker) -> None:
+    config, _ = make_model()
+    assert "was not measured when this folder was written" in model_card(config)

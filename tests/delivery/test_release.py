@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from radlens.assessment.framing_evidence import judge_framing
+from radlens.assessment.predictions import predictions_table
 from radlens.config import RunSettings, resolve, to_yaml
 from radlens.dataset.known_images import NO_IMAGES_KNOWN
 from radlens.dataset.manifest import Manifest
@@ -17,14 +19,21 @@ from radlens.dataset.sources.phantom import make_phantoms
 from radlens.delivery import release as release_module
 from radlens.delivery.card import MARK
 from radlens.delivery.export import export, parity_images
-from radlens.delivery.model_folder import open_model_folder, read_model_folder, write_config, write_model_folder
+from radlens.delivery.model_folder import (
+    ModelConfig,
+    open_model_folder,
+    read_model_folder,
+    write_config,
+    write_model_folder,
+)
 from radlens.delivery.onnx_export import export_graph, phantom_pixels, run_graph
 from radlens.delivery.onnx_variants import Trial
-from radlens.delivery.release import add_metrics, describe_data, release, release_if_possible
+from radlens.delivery.release import add_framing, add_metrics, describe_data, release, release_if_possible
 from radlens.delivery.torch_model import trained_model
 from radlens.delivery.training_images import read_training_images, write_training_images
 from radlens.errors import DataError, UsageError
 from radlens.imaging.cache import PixelCache
+from radlens.imaging.framing import SUITE
 
 Maker = Callable[..., Any]
 
@@ -250,3 +259,35 @@ def test_the_data_are_described_without_paths_of_this_machine(run: Path) -> None
     ):
         info = manifest.info.model_copy(update={"source": source})
         assert describe_data(Manifest(manifest.table, info), digests).source == shown
+
+
+def framing_evidence(manifest: Manifest) -> Any:
+    """Of a model that is right under every change."""
+    right = np.eye(2)[manifest.targets()] * 0.8 + 0.1
+    return judge_framing(predictions_table(manifest, right), [right] * len(SUITE), manifest.info, 0.5)
+
+
+def test_framing_goes_into_config_and_card_and_stays_with_an_export(run: Path) -> None:
+    manifest = Manifest.read(run)
+    evidence = framing_evidence(manifest)
+    add_framing(run, "val", evidence)
+    found = open_model_folder(run)
+    assert found.config.framing is not None
+    assert (found.config.framing.split, found.config.framing.images) == ("val", len(manifest))
+    assert dict(evidence.summary).items() <= dict(found.config.framing).items()
+    assert found.config.framing.verdict.capitalize() in (found.path / "README.md").read_text(encoding="utf-8")
+    block = {"n": 6, "framing": {**evidence.model_dump(mode="json"), "images": 6}}
+    add_metrics(run, {"test": block})
+    again = open_model_folder(run).config.framing
+    assert again is not None
+    assert (again.split, again.images) == ("test", 6)
+    # Figures without it leave what is there.
+    add_metrics(run, {"test": {"n": 6}})
+    assert open_model_folder(run).config.framing == again
+
+
+def test_a_config_of_before_has_no_framing(model: tuple[Any, Any]) -> None:
+    config, _ = model
+    written = config.model_dump(mode="json")
+    del written["framing"]
+    assert ModelConfig.model_validate(written).framing is None

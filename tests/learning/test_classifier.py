@@ -19,7 +19,6 @@ from radlens.decision import Task
 from radlens.errors import UsageError
 from radlens.learning.classifier import Classifier, class_weights, outputs_of, to_probabilities
 from radlens.learning.data_module import Batch
-from radlens.learning.teachers import Teachers
 
 SHAPE = (1, 32, 32)
 TASKS: list[tuple[Task, int]] = [("binary", 2), ("multiclass", 3), ("multilabel", 3)]
@@ -73,7 +72,7 @@ def binary_loss(logits: Array, wanted: Array) -> Array:
 
 
 def answers_of(logits: Array, task: Task, *, taught: bool) -> Tensor | None:
-    """What teachers say in place of the labels, if there are any."""
+    """Shares to learn in place of the labels, if there are any."""
     if not taught:
         return None
     other = logits[::-1].copy()
@@ -270,26 +269,12 @@ def test_class_weights_are_no_part_of_the_weights_that_are_saved() -> None:
     assert "weights" not in classifier(weights=[1.0, 2.0]).state_dict()
 
 
-class Certain(Teachers):
-    """Say the same of every image."""
-
-    def __init__(self, outputs: int) -> None:
-        super().__init__([nn.Identity()], "binary")
-        self.outputs = outputs
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Shape (batch, outputs)."""
-        return torch.full((len(images), self.outputs), 0.9)
-
-
-@pytest.mark.parametrize("taught", [False, True])
 @pytest.mark.parametrize(("task", "classes"), TASKS)
 @pytest.mark.filterwarnings("ignore")
-def test_of_a_hidden_image_it_is_learnt_that_nothing_can_be_told(task: Task, classes: int, taught: bool) -> None:
+def test_of_a_hidden_image_it_is_learnt_that_nothing_can_be_told(task: Task, classes: int) -> None:
     model = classifier(task, classes)
     logits, targets = logits_of(task, classes, 8), torch.from_numpy(targets_of(task, classes, 8))
     model.network, model.log = nn.Identity(), lambda *_, **__: None  # type: ignore[method-assign]
-    model.teachers = Certain(logits.shape[1]) if taught else None
     hidden = torch.tensor([True, False] * 4)
     batch: Batch = {
         "pixels": torch.from_numpy(logits).requires_grad_(),
@@ -302,8 +287,6 @@ def test_of_a_hidden_image_it_is_learnt_that_nothing_can_be_told(task: Task, cla
     shown = softmax(logits) if task == "multiclass" else sigmoid(logits)
     labels = np.eye(classes)[targets] if task == "multiclass" else targets.numpy().reshape(shown.shape)
     wanted = np.where(hidden.numpy()[:, None], 1 / max(2, shown.shape[1]) if task == "multiclass" else 0.5, labels)
-    if taught:
-        wanted[~hidden.numpy()] = 0.9
     gradient = batch["pixels"].grad
     assert gradient is not None
     # Of a cross-entropy: what is said less what was wanted.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from radlens.assessment.framing_records import FramingSummary
 from radlens.assessment.intervals import MAX_UNDEFINED, patient_weights, percentile_limits
 from radlens.assessment.matched_runs import MatchedRuns
 from radlens.assessment.mcnemar import McNemar, mcnemar
@@ -70,7 +72,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """Each further model against the first, and how that was done."""
+    """Each further model against the first, and how that was done.
+
+    Attributes:
+        matched: what each answered for the same images.
+        margin: the largest loss that would not matter.
+        confidence: of the intervals.
+        resamples: of the bootstrap.
+        seed: of its draws.
+        pairs: each further model against the first.
+        framing: by name of a model how its answers hang on the framing of these images, where that was measured.
+    """
 
     matched: MatchedRuns
     margin: float
@@ -78,6 +90,7 @@ class Comparisons:
     resamples: int
     seed: int
     pairs: tuple[Comparison, ...]
+    framing: Mapping[str, FramingSummary] = field(default_factory=dict)
 
 
 def compare(

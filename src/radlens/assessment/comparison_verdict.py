@@ -82,6 +82,7 @@ def as_json(found: Comparisons) -> dict[str, Any]:
         "resamples": found.resamples,
         "seed": found.seed,
         "notes": list(matched.notes),
+        "framing": {name: summary.model_dump(mode="json") for name, summary in found.framing.items()},
         "comparisons": [_pair_json(pair, found.confidence) for pair in found.pairs],
         "methods": METHODS,
     }

@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from radlens.assessment.predictions import probabilities_of, targets_of
 from radlens.dataset.manifest import DatasetInfo
+from radlens.decision import REFER, commit, prediction_sets
 
 # Rates to choose among when the model is used, beside the one that was asked for.
 ERROR_RATES = (0.01, 0.02, 0.05, 0.1)
 REFUSE_RATES = (0.002, 0.005, 0.01)
-# Without a wish: the lower one where there are so many validation images of each class.
-_LOW, _ENOUGH, _HIGH = 0.02, 100, 0.05
+# Of several labels an image no limits are known; their rate is never used.
+MULTILABEL_RATE = 0.05
 
 
-def usual_error_rate(predictions: pd.DataFrame, info: DatasetInfo) -> float:
-    """The stated rate of error where none is asked for.
+def affordable_error_rate(
+    limits: Mapping[float, tuple[float, ...]], predictions: pd.DataFrame, info: DatasetInfo, most_referred: float
+) -> float:
+    """The lowest rate of error that refers at most a share of the images; if none does, the one that refers fewest.
 
-    At a rate far above the model's own errors no class stays possible for many of the images that it answers rightly,
-    and at one far below, both do for many: either way they are referred. A rate needs validation images to be told by.
+    A low rate is a strong promise paid for in referrals. Far below the model's own errors both classes stay possible
+    for many images, and far above them no class does for many that it answers rightly.
 
     Args:
-        predictions: rows of the validation split.
+        limits: the least probability of each class, by rate.
+        predictions: rows of the validation split, changed copies among them, at the operating point.
         info: the task and the classes.
+        most_referred: the share, in [0, 1].
+
+    >>> info = DatasetInfo(name="", root="", task="binary", classes=("well", "ill"))
+    >>> rows = {"predicted": ["well", "ill"], "probability_well": [0.9, 0.4], "probability_ill": [0.1, 0.6]}
+    >>> affordable_error_rate({0.01: (0.3, 0.2), 0.1: (0.5, 0.5)}, pd.DataFrame(rows), info, 0.1)
+    0.1
     """
-    if info.task == "multilabel":
-        return _HIGH
-    counts = np.bincount(targets_of(predictions, info), minlength=len(info.classes))
-    return _LOW if counts.min() >= _ENOUGH else _HIGH
+    probabilities, predicted = probabilities_of(predictions, info), list(predictions["predicted"])
+    referred = {
+        rate: np.mean(
+            [answer == REFER for answer in commit(predicted, info.classes, prediction_sets(probabilities, least))]
+        )
+        for rate, least in limits.items()
+    }
+    affordable = [rate for rate, share in referred.items() if share <= most_referred]
+    return min(affordable) if affordable else min(referred, key=lambda rate: (referred[rate], rate))
 
 
 def least_probabilities(predictions: pd.DataFrame, info: DatasetInfo, error_rate: float) -> tuple[float, ...]:

@@ -47,7 +47,7 @@ def choose_operating_point(
         settings: the rule, its costs, and the confidence of the bounds.
         predictions: rows of the validation split alone.
         info: the task and the classes.
-        copies: predictions on corrupted copies of the same images. ``balanced``, ``youden`` and ``cost`` go by images
+        copies: predictions on changed copies of the same images. ``balanced``, ``youden`` and ``cost`` go by images
             and copies together: a threshold between two scores that a little noise would move is no good one. A target
             is one on the images themselves, and so are the bounds.
 

@@ -28,7 +28,7 @@ def rule_in_words(point: OperatingPoint, task: Task) -> str:
         what = f"the highest sum of sensitivity and specificity (Youden's index plus 1){each}"
     else:
         what = f"the least expected cost of wrong answers{each}{_costs(point)}"
-    copies = f" and {point.copies} corrupted cop{'y' if point.copies == 1 else 'ies'} of each" if point.copies else ""
+    copies = f" and {point.copies} changed cop{'y' if point.copies == 1 else 'ies'} of each" if point.copies else ""
     return f"Rule: {what} on validation images{copies} ({point.rule})."
 
 

@@ -50,8 +50,9 @@ class PhantomSettings(Settings):
     duplicates: int = Field(default=0, ge=0, description="Images copied byte for byte under another name.")
     shared_patients: int = Field(default=0, ge=0, description="Patients placed in both train and test.")
     wrong_labels: float = Field(default=0.0, ge=0, le=0.5, description="Share of training images given a wrong label.")
-    shortcut: Literal["none", "marker", "size"] = Field(
-        default="none", description="A cue beside the anatomy: a corner marker, or the image size."
+    shortcut: Literal["none", "marker", "size", "framing"] = Field(
+        default="none",
+        description="A cue beside the anatomy: a corner marker, the image size, or a chest that is framed tightly.",
     )
     shortcut_strength: float = Field(
         default=1.0, ge=0, le=1, description="0: the cue is independent of the label; 1: it gives the label away."

@@ -49,8 +49,8 @@ class EvaluateSettings(Settings):
         default=0,
         ge=0,
         le=20,
-        description="Copies of each validation image under random corruptions. With the image itself, the calibration "
-        "is fitted on them, and a balanced, youden or cost threshold chosen.",
+        description="Copies of each validation image, by turns under another framing and corrupted. With the image "
+        "itself, the calibration is fitted on them, a balanced, youden or cost threshold chosen, and what is referred.",
     )
     mirror: bool = Field(
         default=False, description="Answer for the mean of the logits of an image and of its mirror image."
@@ -61,7 +61,14 @@ class EvaluateSettings(Settings):
         lt=0.5,
         description="Stated rate of error of the answers that the model stands by: it refers an image where a class "
         "that it is not sure of cannot be ruled out at this rate (conformal prediction, each class by itself). null: "
-        "0.02 where validation has 100 images or more of each class, else 0.05.",
+        "the lowest of .01, .02, .05 and .1 that most_referred allows.",
+    )
+    most_referred: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Where no error_rate is asked for: share of the validation images and their copies (stress) that "
+        "may be referred at it.",
     )
     refuse: float = Field(
         default=0.0,
@@ -69,6 +76,12 @@ class EvaluateSettings(Settings):
         lt=0.5,
         description="Share of images like those of validation that is refused as unlike the training images; 0: the "
         "model does not tell.",
+    )
+    framing_images: int = Field(
+        default=400,
+        ge=0,
+        description="Most images that the model is asked about under other framings (docs/explanation/framing.md), as "
+        "many of each class; after training fewer where they would cost more than a tenth of it. 0: it is not asked.",
     )
     subgroups: tuple[str, ...] = Field(
         default=(),

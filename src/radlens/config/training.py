@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -108,13 +108,6 @@ class TrainSettings(Settings):
         description="loss: weigh each class by the inverse of its frequency in train; sampling: draw each class "
         "equally often (several labels an image cannot be, and are weighed in the loss).",
     )
-    teachers: int = Field(
-        default=0,
-        ge=0,
-        le=20,
-        description="Networks trained first, each with a seed of its own; the network then learns their mean answer to "
-        "each augmented image in place of its label. 0: it learns the labels.",
-    )
     backbone_rate: float = Field(
         default=1.0, ge=0, le=1, description="Learning rate of all but the last layer, as a share of the last one's."
     )
@@ -139,3 +132,13 @@ class TrainSettings(Settings):
     threads: int = Field(
         default=0, ge=0, description="CPU threads for arithmetic; 0: one for each core that the process may use."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _teachers_are_gone(cls, values: Any) -> Any:
+        """The settings of runs of earlier versions name them; those without any mean what they meant."""
+        if isinstance(values, dict) and "teachers" in values:
+            if values["teachers"] != 0:
+                raise ValueError("teachers is no longer a setting: train.epochs gives more for the same time")
+            return {name: value for name, value in values.items() if name != "teachers"}
+        return values

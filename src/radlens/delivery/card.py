@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from radlens.assessment.framing_words import advice, change_in_words, verdict_in_words
 from radlens.assessment.operating_words import bound, bounds_in_words, rule_in_words
 from radlens.delivery.model_folder import ModelConfig
 from radlens.delivery.records import Figure
@@ -43,6 +44,7 @@ def model_card(config: ModelConfig) -> str:
         "Training data": _data(config),
         "Decisions": _decisions(config),
         "Figures": _figures(config),
+        "What changes its mind": _framing(config),
         "Limits": "\n".join(f"- {limit}" for limit in _LIMITS),
         "Files": _files(config),
     }
@@ -196,6 +198,29 @@ def _figures(config: ModelConfig) -> str:
         "were chosen on validation. An internal test is of the same source as the training images and says less than "
         "it seems.\n\n" + "\n".join(lines)
     )
+
+
+def _framing(config: ModelConfig) -> str:
+    """How the answers hang on the framing of images, which says nothing about the disease."""
+    found = config.framing
+    if found is None:
+        return (
+            "Whether the answers hang on how tightly the images are framed was not measured when this folder was "
+            "written: `radlens evaluate MODEL SOURCE --out DIR` does."
+        )
+    of = f"{_SPLITS.get(found.split, found.split)} images ({found.images:,} of {found.patients:,} patients)"
+    worst = _figure(Figure(**found.worst_balanced_accuracy.model_dump()))
+    loss = _figure(Figure(**found.loss.model_dump())).replace("-", "−")
+    said = (
+        f"**{found.verdict.capitalize()}.** {_text(verdict_in_words(found))}",
+        f"It was asked about {of} that were cropped, stretched, reduced and shifted in ways that keep the label, at "
+        "the operating point above. Balanced accuracy, the mean of the shares answered rightly in each class, is "
+        f"{found.balanced_accuracy:.3f} on the images as they are and {worst} under the worst change: "
+        f"{_text(change_in_words(found.worst))}. The loss is {loss}. In brackets: {found.confidence:.0%} intervals, "
+        "that of the loss for all changes together.",
+        _text(advice(found)),
+    )
+    return "\n\n".join(filter(None, said))
 
 
 def _files(config: ModelConfig) -> str:

@@ -17,7 +17,7 @@ from radlens.delivery.model_files import CARD_FILE, safe_file
 from radlens.delivery.model_folder import open_model_folder, read_weights
 from radlens.delivery.onnx_export import FEWEST_IMAGES, Pixels, phantom_pixels
 from radlens.delivery.onnx_variants import Trial
-from radlens.delivery.release import Kind, metrics_by_split, release
+from radlens.delivery.release import Kind, evidence_for_config, release
 from radlens.delivery.training_images import TRAINING_IMAGES_FILE
 from radlens.errors import DataError, UsageError
 from radlens.files import building, write_text
@@ -126,7 +126,7 @@ def _metrics_of(run: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        return {"metrics": metrics_by_split(json.loads(path.read_text(encoding="utf-8")))}
+        return evidence_for_config(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
 

@@ -26,7 +26,16 @@ from radlens.delivery.model_files import (
     record_file,
     safe_file,
 )
-from radlens.delivery.records import Abstention, FileRecord, OnnxRecord, Parity, Record, SplitMetrics, TrainingData
+from radlens.delivery.records import (
+    Abstention,
+    FileRecord,
+    FramingRecord,
+    OnnxRecord,
+    Parity,
+    Record,
+    SplitMetrics,
+    TrainingData,
+)
 from radlens.errors import DataError, RadlensError
 from radlens.files import replacing, write_text
 from radlens.imaging.preprocess import Preprocessing
@@ -92,6 +101,9 @@ class ModelConfig(Record):
     training_data: TrainingData | None = Field(default=None, description="What the model was made of, in figures.")
     metrics: dict[str, SplitMetrics] = Field(
         default_factory=dict, description="By split (val, test), with intervals; none where they were not computed."
+    )
+    framing: FramingRecord | None = Field(
+        default=None, description="How the answers hang on the framing of images; null where it was not measured."
     )
     onnx: OnnxRecord | None = Field(default=None, description="What model.onnx gives; null where there is none.")
     files: dict[str, FileRecord] = Field(

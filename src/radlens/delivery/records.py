@@ -6,6 +6,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from radlens.assessment.framing_records import FramingSummary
+
 
 class Record(BaseModel):
     """A part of ``config.json``: no other fields, no infinities."""
@@ -84,6 +86,12 @@ class SplitMetrics(Record):
 
     n: int = Field(ge=0, description="Images.")
     metrics: dict[str, Figure] = Field(description="By name, at the model's operating point.")
+
+
+class FramingRecord(FramingSummary):
+    """How the model's answers hang on the framing of images, as it was found on one split."""
+
+    split: str = Field(description="Of the images that were changed: test, or val where no more was looked at.")
 
 
 class Abstention(Record):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from radlens.assessment.framing_records import FramingEvidence, read_framing
 from radlens.dataset.manifest import Manifest
 from radlens.delivery.card import MARK, model_card
 from radlens.delivery.model_files import CARD_FILE
@@ -25,7 +26,7 @@ from radlens.delivery.model_folder import (
 from radlens.delivery.onnx_export import OPSET, Pixels, check_maps, check_parity, export_graph, graph_outputs
 from radlens.delivery.onnx_on_demand import map_on_demand
 from radlens.delivery.onnx_variants import Trial, halve, measure, quantize, store_float16
-from radlens.delivery.records import Figure, SplitMetrics, TrainingData, Variant
+from radlens.delivery.records import Figure, FramingRecord, SplitMetrics, TrainingData, Variant
 from radlens.delivery.torch_model import trained_model
 from radlens.errors import RadlensError
 from radlens.files import is_place_here
@@ -136,9 +137,41 @@ def add_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
     Raises:
         DataError: there is no model, or it is damaged.
     """
+    _rewrite(path, evidence_for_config(metrics))
+
+
+def add_framing(path: Path, split: str, evidence: FramingEvidence) -> None:
+    """Write how the answers hang on the framing of images into the config and the card of a model.
+
+    Args:
+        path: where the model lies.
+        split: of the images that were changed.
+        evidence: what was found.
+
+    Raises:
+        DataError: there is no model, or it is damaged.
+    """
+    _rewrite(path, {"framing": _framing_record(split, evidence)})
+
+
+def _framing_record(split: str, evidence: FramingEvidence) -> FramingRecord:
+    return FramingRecord(split=split, **dict(evidence.summary))
+
+
+def _rewrite(path: Path, changes: Mapping[str, Any]) -> None:
     found = open_model_folder(path)
-    config = found.config.model_copy(update={"metrics": metrics_by_split(metrics)})
+    config = found.config.model_copy(update=dict(changes))
     write_config(found.path, config, _card(found.path, config))
+
+
+def evidence_for_config(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the content of ``metrics.json``, what the config of the model says too, by its names there."""
+    found: dict[str, Any] = {"metrics": metrics_by_split(metrics)}
+    for split, block in metrics.items():
+        evidence = read_framing(block) if isinstance(block, dict) else None
+        if evidence is not None:
+            found["framing"] = _framing_record(split, evidence)
+    return found
 
 
 def metrics_by_split(metrics: Mapping[str, Any]) -> dict[str, SplitMetrics]:

@@ -86,8 +86,12 @@ def _resampling(size: int, start: float, stop: float) -> npt.NDArray[np.float32]
     """The matrix that samples a window of a line of pixels, shape (size, size); rows of zeros lie outside the line."""
     scale = stop - start
     centres = (start + (np.arange(size) + 0.5) / size * scale) * size
-    distance = np.abs(np.arange(size)[None, :] + 0.5 - centres[:, None]) / max(scale, 1.0)
-    weights = np.maximum(1 - distance, 0)
+    pixels = np.arange(size) + 0.5
+    weights = np.maximum(1 - np.abs(pixels[None, :] - centres[:, None]) / max(scale, 1.0), 0)
+    # What is cut off has no part in the picture, not even in its outermost row.
+    shown = (pixels > start * size) & (pixels < stop * size)
+    if shown.any():
+        weights = weights * shown
     inside = (centres > 0) & (centres < size)
     total = np.where(inside, weights.sum(axis=1), 1.0)
     return np.asarray(weights * inside[:, None] / total[:, None], dtype=np.float32)

@@ -16,7 +16,6 @@ from radlens.config import TrainSettings
 from radlens.decision import Task
 from radlens.learning.data_module import Batch
 from radlens.learning.networks import build_network
-from radlens.learning.teachers import Teachers
 
 
 def outputs_of(task: Task, classes: int) -> int:
@@ -59,7 +58,6 @@ class Classifier(pl.LightningModule):
         classes: number of classes.
         input_shape: channels, height and width of the images.
         weights: as :func:`class_weights` gives them; None: every image counts the same.
-        teachers: networks whose mean answer is learnt in place of the labels; None: the labels are.
     """
 
     def __init__(
@@ -69,7 +67,6 @@ class Classifier(pl.LightningModule):
         classes: int,
         input_shape: tuple[int, int, int],
         weights: npt.NDArray[np.float32] | None = None,
-        teachers: Teachers | None = None,
     ) -> None:
         super().__init__()
         self.settings, self.task, self.classes = settings, task, classes
@@ -79,8 +76,6 @@ class Classifier(pl.LightningModule):
         self.register_buffer("weights", None if weights is None else torch.from_numpy(weights), persistent=False)
         self.val_metrics = _metrics(task, classes).clone(prefix="val_")
         self._losses: list[tuple[Tensor, int]] = []
-        # No submodule: neither trained nor kept in the checkpoints.
-        self.teachers = teachers
 
     def forward(self, images: Tensor) -> Tensor:
         """From float images in the network's range to logits, shape (batch, outputs)."""
@@ -111,11 +106,6 @@ class Classifier(pl.LightningModule):
             return torch.as_tensor(self.weights[target]).reshape(shape)
         return torch.where(target == 1, self.weights[1], self.weights[0])
 
-    def on_fit_start(self) -> None:
-        """Bring the teachers to where the network is."""
-        if self.teachers is not None:
-            self.teachers.to(self.device)
-
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Random layers follow from seed, epoch and batch, so that a resumed run repeats them."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
@@ -138,14 +128,11 @@ class Classifier(pl.LightningModule):
 
     def _answers(self, batch: Batch) -> Tensor | None:
         """What is to be learnt in place of the labels, shape (batch, outputs); None where it is the labels."""
-        answers = None if self.teachers is None else self.teachers(batch["pixels"])
-        hidden = batch["hidden"]
+        hidden, target = batch["hidden"], batch["target"]
         if not bool(hidden.any()):
-            return answers
-        if answers is None:
-            target = batch["target"]
-            answers = (functional.one_hot(target, self.classes) if self.task == "multiclass" else target).float()
-            answers = answers.reshape(len(target), -1)
+            return None
+        answers = (functional.one_hot(target, self.classes) if self.task == "multiclass" else target).float()
+        answers = answers.reshape(len(target), -1)
         unknown = 1 / self.classes if self.task == "multiclass" else 0.5
         return torch.where(hidden[:, None], unknown, answers)
 

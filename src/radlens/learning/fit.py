@@ -31,8 +31,6 @@ from radlens.learning.callbacks import (
 from radlens.learning.classifier import Classifier, class_weights
 from radlens.learning.data_module import DataModule, LabelledPixels
 from radlens.learning.networks import check_network, load_pretrained
-from radlens.learning.teachers import Teachers, teacher_folder, teacher_settings
-from radlens.learning.trained_model import load_network
 from radlens.learning.trainer import make_trainer, quiet
 
 logger = logging.getLogger(__name__)
@@ -65,8 +63,7 @@ def fit(
 ) -> Fitted:
     """Train, or go on where a stopped run left off when ``folder/checkpoints/last.ckpt`` exists.
 
-    Writes ``checkpoints/best.ckpt``, ``checkpoints/last.ckpt``, ``history.csv`` and ``augmentation/``; for each teacher
-    the same into a folder of ``teachers``.
+    Writes ``checkpoints/best.ckpt``, ``checkpoints/last.ckpt``, ``history.csv`` and ``augmentation/``.
 
     Raises:
         RadlensError: the network or the settings cannot be used, or the disk is full.
@@ -75,22 +72,7 @@ def fit(
     _prepare_process(settings)
     weights = _weights(settings, task, classes, train)
     _check_sizes(settings)
-    networks = []
-    for number in range(1, settings.train.teachers + 1):
-        logger.info("Teacher %d of %d:", number, settings.train.teachers)
-        own = teacher_settings(settings, number)
-        taught = _fit_one(own, _classifier(own, task, classes, weights), train, val, teacher_folder(folder, number))
-        if taught.interrupted:
-            raise TrainingInterruptedError(
-                f"Training was stopped while teacher {number} of {settings.train.teachers} was trained; there is no "
-                f"model yet. radlens run --resume --out {folder} goes on."
-            )
-        tensors = {name: value.numpy() for name, value in taught.network.items()}
-        networks.append(load_network(settings.train.network, task, len(classes), settings.preprocessing, tensors))
-    if networks:
-        logger.info("The network, which learns their mean answer:")
-    teachers = Teachers(networks, task) if networks else None
-    return _fit_one(settings, _classifier(settings, task, classes, weights, teachers), train, val, folder)
+    return _fit_one(settings, _classifier(settings, task, classes, weights), train, val, folder)
 
 
 def _classifier(
@@ -98,11 +80,10 @@ def _classifier(
     task: Task,
     classes: tuple[str, ...],
     weights: np.ndarray[Any, np.dtype[np.float32]] | None,
-    teachers: Teachers | None = None,
 ) -> Classifier:
     """With the weights that training starts from."""
     torch.manual_seed(settings.seed)
-    classifier = Classifier(settings.train, task, len(classes), settings.preprocessing.shape, weights, teachers)
+    classifier = Classifier(settings.train, task, len(classes), settings.preprocessing.shape, weights)
     if settings.train.initial_weights == "auto":
         _start_from_pretrained(settings, classifier)
     return classifier

@@ -165,6 +165,36 @@ def test_several_classes_have_a_table_of_their_own(full_audit: FullAudit) -> Non
     assert facts.rows[0][2] == "0.90 (viral)"
 
 
+def test_the_frame_has_a_table_of_its_own_with_medians_and_intervals(full_audit: FullAudit) -> None:
+    audit = full_audit("binary")
+    label = audit.classes[1]
+    facts = tuple(
+        FactWeight(
+            fact=fact,
+            kind="framing",
+            auroc=value,
+            label=label,
+            importance=0.0,
+            interval=(value - 0.05, value + 0.05),
+            medians=(0.61, 0.54),
+        )
+        for fact, value in (("chest_aspect", 0.85), ("left_of_chest", 0.52))
+    )
+    frame = shortcut("framing", 0.89, (label,)).model_copy(update={"facts": facts})
+    part = shortcut_part(audit.model_copy(update={"shortcuts": (*audit.shortcuts, frame)}))
+    assert part is not None
+    tables = dict(part.tables)
+    table = tables["The frame, as shares of the picture"]
+    assert table.rows == (
+        ("chest height / width", label, "0.61", "0.54", "0.85 (0.80–0.90)"),
+        ("left of chest", label, "0.61", "0.54", "0.52 (0.47–0.57)"),
+    )
+    # Only what surely tells the class stands out, and the table of the other facts stays what it was.
+    assert table.strong == (True, False)
+    assert not any("chest" in row[0] for row in tables["The facts that tell the most"].rows)
+    assert "The frame, as shares of the picture" not in dict((shortcut_part(audit) or part).tables)
+
+
 def test_a_warned_shortcut_lies_open(full_audit: FullAudit) -> None:
     audit = full_audit("binary")
     for severity, alarming in (("warn", True), ("note", False)):

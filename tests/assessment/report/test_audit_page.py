@@ -281,6 +281,17 @@ def test_two_findings_of_one_kind_are_told_apart_by_their_label(
     assert "Families of file names: 1 set of images" in alone
 
 
+def test_sets_that_have_titles_are_shown_under_them(
+    manifest: Manifest, audit_of: AuditOf, page_of: type[Page], report_of: ReportOf
+) -> None:
+    paths = list(manifest.table["path"])
+    ends = finding("shortcut_framing", "warn", tuple(paths[:2]), tuple(paths[2:5]), titles=("Least: x", "Most: x"))
+    text = page_of(report_of(manifest, audit=audit_of(manifest, ends))).text
+    assert "Shortcut: the frame gives the label away: 2 sets of images" in text
+    assert "1. Least: x" in text
+    assert "2. Most: x" in text
+
+
 def test_label_suspects_are_shown_in_the_report(
     manifest: Manifest, audit_of: AuditOf, page_of: type[Page], report_of: ReportOf
 ) -> None:

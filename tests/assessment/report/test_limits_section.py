@@ -89,6 +89,9 @@ def test_a_shortcut_is_told_with_its_figure_and_a_missing_search_is_told_too(
     )
     text = said(replace(content, audit=audit_of(manifest, finding("shortcut_border"), shortcuts=(view,))))
     assert "from the border of the picture with an AUROC of 0.97 (95% CI 0.93–0.99)" in text
+    frame = view.model_copy(update={"view": "framing"})
+    text = said(replace(content, audit=audit_of(manifest, finding("shortcut_framing"), shortcuts=(frame,))))
+    assert "from how tightly the chest is framed with an AUROC of 0.97" in text
     quiet = said(replace(content, audit=audit_of(manifest, shortcuts=(view,))))
     assert "without the anatomy" not in quiet
     assert "without the anatomy was not measured" in said(content)

@@ -364,11 +364,3 @@ def test_real_radiographs_make_a_page_of_reasonable_size(
     page = page_of((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert len(page.all("img")) == len(misclassified(predictions, manifest.info))
     assert (tmp_path / "report.html").stat().st_size < 2 * 2**20
-
-
-def test_a_network_that_learnt_from_others_says_so(content_of: ContentOf, html_of: HtmlOf) -> None:
-    """The reader sees how many there were, and what their training took."""
-    taught = render_report(replace(content_of("binary"), teacher_seconds=(61.0, 59.0)))
-    assert "the mean answer of 2 others to each augmented image, trained before it in 2 min 0 s" in taught
-    assert "2 epochs, taught by 2 networks; the weights of epoch 2 were kept" in taught
-    assert "mean answer of" not in html_of("binary")

@@ -10,7 +10,14 @@ from scipy.stats import norm
 from radlens.dataset.audit import held_out
 from radlens.dataset.audit.auroc import auroc
 from radlens.dataset.audit.grouping import deal_folds
-from radlens.dataset.audit.held_out import LEVELS, forest_scores, histogram_scores, importances, to_features
+from radlens.dataset.audit.held_out import (
+    LEVELS,
+    forest_scores,
+    histogram_scores,
+    importances,
+    linear_scores,
+    to_features,
+)
 
 COUNT = 3000
 
@@ -129,3 +136,25 @@ def test_names_are_bounded() -> None:
     assert to_features(facts)[0].shape == (500, LEVELS)
     truth, folds = np.arange(500) % 2 == 0, np.arange(500) % 5
     assert np.isfinite(histogram_scores(facts["site"], truth[:, None], folds)).all()
+
+
+def by_line(features: np.ndarray, truth: np.ndarray, folds: np.ndarray, scored: np.ndarray | None = None) -> float:
+    scores = linear_scores(features.astype(np.float32), truth[:, None], folds, scored)
+    return auroc(scores[:, 0], truth, folds)
+
+
+def test_a_line_through_several_facts_reaches_the_closed_form() -> None:
+    """Two independent facts, each shifted by 1: along their sum the shift is the square root of 2."""
+    rng, truth, folds = draw(5)
+    facts = rng.normal(truth[:, None] * [1.0, 1.0, 0.0], [1.0, 1.0, 1.0])
+    expected = pytest.approx(norm.cdf(1.0), abs=0.02)
+    assert by_line(facts, truth, folds) == expected
+    # Scale, and a fact that says the same, change nothing; facts that were shuffled tell nothing.
+    assert by_line(np.column_stack([1000 * facts, facts[:, 0]]), truth, folds) == expected
+    shuffled = facts[rng.permutation(len(facts))].astype(np.float32)
+    assert by_line(facts, truth, folds, shuffled) == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_line_does_not_learn_the_images_that_it_scores() -> None:
+    rng, truth, folds = draw(6, 200)
+    assert by_line(rng.normal(size=(200, 60)), truth, folds) == pytest.approx(0.5, abs=0.12)

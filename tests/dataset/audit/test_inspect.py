@@ -69,7 +69,10 @@ def test_what_was_planted_is_counted() -> None:
     assert said(allowed, "leak") == said(found, "leak")
 
 
-@pytest.mark.parametrize(("shortcut", "check"), [("marker", "shortcut_border"), ("size", "shortcut_facts")])
+@pytest.mark.parametrize(
+    ("shortcut", "check"),
+    [("marker", "shortcut_border"), ("size", "shortcut_facts"), ("framing", "shortcut_framing")],
+)
 def test_planted_shortcuts_warn_and_clean_phantoms_do_not(shortcut: str, check: str) -> None:
     assert "warn" in dict(said(audit_of(phantoms(shortcut=shortcut, seed=1)), check))
     assert "warn" not in dict(said(clean(1), check))

@@ -29,6 +29,7 @@ from radlens.dataset.sources.phantom import (
 from radlens.errors import RadlensError, UsageError
 from radlens.files import cache_root
 from radlens.imaging.decode import DecodeError, decode
+from radlens.imaging.framing import Framing, reframe
 
 
 def _pair(seed: int, *findings: str) -> tuple[Patient, Acquisition]:
@@ -93,6 +94,51 @@ def test_lesions_lie_in_the_lungs_and_are_brighter_than_without(finding: str, se
     visible = mask & (healthy.shown > 0)
     assert gain[visible].mean() > 0.01
     assert gain[visible].mean() > 3 * abs(gain[~mask].mean())
+
+
+@pytest.mark.parametrize("finding", ["pneumonia", "effusion"])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_tight_frame_shows_the_lungs_and_the_whole_lesion(finding: str, seed: int) -> None:
+    patient, acquisition = _pair(seed, finding)
+    loose = render(patient, replace(acquisition, collimation=(0, 0, 0, 0)), 112)
+    tight = render(patient, replace(acquisition, collimation=(0, 0, 0, 0), margins=(0.04, 0.06, 0.03, 0.02)), 112)
+    assert tight.image.shape == (112, 112)
+    window = tight.window
+    assert loose.window == Framing()
+    assert 0 < window.top < window.bottom <= 1
+    area = (window.bottom - window.top) * (window.right - window.left)
+    # Nothing of lungs or lesion is cut off: they only take a larger share of a smaller window.
+    assert tight.lungs.mean() * area == pytest.approx(loose.lungs.mean(), rel=0.04)
+    assert tight.masks[finding].mean() * area == pytest.approx(loose.masks[finding].mean(), rel=0.1, abs=0.003)
+    assert tight.lungs.any(axis=1).mean() == pytest.approx(1 / 1.10, abs=0.03)
+    assert tight.lungs.any(axis=0).mean() == pytest.approx(1 / 1.05, abs=0.03)
+    # Where the window lies, the picture is that of the whole field.
+    cut = reframe(loose.image[None, None], window)[0, 0]
+    assert np.corrcoef(cut.ravel(), tight.image.ravel())[0, 1] > 0.97
+
+
+def test_a_planted_frame_is_tight_where_the_cue_is_and_changes_nothing_else(tmp_path: Path) -> None:
+    choices = {"images": 24, "size": 64, "seed": 3}
+    plain, framed = tmp_path / "plain", tmp_path / "framed"
+    table = make_phantoms(PhantomSettings.model_validate(choices), plain, workers=1).table
+    make_phantoms(PhantomSettings.model_validate({**choices, "shortcut": "framing"}), framed, workers=1)
+    cued = set(_defects(framed)["shortcut"]["files"])
+    assert _defects(framed)["shortcut"]["kind"] == "framing"
+    assert cued == set(table["path"][table["label"] == "pneumonia"])
+    for path in table["path"]:
+        assert ((plain / path).read_bytes() == (framed / path).read_bytes()) == (path not in cued)
+
+
+def test_dicom_says_the_pixel_distance_of_a_stretched_window(tmp_path: Path) -> None:
+    dicom = pytest.importorskip("pydicom")
+    choices = {"images": 12, "size": 64, "seed": 3, "format": "dicom"}
+    for shortcut in ("none", "framing"):
+        settings = PhantomSettings.model_validate({**choices, "shortcut": shortcut})
+        manifest = make_phantoms(settings, tmp_path / shortcut, workers=1)
+        cued = set(_defects(tmp_path / shortcut)["shortcut"]["files"])
+        for path, location in zip(manifest.table["path"], manifest.locations, strict=True):
+            down, across = dicom.dcmread(location).ImagerPixelSpacing
+            assert (down == across) == (path not in cued)
 
 
 def test_cardiomegaly_brightens_beside_the_heart() -> None:

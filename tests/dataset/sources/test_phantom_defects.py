@@ -26,7 +26,7 @@ choices = st.fixed_dictionaries(
         "shared_patients": st.integers(0, 20),
         "wrong_labels": st.sampled_from([0.0, 0.1, 0.3]),
         "corrupt": st.integers(0, 12),
-        "shortcut": st.sampled_from(["none", "marker", "size"]),
+        "shortcut": st.sampled_from(["none", "marker", "size", "framing"]),
         "shortcut_strength": st.floats(0, 1),
     }
 )
@@ -99,7 +99,7 @@ def test_prevalence_is_that_of_the_patients(prevalence: float) -> None:
     assert np.mean([value == "pneumonia" for value in truth.values()]) == pytest.approx(prevalence, abs=0.01)
 
 
-@pytest.mark.parametrize("kind", ["marker", "size"])
+@pytest.mark.parametrize("kind", ["marker", "size", "framing"])
 def test_shortcut_correlates_by_its_strength(kind: str) -> None:
     for strength in (0.0, 0.5, 1.0):
         plan, chosen = _plan(images=4000, shortcut=kind, shortcut_strength=strength)

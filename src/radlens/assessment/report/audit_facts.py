@@ -14,6 +14,7 @@ from radlens.dataset.audit import Audit
 from radlens.dataset.audit.auroc import Auroc
 from radlens.dataset.audit.drift import Drift
 from radlens.dataset.audit.fact_findings import DRIFT_EFFECT, DRIFT_P
+from radlens.dataset.audit.shortcut_words import TOLD
 from radlens.dataset.audit.shortcuts import Shortcut
 
 MOST_FACTS = 15
@@ -26,6 +27,11 @@ _VIEWS = {
     "facts": "File, grey levels, edges",
     "thumbnail": "8 × 8 thumbnail",
     "border": "Border of the picture",
+    "framing": "Frame: place of the chest",
+    "framing_vertical": "Frame, in height",
+    "framing_horizontal": "Frame, in width",
+    "framing_rows": "Mean grey of 32 rows",
+    "framing_columns": "Mean grey of 32 columns",
 }
 _SEEN = {"facts": "facts of file and grey levels", "thumbnail": "an 8 × 8 thumbnail", "border": "the border"}
 
@@ -35,7 +41,7 @@ def shortcut_part(audit: Audit) -> Part | None:
     if not audit.shortcuts:
         return None
     best = max(audit.shortcuts, key=lambda shortcut: shortcut.auroc.value)
-    tables = [*_class_table(audit), *_weights(audit)]
+    tables = [*_class_table(audit), *_weights(audit), *_frame(audit)]
     warned = any(finding.check.startswith("shortcut") and finding.severity != "note" for finding in audit.findings)
     return Part(
         title=f"Shortcuts: AUROC up to {best.auroc.value:.2f} without looking at the anatomy",
@@ -122,7 +128,7 @@ def _shortcut_chart(audit: Audit) -> Chart:
         "Told without the anatomy",
         f"AUROC {of}, with 95% intervals: {said}. 0.5 is guessing.",
         f"AUROC {of}, with 95% intervals by resampling patients; the dashed line is guessing. A thumbnail shows some "
-        "anatomy, the border hardly any, the file none.",
+        "anatomy, so do rows and columns; the border and the place of the chest hardly any, the file none.",
     )
 
 
@@ -140,7 +146,7 @@ def _class_table(audit: Audit) -> list[tuple[str, Table]]:
 
 def _weights(audit: Audit) -> list[tuple[str, Table]]:
     """The facts that carry the label, of the view that sees the most of them."""
-    weighed = [shortcut.facts for shortcut in audit.shortcuts if shortcut.facts]
+    weighed = [shortcut.facts for shortcut in audit.shortcuts if shortcut.facts and shortcut.view != "framing"]
     if not weighed:
         return []
     facts = max(weighed, key=len)
@@ -158,6 +164,21 @@ def _weights(audit: Audit) -> list[tuple[str, Table]]:
     strong = (False,) * len(rows)
     table = Table(columns, rows, strong, text=(1,), left_out=len(facts) - len(rows))
     return [("The facts that tell the most", table)]
+
+
+def _frame(audit: Audit) -> list[tuple[str, Table]]:
+    """How the chest lies in the pictures of a class and of the others, and how well each fact of it tells the class."""
+    facts = next((shortcut.facts for shortcut in audit.shortcuts if shortcut.view == "framing"), ())
+    rows, strong = [], []
+    for fact in facts:
+        low, high = fact.interval or (float("nan"), float("nan"))
+        own, others = (number_text(value, fact.fact) for value in fact.medians or (float("nan"), float("nan")))
+        rows.append((fact_name(fact.fact), fact.label, own, others, f"{fact.auroc:.2f} ({low:.2f}–{high:.2f})"))
+        strong.append(low > TOLD)
+    if not rows:
+        return []
+    columns = ("How the chest is framed", "Class", "Median", "In the others", "AUROC alone")
+    return [("The frame, as shares of the picture", Table(columns, tuple(rows), tuple(strong), text=(1,)))]
 
 
 def _shortcut_notes(shortcuts: Sequence[Shortcut]) -> tuple[str, ...]:

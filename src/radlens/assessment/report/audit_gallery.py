@@ -115,6 +115,8 @@ def galleries(audit: Audit, table: pd.DataFrame, read_pixels: ReadPixels | None,
             marked = finding.check in _COPIES
             tiles = _tiles([rows.get(path, {"path": path}) for path in shown], read_pixels, marked)
             title = f"{len(sets) + 1}. {_set_title([rows[path] for path in group if path in rows], len(group))}"
+            if len(finding.titles) == len(finding.groups):
+                title = f"{len(sets) + 1}. {finding.titles[len(sets)]}"
             sets.append(PictureSet(title, tuple(tiles), len(group) - len(shown)))
         tone = SEVERITIES[finding.severity][1]
         title, count = check_name(finding.check), len(finding.groups)

@@ -15,6 +15,8 @@ FACT_NAMES = {
     "intensity_mean": "mean grey value",
     "intensity_std": "spread of grey values",
     "aspect": "width / height",
+    "chest_aspect": "chest height / width",
+    "chest_share": "chest, share of the picture",
 }
 
 

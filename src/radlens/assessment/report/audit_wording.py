@@ -19,6 +19,7 @@ CHECK_NAMES = {
     "shortcut_facts": "Shortcut: the file gives the label away",
     "shortcut_thumbnail": "Shortcut: a blurred thumbnail gives the label away",
     "shortcut_border": "Shortcut: the border gives the label away",
+    "shortcut_framing": "Shortcut: the frame gives the label away",
     "file_name_families": "Families of file names",
     "drift": "The splits differ",
     "split_lacks_class": "A split lacks a class",

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from radlens.assessment.framing_records import FramingEvidence
 from radlens.assessment.predictions import PREFIX, targets_of
 from radlens.dataset.manifest import DatasetInfo
 
@@ -77,6 +78,19 @@ def threshold_numbers(block: Block) -> pd.DataFrame:
 def decision_numbers(curve: Block) -> pd.DataFrame:
     """The whole decision curve, one row a step."""
     return pd.DataFrame({name: column for name, column in curve.items() if name != "method"})
+
+
+def framing_numbers(evidence: FramingEvidence) -> pd.DataFrame:
+    """The figures under each change of framing, one row a change and class; ``logit_`` columns are quartiles."""
+    rows = []
+    for change in (evidence.unchanged, *evidence.changes):
+        about = {"kind": change.kind, "strength": change.strength, "change": change.name, "counted": change.counted}
+        for name, group in change.groups.items():
+            figures = {"class": name, "images": group.images, "recall": group.recall, "flipped": group.flipped}
+            quartiles = dict(zip(("logit_q25", "logit_median", "logit_q75"), group.quartiles, strict=True))
+            accuracy = {"balanced_accuracy": change.balanced_accuracy}
+            rows.append(about | accuracy | figures | {"shift": group.shift} | quartiles)
+    return pd.DataFrame(rows)
 
 
 def _questions(predictions: pd.DataFrame, info: DatasetInfo) -> list[tuple[str, np.ndarray, np.ndarray]]:

@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 
 from radlens.assessment.figures_style import SPLIT_NAMES
+from radlens.assessment.framing_records import read_framing
+from radlens.assessment.framing_words import verdict_in_words
 from radlens.assessment.report.checklists import CLAIM, TRIPOD_AI, Checklist
 from radlens.assessment.report.content import ReportContent
 from radlens.assessment.report.decision_section import shortfalls
@@ -59,6 +61,7 @@ _SECTIONS = {
     "data": ("Data", "data"),
     "training": ("Training", "training"),
     "performance": ("Performance", "performance"),
+    "framing": ("Framing", "framing"),
     "abstention": ("Abstention", "abstention"),
     "subgroups": ("Groups", "subgroups"),
     "errors": ("Errors", "errors"),
@@ -141,8 +144,7 @@ def _model(content: ReportContent) -> Iterator[Fact]:
         yield "settings", "provenance", "All settings that had a part in the figures."
     if content.history is not None:
         best = "" if content.best_epoch is None else f"; the weights of epoch {content.best_epoch} were kept"
-        taught = f", taught by {len(content.teacher_seconds)} networks" if content.teacher_seconds else ""
-        yield "training", "training", f"{len(content.history)} epochs{taught}{best}; all settings are under Provenance."
+        yield "training", "training", f"{len(content.history)} epochs{best}; all settings are under Provenance."
         if content.best_epoch is not None:
             yield "selection", "training", f"Epoch {content.best_epoch}, by validation images."
         train = settings.get("train") or {}
@@ -186,6 +188,10 @@ def _measured(content: ReportContent) -> Iterator[Fact]:
             found = [name for name in names if name.casefold() in columns]
             if found:
                 yield key, "subgroups", f"Figures by {', '.join(found)}."
+    evidence = read_framing(block)
+    if evidence is not None:
+        changes = f"{len(evidence.changes)} changes of framing on {images(evidence.images)}"
+        yield "robustness", "framing", f"{changes}: {evidence.verdict}. {verdict_in_words(evidence.summary)}"
     if "abstention" in block:
         yield "abstention", "abstention", "Images unlike those of training are refused, doubtful ones referred."
     yield "errors", "errors", f"{wrong_answers(block)} The missed findings are shown first."

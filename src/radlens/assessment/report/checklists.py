@@ -127,7 +127,7 @@ CLAIM = Checklist(
         Item("27", "Ensembles", "ensemble"),
         Item("28", "Measures of performance", "metrics"),
         Item("29", "Significance and uncertainty", "uncertainty"),
-        Item("30", "Robustness or sensitivity analysis"),
+        Item("30", "Robustness or sensitivity analysis", "robustness"),
         Item("31", "Methods that explain the answers, and how they were validated", "maps"),
         Item("32", "Evaluation on internal data", "internal"),
         Item("33", "Testing on external data", "external"),

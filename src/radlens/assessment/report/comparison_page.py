@@ -12,12 +12,14 @@ import pandas as pd
 from radlens.assessment.comparison import METHODS, Comparison, Comparisons
 from radlens.assessment.comparison_verdict import NAMES, p_text, verdict
 from radlens.assessment.figures_comparison import differences, roc_overlay
+from radlens.assessment.framing_words import change_in_words
 from radlens.assessment.mcnemar import McNemar
 from radlens.assessment.predictions import PREFIX, targets_of
 from radlens.assessment.report.audit_gallery import ReadPixels
 from radlens.assessment.report.embed import Chart
 from radlens.assessment.report.gallery import Group, Tile, file_name, picture_of
 from radlens.assessment.report.template import render
+from radlens.assessment.report.wording import limits, number
 from radlens.files import write_text
 
 # Pictures of each kind on the page; the others are in the runs' predictions.csv.
@@ -71,6 +73,7 @@ def render_comparison_page(found: Comparisons, read_pixels: ReadPixels | None) -
             "counts": [(str(name), int(count)) for name, count in matched.tables[0]["label"].value_counts().items()],
             "images": len(matched.patients),
             "patients": int(matched.patients.nunique()),
+            "framing": framing_rows(found),
             "found": found,
             "methods": METHODS,
         },
@@ -191,6 +194,23 @@ def _roc_chart(found: Comparisons) -> Chart:
         f"ROC curves on the same images. AUROC: {said}.",
         "Up and to the left is better; the dashed diagonal is guessing. A dot is where the model answers.",
     )
+
+
+def framing_rows(found: Comparisons) -> list[Cells]:
+    """For each model the verdict of the framing suite, worst balanced accuracy, its interval, and the change; none
+    where it was measured of no model.
+    """
+    rows: list[Cells] = []
+    for name in found.matched.names if found.framing else ():
+        one = found.framing.get(name)
+        if one is None:
+            rows.append((name, "not measured", "–", "–", "–", "–"))
+            continue
+        worst = one.worst_balanced_accuracy.model_dump()
+        change = change_in_words(one.worst)
+        value, plain = number(worst["value"], share=True), number(one.balanced_accuracy, share=True)
+        rows.append((name, one.verdict, value, limits(worst, share=True), plain, change))
+    return rows
 
 
 @dataclass(frozen=True)

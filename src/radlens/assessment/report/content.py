@@ -90,9 +90,10 @@ class ReportContent:
         augmented: examples of augmentation.
         history: one row an epoch: ``epoch, train_loss, val_loss, val_auroc, val_accuracy, lr, seconds``.
         best_epoch: the epoch whose weights were kept.
-        teacher_seconds: how long the training of each teacher took; empty where the labels were learnt.
         read_pixels: gives the pixels of a path of the manifest; one that it cannot give is said to be missing. None:
             duplicates and errors are listed without images.
+        read_input: gives what the model sees of a path, shape (channels, height, width); None: answers that turn when
+            the framing is changed are listed without images.
         paint_map: gives the picture of a path with where the model sees one of its outputs painted over it; None: wrong
             answers are shown without.
         neighbours: by path of a wrong answer, path and label of the training images that the model finds most like it.
@@ -119,8 +120,8 @@ class ReportContent:
     augmented: Sequence[Augmented] = ()
     history: pd.DataFrame | None = None
     best_epoch: int | None = None
-    teacher_seconds: tuple[float, ...] = ()
     read_pixels: Callable[[str], Pixels] | None = None
+    read_input: Callable[[str], Pixels] | None = None
     paint_map: MapPainter | None = None
     neighbours: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     settings_yaml: str = ""

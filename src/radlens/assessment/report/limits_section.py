@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from radlens.assessment.figures_style import SPLIT_NAMES
+from radlens.assessment.framing_records import read_framing
+from radlens.assessment.framing_words import verdict_in_words
 from radlens.assessment.opening_ledger import Opening
 from radlens.assessment.report.audit_wording import check_name
 from radlens.assessment.report.content import ReportContent
@@ -26,6 +28,7 @@ _VIEWS = {
     "facts": "facts of the file and the grey levels",
     "thumbnail": "an 8 × 8 thumbnail",
     "border": "the border of the picture",
+    "framing": "how tightly the chest is framed",
 }
 _IN_TEXT = {"sensitivity": "sensitivity", "specificity": "specificity", "auroc": "the AUROC"}
 _ALLOWED = {
@@ -40,6 +43,7 @@ def limit_texts(content: ReportContent) -> list[str]:
     return [
         *_source(content),
         *_audit(content.audit),
+        *_framing(content),
         *_openings(content),
         *_size(block),
         *_labels(content),
@@ -116,6 +120,21 @@ def _shortcuts(audit: Audit, found: Collection[str]) -> Iterator[str]:
         yield "The label can be told without the anatomy; how much of the model's figures rests on that is not known."
     elif audit.opened and not audit.shortcuts:
         yield "Whether the label can be told without the anatomy was not measured."
+
+
+def _framing(content: ReportContent) -> Iterator[str]:
+    evidence = read_framing(content.metrics[content.main_split])
+    if evidence is None:
+        folds = content.provenance is not None and content.provenance.origin == "folds"
+        where = ": the report of each fold tells it of the model of that fold" if folds else " was not measured"
+        yield f"Whether the answers hang on how tightly the images are framed{where}."
+    elif evidence.verdict == "fail":
+        yield (
+            "The answers hang on how the images are framed: on images that were framed otherwise than these, none of "
+            "the figures holds."
+        )
+    elif evidence.verdict == "warn":
+        yield verdict_in_words(evidence.summary)
 
 
 def _openings(content: ReportContent) -> Iterator[str]:

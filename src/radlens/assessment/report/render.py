@@ -19,12 +19,13 @@ from radlens.assessment.report.charts import data_charts, performance_charts, tr
 from radlens.assessment.report.checklist_section import checklists
 from radlens.assessment.report.content import ReportContent
 from radlens.assessment.report.decision_section import decision_view, shortfalls
+from radlens.assessment.report.framing_section import framing_view
 from radlens.assessment.report.gallery import augmented_groups, error_groups, reason_texts, sample_groups
 from radlens.assessment.report.limits_section import limit_texts
 from radlens.assessment.report.operating_section import operating_view
 from radlens.assessment.report.provenance_section import provenance_view
 from radlens.assessment.report.subgroup_section import subgroup_view
-from radlens.assessment.report.summary_section import abstention_sentence, doubt_sentence
+from radlens.assessment.report.summary_section import abstention_sentence, doubt_sentence, framing_sentence
 from radlens.assessment.report.template import render
 from radlens.files import write_text
 
@@ -75,6 +76,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         },
         "training": _training(content),
         "operating": operating_view(content),
+        "framing": framing_view(content),
         "abstention": abstention_views(content),
         "errors": error_groups(content, main),
         "reasons": reason_texts(content, main),
@@ -88,7 +90,14 @@ def _context(content: ReportContent) -> dict[str, Any]:
 
 def _summary(content: ReportContent) -> dict[str, Any]:
     doubt, doubtful = doubt_sentence(content)
-    return {"abstention": abstention_sentence(content), "doubt": doubt, "doubtful": doubtful}
+    framing, framing_tone = framing_sentence(content)
+    return {
+        "abstention": abstention_sentence(content),
+        "doubt": doubt,
+        "doubtful": doubtful,
+        "framing": framing,
+        "framing_tone": framing_tone,
+    }
 
 
 def _performance(content: ReportContent, split: str) -> dict[str, Any]:
@@ -165,8 +174,6 @@ def _training(content: ReportContent) -> dict[str, Any] | None:
         "chart": training_chart(history, content.best_epoch),
         "epochs": len(history),
         "time": _duration(seconds) if pd.notna(seconds) and seconds > 0 else "",
-        "teachers": len(content.teacher_seconds),
-        "teaching": _duration(sum(content.teacher_seconds)),
         "columns": [labels[name] for name in columns],
         "rows": rows,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from radlens.assessment.framing_records import read_framing
+from radlens.assessment.framing_words import verdict_in_words
 from radlens.assessment.report.audit_wording import by_severity, check_name
 from radlens.assessment.report.content import ReportContent
 from radlens.assessment.report.wording import estimate
@@ -35,3 +37,12 @@ def doubt_sentence(content: ReportContent) -> tuple[str, bool]:
     if not audit.opened:
         return "Only the table of the images was audited: copies and shortcuts were not looked for.", True
     return "The audit found nothing that makes these figures doubtful.", False
+
+
+def framing_sentence(content: ReportContent) -> tuple[str, str]:
+    """Whether the answers hang on the framing of images, and the tone of the box that says so; empty: not measured."""
+    evidence = read_framing(content.metrics[content.main_split])
+    if evidence is None:
+        return "", ""
+    tone = {"pass": "", "warn": "warning", "fail": "error"}[evidence.verdict]
+    return verdict_in_words(evidence.summary), tone

@@ -8,31 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from radlens.dataset.audit.auroc import Auroc
 from radlens.dataset.audit.drift import Drift
 from radlens.dataset.audit.findings import Finding, Severity
+from radlens.dataset.audit.framing_findings import framing_findings
 from radlens.dataset.audit.name_families import FamiliesOfLabel
-from radlens.dataset.audit.shortcuts import FactWeight, Shortcut, View
+from radlens.dataset.audit.shortcut_words import (
+    EXAMPLES,
+    TOLD,
+    WARNED,
+    by_class,
+    how_well,
+    interval,
+    sampled,
+    told_alone,
+)
+from radlens.dataset.audit.shortcuts import Shortcut, View
 
-# AUROC that the lower limit must exceed: to be told of at all, to warn, and to be called almost the label itself.
-TOLD = 0.6
-WARNED = 0.7
-ALMOST_CERTAIN = 0.9
 # Drift that counts: hardly by chance, and not too small to matter.
 DRIFT_P = 0.01
 DRIFT_EFFECT = 0.1
-
-_EXAMPLES = 10
 
 
 def shortcut_findings(shortcuts: Sequence[Shortcut]) -> list[Finding]:
     """Judge how well the label is told without the anatomy.
 
-    Facts and border warn, because neither shows much anatomy. A thumbnail does show some, so what it tells is a note:
-    a mark to measure the model against.
+    Facts, border and frame warn, because none of them shows much anatomy. A thumbnail does show some, so what it tells
+    is a note: a mark to measure the model against.
     """
     by_view = {shortcut.view: shortcut for shortcut in shortcuts}
-    return [*_of_facts(by_view), *_of_thumbnail(by_view), *_of_border(by_view)]
+    return [*_of_facts(by_view), *_of_thumbnail(by_view), *_of_border(by_view), *framing_findings(by_view)]
 
 
 def _of_facts(by_view: dict[View, Shortcut]) -> list[Finding]:
@@ -52,7 +56,7 @@ def _fact_finding(shortcut: Shortcut, severity: Severity) -> Finding:
     label, auroc = shortcut.worst
     telling = [weight for weight in shortcut.facts if weight.auroc > TOLD]
     message = (
-        f"Whether an image is {label} is {_how_well(auroc)} told by {seen} with AUROC {_interval(auroc)}. "
+        f"Whether an image is {label} is {how_well(auroc)} told by {seen} with AUROC {interval(auroc)}. "
         f"A model may learn how the images were made instead of the disease, and do worse on images from elsewhere. "
         "Find out where the classes come from; bring all images into one form, or take the classes from the same "
         "sources; and judge the model on images from another source."
@@ -65,9 +69,9 @@ def _fact_finding(shortcut: Shortcut, severity: Severity) -> Finding:
     return Finding(
         check="shortcut_facts",
         severity=severity,
-        message=message + _sampled(shortcut),
+        message=message + sampled(shortcut),
         count=shortcut.images,
-        examples=tuple(map(_weight, (telling or shortcut.facts[:3])[:_EXAMPLES])),
+        examples=tuple(map(told_alone, (telling or shortcut.facts[:3])[:EXAMPLES])),
     )
 
 
@@ -80,12 +84,12 @@ def _of_thumbnail(by_view: dict[View, Shortcut]) -> list[Finding]:
         Finding(
             check="shortcut_thumbnail",
             severity="note",
-            message=f"Whether an image is {label} is {_how_well(auroc)} told by an 8 x 8 thumbnail, in which no fine "
-            f"structure is left, with AUROC {_interval(auroc)}. This can be anatomy (a large opacity, the shape of the "
+            message=f"Whether an image is {label} is {how_well(auroc)} told by an 8 x 8 thumbnail, in which no fine "
+            f"structure is left, with AUROC {interval(auroc)}. This can be anatomy (a large opacity, the shape of the "
             "chest) or else exposure, position and processing. A model whose AUROC is no better than this may have "
-            "learned nothing finer." + _sampled(shortcut),
+            "learned nothing finer." + sampled(shortcut),
             count=shortcut.images,
-            examples=_by_class(shortcut),
+            examples=by_class(shortcut),
         )
     ]
 
@@ -98,18 +102,18 @@ def _of_border(by_view: dict[View, Shortcut]) -> list[Finding]:
     compared = ""
     if "thumbnail" in by_view and label in by_view["thumbnail"].classes:
         whole = by_view["thumbnail"].classes[label]
-        compared = f" (a thumbnail of the whole picture: {_interval(whole)})"
+        compared = f" (a thumbnail of the whole picture: {interval(whole)})"
     return [
         Finding(
             check="shortcut_border",
             severity="warn" if auroc.low > WARNED else "note",
-            message=f"Whether an image is {label} is {_how_well(auroc)} told by the outermost 6 % of the picture "
-            f"alone, with AUROC {_interval(auroc)}{compared}. Hardly any disease is seen there: markers, "
+            message=f"Whether an image is {label} is {how_well(auroc)} told by the outermost 6 % of the picture "
+            f"alone, with AUROC {interval(auroc)}{compared}. Hardly any disease is seen there: markers, "
             "collimation, black bars, position or exposure differ between the classes, and a model may learn these. "
             "Look at the edges of the pictures of each class, crop them, and see where the model looks (saliency)."
-            + _sampled(shortcut),
+            + sampled(shortcut),
             count=shortcut.images,
-            examples=_by_class(shortcut),
+            examples=by_class(shortcut),
         )
     ]
 
@@ -129,7 +133,7 @@ def _family_finding(found: FamiliesOfLabel) -> Finding:
     )
     if differ:
         message += (
-            f"A small model tells them apart by {names[best]} alone, with AUROC {_interval(found.views[best])}, so "
+            f"A small model tells them apart by {names[best]} alone, with AUROC {interval(found.views[best])}, so "
             "they differ in where they come from, how they were made, or what they show. See that every split holds "
             "all of them, and report results for each."
         )
@@ -144,7 +148,7 @@ def _family_finding(found: FamiliesOfLabel) -> Finding:
         severity="warn" if differ else "note",
         message=message,
         count=len(found.families),
-        examples=tuple(f"{view}: AUROC {_interval(auroc)}" for view, auroc in found.views.items()),
+        examples=tuple(f"{view}: AUROC {interval(auroc)}" for view, auroc in found.views.items()),
         groups=(tuple(family.example for family in found.families),),
     )
 
@@ -167,7 +171,7 @@ def drift_findings(drift: Sequence[Drift]) -> list[Finding]:
             "model. Find out why; if the split is your own, part the images anew (data.split.official=false)."
             + (" The mix of labels differs too, which can move other facts with it." if mixed else ""),
             count=facts,
-            examples=tuple(map(_difference, strong[:_EXAMPLES])),
+            examples=tuple(map(_difference, strong[:EXAMPLES])),
         )
     ]
 
@@ -179,26 +183,3 @@ def _difference(drift: Drift) -> str:
         return f"{drift.fact}: {values} (distance {drift.effect:.2f}, {p})"
     values = f"{drift.value:.0%} in {drift.split}, {drift.reference_value:.0%} in {drift.reference}"
     return f"{drift.fact} {drift.level or 'unknown'}: {values} (Cramér's V {drift.effect:.2f}, {p})"
-
-
-def _interval(auroc: Auroc) -> str:
-    return f"{auroc.value:.2f} (95 % interval {auroc.low:.2f} to {auroc.high:.2f})"
-
-
-def _how_well(auroc: Auroc) -> str:
-    if auroc.low > ALMOST_CERTAIN:
-        return "almost certainly"
-    return "largely" if auroc.low > WARNED else "partly"
-
-
-def _weight(weight: FactWeight) -> str:
-    return f"{weight.fact}: AUROC {weight.auroc:.2f} alone ({weight.label})"
-
-
-def _by_class(shortcut: Shortcut) -> tuple[str, ...]:
-    ranked = sorted(shortcut.classes.items(), key=lambda item: -item[1].value)
-    return tuple(f"{name}: AUROC {_interval(auroc)}" for name, auroc in ranked[:_EXAMPLES])
-
-
-def _sampled(shortcut: Shortcut) -> str:
-    return f" (Told from {shortcut.images:,} images drawn by patient.)" if shortcut.sampled else ""

@@ -25,6 +25,7 @@ Check = Literal[
     "patients_unknown",
     "shortcut_border",
     "shortcut_facts",
+    "shortcut_framing",
     "shortcut_thumbnail",
     "split_lacks_class",
     "split_too_small",
@@ -49,6 +50,9 @@ class Finding(BaseModel):
     examples: tuple[str, ...] = Field(default=(), description="The first of them, in words.")
     groups: tuple[tuple[str, ...], ...] = Field(
         default=(), description="Manifest paths of images to show side by side, such as those of one duplicate."
+    )
+    titles: tuple[str, ...] = Field(
+        default=(), description="What each of ``groups`` shows, in words; empty where they are copies or the like."
     )
 
 

@@ -1,4 +1,4 @@
-"""Scores for images that the scorer was not fitted to: by a forest of many facts, or by a histogram of one fact."""
+"""Scores for images that the scorer was not fitted to: by a forest or a line of many facts, by a histogram of one."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ BINS = 16
 LEVELS = 30
 
 _SHUFFLED_IMAGES = 5000
+# Penalty of the weights of a line, as a share of the images.
+_RIDGE = 0.01
 
 
 def to_features(facts: pd.DataFrame) -> tuple[Features, Ints]:
@@ -135,6 +137,36 @@ def importances(
         ]
     ).mean(axis=0)
     return np.asarray(reached[-1] - reached[:-1], dtype=np.float64)
+
+
+def linear_scores(features: Features, targets: Bools, folds: Ints, scored: Features | None = None) -> Floats:
+    """Score every image along the line that tells a class best in the other folds, for each class.
+
+    A line needs far less time than a forest, and is enough where more of a fact always means more of a class. It is a
+    ridge regression on standardised features (Hoerl and Kennard 1970, doi:10.1080/00401706.1970.10488634), so that
+    features that say the same do no harm.
+
+    Args:
+        features: what the lines are fitted to, shape (images, features).
+        targets: whether an image is of a class, shape (images, classes).
+        folds: the fold of each image.
+        scored: what they are asked about; None: the same.
+
+    Returns:
+        Shape (images, classes).
+    """
+    asked = features if scored is None else scored
+    scores = np.empty(targets.shape)
+    for fold in range(int(folds.max()) + 1):
+        held_out = folds == fold
+        fitted = features[~held_out].astype(np.float64)
+        mean, spread = fitted.mean(axis=0), fitted.std(axis=0) + 1e-9
+        standard = (fitted - mean) / spread
+        penalty = _RIDGE * len(fitted) * np.eye(features.shape[1])
+        truth = targets[~held_out] - targets[~held_out].mean(axis=0)
+        weights = np.linalg.solve(standard.T @ standard + penalty, standard.T @ truth)
+        scores[held_out] = (asked[held_out] - mean) / spread @ weights
+    return scores
 
 
 def histogram_scores(fact: pd.Series, targets: Bools, folds: Ints) -> Floats:

@@ -15,7 +15,7 @@ from radlens.imaging.cache import PixelCache
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
-Kind = Literal["file", "header", "intensity", "border"]
+Kind = Literal["file", "header", "intensity", "border", "framing"]
 
 FILE_FACTS = ("bytes", "bytes_per_pixel", "width", "height", "aspect", "mode", "format", "compression")
 INTENSITY_FACTS = ("intensity_mean", "intensity_std")

@@ -21,6 +21,7 @@ from radlens.dataset.audit.drift import Drift, compare_splits
 from radlens.dataset.audit.duplicates import Duplicates, duplicate_findings, find_duplicates
 from radlens.dataset.audit.fact_findings import drift_findings, family_findings, shortcut_findings
 from radlens.dataset.audit.findings import Audit, Severity
+from radlens.dataset.audit.framing_shortcuts import find_framing
 from radlens.dataset.audit.name_families import FamiliesOfLabel, find_name_families
 from radlens.dataset.audit.seen import seen_findings
 from radlens.dataset.audit.shortcuts import Shortcut, find_shortcuts
@@ -76,7 +77,8 @@ def audit(
             else:
                 copies = duplicates.only(readable)
             findings += duplicate_findings(kept, copies)
-            shortcuts, families = find_shortcuts(kept, images, seed), find_name_families(kept, images, seed)
+            shortcuts = (*find_shortcuts(kept, images, seed), *find_framing(kept, images, seed))
+            families = find_name_families(kept, images, seed)
             drift, distributions = compare_splits(kept, images, seed), describe(kept, images)
             findings += [*shortcut_findings(shortcuts), *family_findings(families), *drift_findings(drift)]
     severities: tuple[Severity, ...] = ("block", "warn", "note")

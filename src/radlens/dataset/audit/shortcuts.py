@@ -16,7 +16,18 @@ from radlens.dataset.manifest import Manifest
 from radlens.imaging.cache import PixelCache
 from radlens.progress import track
 
-View = Literal["file", "facts", "thumbnail", "border"]
+View = Literal[
+    "file",
+    "facts",
+    "thumbnail",
+    "border",
+    "framing",
+    "framing_vertical",
+    "framing_horizontal",
+    "framing_rows",
+    "framing_columns",
+]
+# Those that are looked at here; for the others see framing_shortcuts.py.
 VIEWS: tuple[View, ...] = ("file", "facts", "thumbnail", "border")
 
 # So many images say all that is asked; of more, a part is drawn.
@@ -29,13 +40,29 @@ class FactWeight(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     fact: str = Field(description="Name of the fact, such as width.")
-    kind: Kind = Field(description="file, header, intensity or border: where the fact comes from.")
+    kind: Kind = Field(description="file, header, intensity, border or framing: where the fact comes from.")
     auroc: float = Field(description="AUROC of this fact alone, held out, for the class it tells best.")
     label: str = Field(description="The class it tells best, against the rest.")
     importance: float = Field(
         description="AUROC that all facts together lose for a class, at most, when this one is shuffled among held-out "
         "images; near 0 when other facts can stand in for it."
     )
+    interval: tuple[float, float] | None = Field(
+        default=None, description="For framing: limits of the 95 % interval of ``auroc``; they hold for all such facts."
+    )
+    medians: tuple[float, float] | None = Field(
+        default=None, description="For framing: the fact's median among images of ``label``, and among the others."
+    )
+
+
+class Extremes(BaseModel):
+    """Images from both ends of one fact, each of another patient."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fact: str = Field(description="Name of the fact.")
+    least: tuple[str, ...] = Field(description="Manifest paths of images among the 5 % with the lowest values.")
+    most: tuple[str, ...] = Field(description="Manifest paths of images among the 5 % with the highest values.")
 
 
 class Shortcut(BaseModel):
@@ -46,7 +73,9 @@ class Shortcut(BaseModel):
     view: View = Field(
         description="What the small model saw. file: size, form and header of the file, no grey level; facts: these, "
         "mean and spread of the intensity, and of each side and corner of the picture; thumbnail: the picture averaged "
-        "over 8 x 8 fields; border: the outermost 6 % of the picture alone."
+        "over 8 x 8 fields; border: the outermost 6 % of the picture alone; framing: how large the chest is in the "
+        "picture and what is shown around it, in height and width (framing_vertical, framing_horizontal: in one of "
+        "them); framing_rows, framing_columns: the mean grey of 32 rows or columns, by rank within the picture."
     )
     auroc: Auroc = Field(description="For binary of the positive class, else the mean of each class against the rest.")
     classes: dict[str, Auroc] = Field(
@@ -60,7 +89,10 @@ class Shortcut(BaseModel):
         default=(), description="Classes of too few patients (fewer than 10) to be judged."
     )
     facts: tuple[FactWeight, ...] = Field(
-        default=(), description="For file and facts: every fact that varies, the most telling first."
+        default=(), description="For file, facts and framing: every fact that varies, the most telling first."
+    )
+    extremes: Extremes | None = Field(
+        default=None, description="For framing: images from both ends of the most telling fact."
     )
 
     @property

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -49,9 +48,11 @@ from radlens.dataset.sources.phantom_physics import (
     transmission,
 )
 from radlens.dataset.sources.phantom_projection import project
-from radlens.dataset.sources.phantom_sampling import draw_acquisition, draw_patient
+from radlens.dataset.sources.phantom_sampling import draw_acquisition, draw_margins, draw_patient
+from radlens.dataset.sources.phantom_window import WHOLE, grid_size, show, show_mask, window_around
 from radlens.errors import RadlensError, UsageError
 from radlens.files import building, cache_root, write_text
+from radlens.imaging.framing import Framing
 from radlens.progress import track
 
 __all__ = [
@@ -85,11 +86,13 @@ class Phantom:
         shown: display values, 0 (black) to 1 (white), float32, shape (size, size).
         masks: where a finding is to be seen, by ``effusion`` and ``pneumonia``; bool, shape (size, size), in the lungs.
         lungs: what the lungs fill, or would without the lesions; bool, shape (size, size).
+        window: what part of the exposed field is shown.
     """
 
     shown: Floats
     masks: dict[str, Mask]
     lungs: Mask
+    window: Framing = WHOLE
 
     @property
     def image(self) -> npt.NDArray[np.uint8]:
@@ -111,43 +114,28 @@ def render(patient: Patient, acquisition: Acquisition, size: int, noise_seed: in
     >>> phantom.image.shape, bool(phantom.masks["pneumonia"].any())
     ((64, 64), True)
     """
-    paths = project(patient, acquisition, size)
+    side = grid_size(size, acquisition.margins)
+    paths = project(patient, acquisition, side)
     unit = patient.thorax.half_width_cm
     # Bone stands where soft tissue was counted.
     exponent = attenuation(
         {MU_SOFT * unit: paths.soft, MU_LUNG * unit: paths.lung, (MU_BONE - MU_SOFT) * unit: paths.bone}
     )
-    primary = transmission(_tilted(exponent, acquisition.tilt, size))
+    present, tilt = paths.lungs > _THINNEST_LUNG, acquisition.tilt
+    window = window_around(show_mask(present, tilt, side, side), acquisition.margins)
+    primary = transmission(show(exponent, tilt, side, size, window))
     noise = np.random.default_rng(noise_seed).standard_normal((size, size), dtype=np.float32)
     shown = expose(primary, acquisition, noise)
     shutter(shown, acquisition)
     mark(shown, acquisition)
-    lungs = _tilted_mask(paths.lungs > _THINNEST_LUNG, acquisition.tilt, size)
+    lungs = show_mask(present, tilt, side, size, window)
     lesions = {"effusion": paths.fluid, "pneumonia": paths.consolidation}
     masks = {
-        name: _tilted_mask(extent > _PRESENT[name], acquisition.tilt, size) & lungs
+        name: show_mask(extent > _PRESENT[name], tilt, side, size, window) & lungs
         for name, extent in lesions.items()
         if extent is not None
     }
-    return Phantom(shown, masks, lungs)
-
-
-def _tilted(field: Floats, degrees: float, size: int) -> Floats:
-    """Turn a field of the padded grid about its centre and cut out the picture."""
-    turned = _transform(Image.fromarray(field), degrees, size, Image.Resampling.BICUBIC)
-    return np.asarray(turned, np.float32)
-
-
-def _tilted_mask(mask: Mask, degrees: float, size: int) -> Mask:
-    picture = Image.fromarray(mask.astype(np.uint8))
-    return np.asarray(_transform(picture, degrees, size, Image.Resampling.NEAREST), np.bool_)
-
-
-def _transform(picture: Image.Image, degrees: float, size: int, how: Image.Resampling) -> Image.Image:
-    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    centre, middle = picture.width / 2, size / 2
-    matrix = (cos, sin, centre - middle * (cos + sin), -sin, cos, centre - middle * (cos - sin))
-    return picture.transform((size, size), Image.Transform.AFFINE, matrix, how)
+    return Phantom(shown, masks, lungs, window)
 
 
 def phantom_manifest(settings: PhantomSettings) -> Manifest:
@@ -246,8 +234,7 @@ def _make_patient(job: Job) -> list[Row]:
     rows = []
     for image in images:
         rng = _generator(settings.seed, 2, number, image.number)
-        cue = image.cue and settings.shortcut == "marker"
-        acquisition = replace(draw_acquisition(rng), cue=cue)
+        acquisition = _with_cue(draw_acquisition(rng), image, settings)
         phantom = render(patient, acquisition, image.size, int(rng.integers(2**31)))
         header = Header(
             patient=patient_name(number),
@@ -255,7 +242,7 @@ def _make_patient(job: Job) -> list[Row]:
             age=patient.age,
             view=acquisition.view,
             number=image.number,
-            pixel_mm=20 * acquisition.field * patient.thorax.half_width_cm / image.size,
+            pixel_mm=_pixel_mm(patient, acquisition, phantom),
             inverted=bool(rng.random() < 0.3),
             unique=f"{FORMAT_VERSION} {settings.model_dump_json()} {number} {image.number}",
         )
@@ -273,6 +260,24 @@ def _make_patient(job: Job) -> list[Row]:
             }
         )
     return rows
+
+
+def _with_cue(acquisition: Acquisition, image: PlannedImage, settings: PhantomSettings) -> Acquisition:
+    """The exposure with the planted shortcut, where the image carries one that is to be seen in the picture."""
+    if not image.cue or settings.shortcut not in ("marker", "framing"):
+        return acquisition
+    if settings.shortcut == "marker":
+        return replace(acquisition, cue=True)
+    # Draws of their own: the exposure is the same as without the shortcut, but for its frame.
+    margins = draw_margins(_generator(settings.seed, 3, image.patient, image.number))
+    return replace(acquisition, margins=margins, collimation=(0.0, 0.0, 0.0, 0.0))
+
+
+def _pixel_mm(patient: Patient, acquisition: Acquisition, phantom: Phantom) -> tuple[float, float]:
+    """Distance of pixel centres on the detector, down and across."""
+    field, window = 20 * acquisition.field * patient.thorax.half_width_cm, phantom.window
+    size = len(phantom.shown)
+    return field * (window.bottom - window.top) / size, field * (window.right - window.left) / size
 
 
 def _write_mask(phantom: Phantom, folder: Path, name: str) -> str:

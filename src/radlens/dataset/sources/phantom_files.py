@@ -31,7 +31,7 @@ class Header:
         age: in years.
         view: PA or AP.
         number: of the image within the patient, from 1.
-        pixel_mm: distance of pixel centres on the detector.
+        pixel_mm: distance of pixel centres on the detector, down and across.
         inverted: whether low values are bright (MONOCHROME1).
         unique: text that tells this image from all others; the identifiers of study and image follow from it.
     """
@@ -41,7 +41,7 @@ class Header:
     age: int
     view: str
     number: int
-    pixel_mm: float
+    pixel_mm: tuple[float, float]
     inverted: bool
     unique: str
 
@@ -107,7 +107,7 @@ def _dicom(shown: Floats, header: Header) -> bytes:
     file.ViewPosition = header.view
     file.PatientOrientation = ["L", "F"]
     file.SeriesNumber, file.InstanceNumber = 1, header.number
-    file.ImagerPixelSpacing = [f"{header.pixel_mm:.4f}"] * 2
+    file.ImagerPixelSpacing = [f"{distance:.4f}" for distance in header.pixel_mm]
     _add_pixels(file, shown, inverted=header.inverted)
     content = io.BytesIO()
     file.save_as(content, enforce_file_format=True)

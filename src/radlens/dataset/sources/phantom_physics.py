@@ -43,6 +43,8 @@ class Acquisition:
         marker: R, L or nothing.
         marker_at: centre of the marker as shares of width and height.
         cue: whether a lead tag lies in the lower left corner (a planted shortcut).
+        margins: what is shown above, below, left and right of the lungs, as shares of their height and width (a planted
+            shortcut); None: the whole field is shown.
     """
 
     view: str
@@ -61,6 +63,7 @@ class Acquisition:
     marker: str
     marker_at: tuple[float, float]
     cue: bool = False
+    margins: tuple[float, float, float, float] | None = None
 
 
 def attenuation(paths: Mapping[float, Floats]) -> Floats:

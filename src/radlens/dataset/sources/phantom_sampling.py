@@ -47,6 +47,12 @@ def draw_acquisition(rng: np.random.Generator) -> Acquisition:
     )
 
 
+def draw_margins(rng: np.random.Generator) -> tuple[float, float, float, float]:
+    """Draw how little a tight frame shows above, below, left and right of the lungs, as shares of their size."""
+    above, below, left, right = rng.uniform(0.0, (0.06, 0.08, 0.05, 0.05)).tolist()
+    return above, below, left, right
+
+
 def draw_patient(rng: np.random.Generator, findings: Collection[str] = ()) -> Patient:
     """Draw a patient with these findings.
 
