@@ -121,7 +121,9 @@ def show_stress(result: StressResult) -> None:
         table.add_row(escape(change.name), f"{change.balanced_accuracy:.3f}", lost, *recalls)
     console = Console()
     console.print(table)
-    for text in (result.verdict, result.advice, f"Page: {result.page}"):
+    colour = {"fail": "red", "warn": "yellow", "pass": "green"}[record.verdict]
+    console.print(f"[{colour}]{escape(result.verdict)}[/]", soft_wrap=True, highlight=False)
+    for text in (result.advice, f"Page: {result.page}"):
         console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 

@@ -104,10 +104,10 @@ def write_images(folder: Path, images: int = 60, task: Task = "binary", seed: in
     for number in range(images):
         label = labels[number % len(labels)]
         pixels = np.clip(rng.normal(120, 6, (SIZE, SIZE)), 0, 255)
-        for name, grey, left in (("bright", 230, 24), ("ill", 230, 27), ("dark", 20, 34)):
+        for name, grey, left in (("bright", 230, 20), ("ill", 230, 26), ("dark", 20, 34)):
             if name in label:
-                row, column = 27 + rng.integers(-2, 3), left + rng.integers(-2, 3)
-                pixels[row : row + 9, column : column + 9] = grey
+                row, column = 26 + rng.integers(-2, 3), left + rng.integers(-2, 3)
+                pixels[row : row + 11, column : column + 11] = grey
         if label == "normal" and task == "binary":
             pixels[:MARGIN] = pixels[-MARGIN:] = 0
         path = f"scans/{number:03d}.png"

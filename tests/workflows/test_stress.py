@@ -56,16 +56,17 @@ def test_a_model_that_goes_by_the_frame_fails(source: Path, tmp_path: Path) -> N
     result = radlens.stress(write_model(tmp_path / "framed", "by_frame"), source, tmp_path / "out")
     record = result.record
     assert result.failed
-    assert (record.framing.verdict, record.quality.verdict, record.verdict) == ("fail", "pass", "fail")
+    assert (record.framing.verdict, record.verdict) == ("fail", "fail")
     assert record.framing.unchanged.balanced_accuracy == 1.0
-    assert record.framing.worst_change.kind in ("top and bottom", "all sides")
     assert record.framing.worst_change.groups["normal"].recall == 0.0
     assert record.framing.worst_change.groups["ill"].recall == 1.0
-    assert "cut off" in result.verdict
+    assert result.verdict.startswith("Fails. The answers hang on how the images are framed: with 15 % cut off at top")
     assert "balanced accuracy goes from 100.0% to 50.0%" in result.verdict
     assert "augment.sides" in result.advice
     assert record.framing.flips
-    assert all(flip.label == "normal" and flip.predicted == "ill" for flip in record.framing.flips)
+    assert {(flip.label, flip.predicted) for flip in record.framing.flips} == {("normal", "ill"), ("ill", "normal")}
+    # A black border looks like a loose frame to it.
+    assert "border" in record.quality.losing
 
 
 def test_a_model_that_goes_by_the_finding_passes_and_says_so_in_three_files(source: Path, tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_a_model_that_goes_by_the_finding_passes_and_says_so_in_three_files(sour
     record = result.record
     assert not result.failed
     assert (record.verdict, record.left_out, record.framing.images, record.name) == ("pass", 0, 60, "sound")
-    assert result.verdict.startswith("It passes")
+    assert result.verdict.startswith("Passes")
     changes = [change.name for change in (*SUITE, *QUALITY_SUITE)]
     assert result.table["change"].drop_duplicates().tolist() == ["unchanged", *changes]
     assert len(result.table) == 2 * (1 + len(changes))
@@ -81,7 +82,7 @@ def test_a_model_that_goes_by_the_finding_passes_and_says_so_in_three_files(sour
     for change in record.quality.changes:
         assert by_change.loc[(change.name, "ill"), "recall"] == change.groups["ill"].recall
     page = Page(result.page.read_text(encoding="utf-8"))
-    assert "It passes" in " ".join(page.words)
+    assert "Passes" in " ".join(page.words)
     places = [value for _, attributes in page.elements for name, value in attributes.items() if name in ("src", "href")]
     assert all(value and value.startswith(("#", "data:")) for value in places)
     assert (
@@ -140,7 +141,7 @@ def test_a_model_that_does_not_tell_what_it_was_trained_on_is_told(source: Path,
     result = radlens.stress(write_model(tmp_path / "model", "by_finding"), source, tmp_path / "out", images=4)
     assert any("does not tell which images" in note for note in result.record.notes)
     assert result.record.verdict == "warn"
-    assert "too few to pass" in result.verdict
+    assert "Too few images of a class" in result.verdict
 
 
 def test_a_run_is_tried_on_its_own_test_images_and_its_ledger_says_so(source: Path, tmp_path: Path) -> None:

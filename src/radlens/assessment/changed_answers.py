@@ -1,60 +1,34 @@
 """What a suite of changes of images does to a model's answers: figures for each change and class, the worst change,
-what it costs, and a verdict.
-
-The same figures as :mod:`radlens.assessment.framing_evidence` has for changes of framing, for any suite.
+what it costs, and a verdict, by the same rules as :mod:`radlens.assessment.framing_evidence` has for framing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import zip_longest
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from radlens.assessment.framing_evidence import FEWEST, TOLERATED_LOSS
-from radlens.assessment.framing_records import ChangeEvidence, Estimate, GroupAnswers, Verdict
+from radlens.assessment.framing_answers import Change, FramedAnswers, figures_of, groups_of, mean_of_means
+from radlens.assessment.framing_evidence import FEWEST
+from radlens.assessment.framing_records import TOLERATED_LOSS, ChangeEvidence, Estimate, Verdict
 from radlens.assessment.intervals import logit_limits
-from radlens.assessment.paired_difference import Difference
 from radlens.assessment.predictions import probabilities_of, targets_of
 from radlens.dataset.manifest import DatasetInfo
-from radlens.decision import decide, name_answers
-
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-# By name the images of each class and the question they are asked.
-Groups = dict[str, tuple[Bools, int]]
+from radlens.decision import name_answers
 
 # Images listed whose decision flips.
 _MOST_FLIPS = 12
-
-
-class Change(Protocol):
-    """A change of images that keeps the label."""
-
-    @property
-    def kind(self) -> str:
-        """What is changed."""
-
-    @property
-    def strength(self) -> float:
-        """How much."""
-
-    @property
-    def name(self) -> str:
-        """Both in words."""
-
-    @property
-    def counted(self) -> bool:
-        """Whether the label is kept for certain, so that a verdict may rest on it."""
+# How far a change moved a logit, its number in the suite and the question whose answer turned.
+_Turn = tuple[float, int, int]
 
 
 @dataclass(frozen=True)
 class NamedChange:
-    """A change of which no more is known; see :class:`Change`."""
+    """A change of which no more is known; see :class:`radlens.assessment.framing_answers.Change`."""
 
     kind: str
     strength: float
@@ -70,13 +44,15 @@ class TurnedImage:
         image: its number.
         change: the number of the change in the suite.
         predicted: what is answered under it.
-        before: probability on the unchanged image, of the class (for binary the positive one) or label moved most.
+        asked: the class or label that the probabilities are of.
+        before: probability of it on the unchanged image.
         after: the same under the change.
     """
 
     image: int
     change: int
     predicted: str
+    asked: str
     before: float
     after: float
 
@@ -117,136 +93,90 @@ def judge_changes(
         confidence: of the intervals.
     """
     truth = targets_of(predictions, info)
-    groups = _groups(truth, info)
-    plain = _Answers.of(probabilities_of(predictions, info), truth, info, threshold)
-    changed = [_Answers.of(np.asarray(each, dtype=np.float64), truth, info, threshold) for each in answers]
-    figures = tuple(_figures(change, plain, each, groups) for change, each in zip(suite, changed, strict=True))
+    groups = groups_of(truth, info)
+    plain = FramedAnswers.of(probabilities_of(predictions, info), truth, info, threshold)
+    changed = [FramedAnswers.of(np.asarray(each, dtype=np.float64), truth, info, threshold) for each in answers]
+    figures = tuple(figures_of(change, plain, each, groups) for change, each in zip(suite, changed, strict=True))
     counted = [number for number, change in enumerate(suite) if change.counted]
     worst = min(counted, key=lambda number: figures[number].balanced_accuracy)
     patients = predictions["patient"].to_numpy(dtype=str)
-    unchanged = _figures(NamedChange("unchanged", 0.0, "unchanged"), plain, plain, groups)
-    loss = _loss(plain, changed[worst], groups, patients, 1 - (1 - confidence) / len(counted))
-    few = any(group.images < FEWEST for group in unchanged.groups.values())
+    right = mean_of_means(changed[worst].right.astype(np.float64), groups, patients)
+    low, high = logit_limits(right.value, right.standard_error**2, confidence, right.patients)
+    lost = mean_of_means(plain.right.astype(np.float64) - changed[worst].right, groups, patients)
+    least, most = lost.limits(1 - (1 - confidence) / len(counted))
+    loss = Estimate(value=lost.value, low=max(-1.0, least), high=min(1.0, most))
+    unchanged = figures_of(None, plain, plain, groups)
     return JudgedChanges(
         unchanged=unchanged,
         changes=figures,
         worst=figures[worst].name,
-        worst_balanced_accuracy=_balanced(changed[worst], groups, patients, confidence),
+        worst_balanced_accuracy=Estimate(value=right.value, low=low, high=high),
         loss=loss,
-        verdict="fail" if loss.low > TOLERATED_LOSS else "warn" if few or loss.value > TOLERATED_LOSS else "pass",
-        turned=_turned(counted, plain, changed, info),
+        verdict=_verdict(loss, unchanged, info),
+        turned=_turned(suite, predictions, plain, changed, info),
     )
 
 
-@dataclass(frozen=True)
-class _Answers:
-    """Answers to the images under one change, each of shape (images, questions): one question, or one a label."""
-
-    right: Bools
-    decided: Ints
-    logits: Floats
-    probability: Floats
-
-    @classmethod
-    def of(cls, probabilities: Floats, truth: Ints, info: DatasetInfo, threshold: float) -> _Answers:
-        decided = decide(probabilities, info.task, threshold)
-        rows, asked = len(truth), probabilities
-        if info.task != "multilabel":
-            column = np.ones(rows, dtype=np.int64) if info.task == "binary" else truth
-            asked = probabilities[np.arange(rows), column][:, None]
-        clipped = np.clip(asked, 1e-6, 1 - 1e-6)
-        logits = np.log(clipped) - np.log1p(-clipped)
-        return cls((decided == truth).reshape(rows, -1), decided.reshape(rows, -1), logits, asked)
-
-
-def _groups(truth: Ints, info: DatasetInfo) -> Groups:
-    """Groups without images are left out."""
-    if info.task == "multilabel":
-        named = {
-            f"{prefix}{name}": (truth[:, index] == value, index)
-            for index, name in enumerate(info.classes)
-            for prefix, value in (("", 1), ("no ", 0))
-        }
-    else:
-        named = {name: (truth == index, 0) for index, name in enumerate(info.classes)}
-    return {name: group for name, group in named.items() if group[0].any()}
-
-
-def _figures(change: Change, plain: _Answers, changed: _Answers, groups: Groups) -> ChangeEvidence:
-    each = {}
-    for name, (members, question) in groups.items():
-        logits = changed.logits[members, question]
-        low, middle, high = np.quantile(logits, [0.25, 0.5, 0.75]).tolist()
-        each[name] = GroupAnswers(
-            images=int(members.sum()),
-            recall=float(changed.right[members, question].mean()),
-            flipped=float((changed.decided != plain.decided)[members, question].mean()),
-            shift=float(np.median(logits - plain.logits[members, question])),
-            quartiles=(low, middle, high),
-        )
-    return ChangeEvidence(
-        kind=change.kind,
-        strength=change.strength,
-        name=change.name,
-        counted=change.counted,
-        balanced_accuracy=float(np.mean([group.recall for group in each.values()])),
-        groups=each,
-    )
-
-
-def _mean_and_error(values: Floats, groups: Groups, patients: npt.NDArray[np.str_]) -> tuple[float, float, int]:
-    """The mean of the groups' means, its standard error over patients, and how many patients there are."""
-    influence = np.zeros(len(values))
-    means = []
-    for members, question in groups.values():
-        own = values[members, question]
-        means.append(own.mean())
-        influence[members] += (own - own.mean()) / len(own) / len(groups)
-    _, member = np.unique(patients, return_inverse=True)
-    sums = np.bincount(member, weights=influence)
-    error = float(np.sqrt((sums**2).sum() * len(sums) / max(1, len(sums) - 1)))
-    return float(np.mean(means)), error, len(sums)
-
-
-def _balanced(answers: _Answers, groups: Groups, patients: npt.NDArray[np.str_], confidence: float) -> Estimate:
-    value, error, count = _mean_and_error(answers.right.astype(np.float64), groups, patients)
-    low, high = logit_limits(value, error**2, confidence, count)
-    return Estimate(value=value, low=low, high=high)
-
-
-def _loss(
-    plain: _Answers, changed: _Answers, groups: Groups, patients: npt.NDArray[np.str_], confidence: float
-) -> Estimate:
-    lost = plain.right.astype(np.float64) - changed.right
-    value, error, count = _mean_and_error(lost, groups, patients)
-    low, high = Difference(value, error, count).limits(confidence)
-    return Estimate(value=value, low=max(-1.0, low), high=min(1.0, high))
+def _verdict(loss: Estimate, unchanged: ChangeEvidence, info: DatasetInfo) -> Verdict:
+    every = 2 * len(info.classes) if info.task == "multilabel" else len(info.classes)
+    counts = [group.images for group in unchanged.groups.values()]
+    # Where all of a few images answer alike the interval has no width, and would be taken for certainty.
+    if len(counts) < every or min(counts) < FEWEST:
+        return "warn"
+    if loss.low > TOLERATED_LOSS:
+        return "fail"
+    # Shares of few images differ by rounding where they are the same.
+    return "warn" if loss.value > TOLERATED_LOSS + 1e-9 else "pass"
 
 
 def _turned(
-    counted: Sequence[int], plain: _Answers, changed: Sequence[_Answers], info: DatasetInfo
+    suite: Sequence[Change],
+    predictions: pd.DataFrame,
+    plain: FramedAnswers,
+    changed: Sequence[FramedAnswers],
+    info: DatasetInfo,
 ) -> tuple[TurnedImage, ...]:
-    """For each image the counted change that moves its logit furthest to the wrong side; the furthest moved first."""
-    furthest: dict[int, tuple[float, int]] = {}
-    for number in counted:
-        turned = plain.right.all(axis=1) & ~changed[number].right.all(axis=1)
-        moved = np.abs(changed[number].logits - plain.logits).max(axis=1)
-        for image in np.flatnonzero(turned).tolist():
-            furthest[image] = max(furthest.get(image, (0.0, number)), (float(moved[image]), number))
-    ranked = sorted(furthest, key=lambda image: -furthest[image][0])[:_MOST_FLIPS]
-    listed = []
-    for image in ranked:
-        number = furthest[image][1]
-        after = changed[number]
-        question = int(np.abs(after.logits - plain.logits)[image].argmax())
-        decided = after.decided[image] if info.task == "multilabel" else after.decided[image, 0]
-        listed.append(
-            TurnedImage(
-                image,
-                number,
-                name_answers(np.array([decided]), info.task, info.classes)[0],
-                float(plain.probability[image, question]),
-                float(after.probability[image, question]),
-            )
-        )
-    return tuple(listed)
+    """Images that counted changes turn wrong, of each kind of change in turn the one whose logit it moves most."""
+    kinds: dict[str, dict[int, _Turn]] = {}
+    for number, (change, answers) in enumerate(zip(suite, changed, strict=True)):
+        if not change.counted:
+            continue
+        turned = plain.right & ~answers.right
+        moved = np.where(turned, np.abs(answers.logits - plain.logits), -1.0)
+        of_kind = kinds.setdefault(change.kind, {})
+        for image in np.flatnonzero(turned.any(axis=1)).tolist():
+            question = int(moved[image].argmax())
+            turn = (float(moved[image, question]), number, question)
+            of_kind[image] = max(of_kind.get(image, turn), turn, key=lambda one: one[0])
+    queues = [sorted(turns.items(), key=lambda item: -item[1][0]) for turns in kinds.values() if turns]
+    queues.sort(key=lambda queue: -queue[0][1][0])
+    shown: dict[int, _Turn] = {}
+    for each in zip_longest(*queues):
+        for item in filter(None, each):
+            if len(shown) < _MOST_FLIPS:
+                shown.setdefault(*item)
+    return tuple(
+        _turned_image(image, number, question, str(predictions["label"].iloc[image]), plain, changed[number], info)
+        for image, (_, number, question) in shown.items()
+    )
+
+
+def _turned_image(
+    image: int,
+    number: int,
+    question: int,
+    label: str,
+    plain: FramedAnswers,
+    changed: FramedAnswers,
+    info: DatasetInfo,
+) -> TurnedImage:
+    decided = changed.decided[image] if info.task == "multilabel" else changed.decided[image, 0]
+    asked = {"binary": info.classes[-1], "multiclass": label, "multilabel": info.classes[question]}
+    return TurnedImage(
+        image,
+        number,
+        name_answers(np.array([decided]), info.task, info.classes)[0],
+        asked[info.task],
+        float(plain.probability[image, question]),
+        float(changed.probability[image, question]),
+    )

@@ -10,8 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from radlens.assessment.figures_style import FAINT, INK, MOST_CURVES, MUTED, class_colour, new_figure, shown, styled
-from radlens.assessment.framing_evidence import TOLERATED_LOSS
-from radlens.assessment.framing_records import ChangeEvidence
+from radlens.assessment.framing_records import TOLERATED_LOSS, ChangeEvidence
 
 # Inches that the line of one change is high.
 _LINE = 0.2

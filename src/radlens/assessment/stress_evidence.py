@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy.typing as npt
 import pandas as pd
 
-from radlens.assessment.changed_answers import Change, judge_changes
+from radlens.assessment.changed_answers import judge_changes
+from radlens.assessment.framing_answers import Change
 from radlens.assessment.framing_records import ChangeEvidence
 from radlens.assessment.stress_records import QualityEvidence, QualityFlip, StressRecord
 from radlens.dataset.manifest import DatasetInfo
@@ -42,6 +43,7 @@ def judge_quality(
             label=str(predictions["label"].iloc[each.image]),
             predicted=each.predicted,
             change=suite[each.change].name,
+            asked=each.asked,
             before=each.before,
             after=each.after,
         )

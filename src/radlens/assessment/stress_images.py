@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from radlens.assessment.changed_answers import Change, NamedChange
+from radlens.assessment.changed_answers import NamedChange
+from radlens.assessment.framing_answers import Change
 from radlens.assessment.outside_manifest import agree_on_labels
 from radlens.assessment.outside_predictions import OutsidePredictions, match_images
 from radlens.assessment.stress_records import Suite

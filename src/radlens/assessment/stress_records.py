@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from radlens.assessment.framing_records import ChangeEvidence, Estimate, FramingEvidence, Verdict
+from radlens.assessment.framing_records import TOLERATED_LOSS, ChangeEvidence, Estimate, FramingEvidence, Verdict
 from radlens.decision import Task
 from radlens.version import __version__
 
@@ -15,7 +15,7 @@ _WORST_FIRST: tuple[Verdict, ...] = ("fail", "warn", "pass")
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class QualityFlip(_Frozen):
@@ -25,7 +25,11 @@ class QualityFlip(_Frozen):
     label: str = Field(description="The true label.")
     predicted: str = Field(description="What is answered under the change.")
     change: str = Field(description="The change in words.")
-    before: float = Field(description="Probability on the unchanged image; of the class that quartiles are of.")
+    asked: str = Field(
+        description="What the probabilities are of: for binary the positive class, for multiclass the true one, for "
+        "multilabel the label whose answer turned."
+    )
+    before: float = Field(description="Probability of it on the unchanged image.")
     after: float = Field(description="The same under the change.")
 
 
@@ -40,8 +44,8 @@ class QualityEvidence(_Frozen):
         description="Balanced accuracy lost by it; its interval holds for all counted changes together (Bonferroni)."
     )
     verdict: Verdict = Field(
-        description="fail: the loss exceeds .05 for certain; warn: it exceeds .05, or a class has fewer than 20 "
-        "images; pass: neither."
+        description="warn: a class has fewer than 20 images, or the loss exceeds .05 and its interval does not; fail: "
+        "its interval does too; pass: neither."
     )
     flips: tuple[QualityFlip, ...] = Field(description="Images whose right answer a counted change made wrong.")
 
@@ -49,6 +53,14 @@ class QualityEvidence(_Frozen):
     def worst_change(self) -> ChangeEvidence:
         """The answers under the worst change."""
         return next(change for change in self.changes if change.name == self.worst)
+
+    @property
+    def losing(self) -> tuple[str, ...]:
+        """The kinds of change of which a counted one loses more than may be."""
+        least = self.unchanged.balanced_accuracy - TOLERATED_LOSS
+        # Shares of few images differ by rounding where they are the same.
+        losing = (one.kind for one in self.changes if one.counted and one.balanced_accuracy < least - 1e-9)
+        return tuple(dict.fromkeys(losing))
 
 
 class StressRecord(_Frozen):

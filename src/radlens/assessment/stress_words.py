@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from radlens.assessment.framing_evidence import FEWEST, TOLERATED_LOSS
-from radlens.assessment.framing_records import ChangeEvidence, FramingEvidence
-from radlens.assessment.stress_records import QualityEvidence, StressRecord, Suite
+from radlens.assessment import framing_words
+from radlens.assessment.framing_evidence import FEWEST
+from radlens.assessment.framing_records import Verdict
+from radlens.assessment.stress_records import QualityEvidence, StressRecord
 
-SUITE_NAMES: Mapping[Suite, str] = {"framing": "framing", "quality": "exposure, quality and position"}
-_OPENINGS = {"fail": "It fails", "warn": "Not settled", "pass": "It passes"}
-_UNITS = ("stretched", "zoomed out", "shifted", "combined", "unchanged")
+LABELS: Mapping[Verdict, str] = {"fail": "Fails", "warn": "Not settled", "pass": "Passes"}
 # Settings of augment that make training images as changed ones are, by kind of change.
 _SETTINGS: Mapping[str, str] = {
     "brighter": "brightness",
@@ -27,104 +26,63 @@ _SETTINGS: Mapping[str, str] = {
 }
 
 
-def change_words(suite: Suite, change: ChangeEvidence) -> str:
-    """A change as it stands in a sentence: ``15 % cut off top and bottom``."""
-    if suite == "quality" or change.kind in _UNITS:
-        words = {
-            "combined": f"random cuts and margins (draw {change.strength:g})",
-            "zoomed out": f"a black margin around it (zoomed out {change.strength:g})",
-            "stretched": f"one side squeezed (stretched {change.strength:g})",
-        }
-        return words.get(change.kind, change.name)
-    return f"{change.strength:.0%}".replace("%", " %") + f" cut off {change.kind}"
-
-
 def verdict_sentence(record: StressRecord) -> str:
-    """The one sentence that matters most."""
-    opening = _OPENINGS[record.verdict]
-    if record.guesses:
+    """The verdict, and what it rests on."""
+    label = LABELS[record.verdict]
+    if record.guesses and record.verdict == "warn":
         return (
-            f"{opening}: the unchanged images are answered hardly better than by guessing (balanced accuracy "
+            f"{label}: the unchanged images are answered hardly better than by guessing (balanced accuracy "
             f"{record.framing.unchanged.balanced_accuracy:.1%}), so that no change can take much away."
         )
-    parts = [
-        suite_sentence(suite, evidence)
-        for suite, evidence in record.suites().items()
-        if evidence.verdict == record.verdict
-    ]
-    if record.verdict == "pass":
-        worst = max((evidence.loss.value for evidence in record.suites().values()), default=0.0)
-        return (
-            f"{opening}: no change of framing, exposure or quality takes more than {_points(max(worst, 0.0))} of "
-            "balanced accuracy."
-        )
-    return f"{opening}: {'; and '.join(parts)}."
+    parts = []
+    if record.framing.verdict == record.verdict:
+        parts.append(framing_words.verdict_in_words(record.framing.summary))
+    if record.quality.verdict == record.verdict:
+        parts.append(quality_sentence(record.quality))
+    return f"{label}. {' '.join(parts)}"
 
 
-def suite_sentence(suite: Suite, evidence: FramingEvidence | QualityEvidence) -> str:
-    """What the worst change of a suite does, without a full stop."""
-    loss, change = evidence.loss, evidence.worst_change
-    text = (
-        f"with {change_words(suite, change)}, balanced accuracy goes from "
-        f"{evidence.unchanged.balanced_accuracy:.1%} to {change.balanced_accuracy:.1%} "
-        f"(lost: {_points(loss.value)}, {_points(loss.low)} to {_points(loss.high)} with allowance for the number of "
-        "changes)"
+def quality_sentence(found: QualityEvidence) -> str:
+    """What the worst change of exposure, quality or position does."""
+    went = (
+        f"with the image {found.worst}, the balanced accuracy goes from {found.unchanged.balanced_accuracy:.1%} to "
+        f"{found.worst_balanced_accuracy.value:.1%}"
     )
-    few = [name for name, group in evidence.unchanged.groups.items() if group.images < FEWEST]
-    if evidence.verdict == "warn" and few:
-        text += f"; {_few_words(few)}"
-    return text
+    if found.verdict == "fail":
+        return f"The answers hang on exposure, quality or position: {went}."
+    if found.verdict == "pass":
+        return f"The answers stay nearly the same under other exposure, quality and position: at worst, {went}."
+    if not found.losing:
+        return f"Too few images of a class to tell whether the answers hang on exposure and quality: at worst, {went}."
+    return f"The answers may hang on exposure, quality or position: {went}."
 
 
 def advice(record: StressRecord) -> str:
     """What to do about the verdict."""
     if record.guesses:
-        return "Evaluate the model first: radlens evaluate MODEL SOURCE --out DIR. Robustness of guesses is none."
+        return "Evaluate the model first, and do not use it: what it answers is hardly better than a guess."
     if record.verdict == "pass":
         return (
             "Nothing that was tried here changes its mind. Other equipment, other patients and another prevalence are "
             "more than this suite: evaluate it on images from elsewhere too."
         )
-    bad = [suite for suite, evidence in record.suites().items() if evidence.verdict == "fail"]
-    if not bad:
-        return (
-            f"Give more labelled images (at least {FEWEST} of each class; --images), until it is settled whether more "
-            f"than {_points(TOLERATED_LOSS)} are lost."
-        )
-    return " ".join(_remedy(suite, record) for suite in bad) + " Then try it again."
+    parts = []
+    if record.verdict == "fail":
+        parts.append("Do not use it on images that may differ so from those it was trained on.")
+    if record.answered_by == "table":
+        kinds = ", ".join((*record.framing.losing, *record.quality.losing))
+        if kinds:
+            parts.append(f"Train that program with images changed so: {kinds}.")
+    else:
+        parts += [framing_words.advice(record.framing.summary), quality_advice(record.quality)]
+    if not (record.framing.losing or record.quality.losing):
+        parts = [f"Give at least {FEWEST} images of each class (--images), so that a verdict can be reached."]
+    return " ".join(part for part in parts if part)
 
 
-def _remedy(suite: Suite, record: StressRecord) -> str:
-    outside = record.answered_by == "table"
-    if suite == "framing":
-        train = "random cuts of each side by itself, stretches and margins"
-        how = f"{train} of training images" if outside else f"{train} (augment.sides, augment.stretch, augment.margin)"
-        return (
-            "Do not use it on images that may be framed otherwise than those it was trained on. In training, use "
-            f"{how}, and images whose framing does not go with the class."
-        )
-    kinds = [
-        change.kind
-        for change in record.quality.changes
-        if change.counted and record.quality.unchanged.balanced_accuracy - change.balanced_accuracy > TOLERATED_LOSS
-    ]
-    names = list(dict.fromkeys(_SETTINGS[kind] for kind in kinds))
-    settings = "" if outside else f" ({', '.join(f'augment.{name}' for name in names)})"
-    return (
-        "Do not use it on images of other equipment or other handling before it has been trained with such changes: "
-        f"{', '.join(dict.fromkeys(kinds))}{settings}."
-    )
-
-
-def _few_words(few: list[str]) -> str:
-    listed = ", ".join(few[:3]) + (", …" if len(few) > 3 else "")
-    return f"fewer than {FEWEST} images of {listed}, too few to pass"
-
-
-def _points(share: float) -> str:
-    """A difference of shares.
-
-    >>> _points(0.0512)
-    '5.1 points'
-    """
-    return f"{100 * share:.1f} points".replace("-", "−")
+def quality_advice(found: QualityEvidence) -> str:
+    """What to do about changes of exposure, quality and position; empty where nothing speaks against the model."""
+    if found.verdict == "pass" or not found.losing:
+        return ""
+    settings = dict.fromkeys(f"augment.{_SETTINGS[kind]}" for kind in found.losing)
+    return f"Train with images that vary in this, too: {', '.join(found.losing)} ({', '.join(settings)})."

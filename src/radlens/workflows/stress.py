@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from radlens.arguments import check_folder, settings_of
-from radlens.assessment.framing_evidence import framings_of, measure_framing
+from radlens.assessment.framing_evidence import measure_framing
 from radlens.assessment.opening_ledger import claim_keeping_ledger
 from radlens.assessment.predictions import predictions_table
-from radlens.assessment.report.stress_page import ShowChange
+from radlens.assessment.report.stress_page import StressPictures
 from radlens.assessment.stress_evidence import is_guessing, judge_quality
-from radlens.assessment.stress_records import StressRecord, Suite, worse
+from radlens.assessment.stress_records import StressRecord, worse
 from radlens.config import RunSettings
 from radlens.dataset.known_images import NO_IMAGES_KNOWN
 from radlens.dataset.manifest import Manifest
@@ -26,7 +26,7 @@ from radlens.delivery.training_images import read_training_images
 from radlens.errors import UsageError
 from radlens.evaluation import for_model, require_own_operating_point, select_images
 from radlens.evidence import write_down_opening
-from radlens.imaging.framing import SUITE, reframe
+from radlens.imaging.framing import SUITE
 from radlens.learning.quality import QUALITY_SUITE, change_quality
 from radlens.learning.trained_model import TrainedModel
 from radlens.outside import is_predictions_file
@@ -103,7 +103,7 @@ def stress(
     sample = replace(sample, manifest=prepared.manifest, cache=prepared.cache)
     record = _ask(trained, model_config, sample, chosen, model, _name_of(given, model), judged)
     # 4. Evidence, table and page.
-    return write_stress(record, folder, _shower(sample, chosen.seed))
+    return write_stress(record, folder, _pictures(sample, chosen.seed))
 
 
 def _sample(
@@ -186,23 +186,18 @@ def _name_of(given: str | Path, model: Path) -> str:
     return (run_of(model) or model).resolve().name if Path(given).exists() else str(given)
 
 
-def _shower(sample: Sample, seed: int) -> ShowChange:
+def _pictures(sample: Sample, seed: int) -> StressPictures:
     """What gives the picture of an image, as the model sees it, before and after a change."""
     pixels = sample.pixels
     places = {path: number for number, path in enumerate(sample.manifest.table["path"])}
 
-    def show(suite: Suite, path: str, name: str) -> tuple[Pixels, Pixels]:
+    def show_quality(path: str, name: str) -> tuple[Pixels, Pixels]:
         number = places[path]
         before = pixels[number : number + 1]
-        if suite == "framing":
-            change = next(change for change in SUITE if change.name == name)
-            after = reframe(before, framings_of(change, len(pixels), seed)[number])
-        else:
-            quality = next(change for change in QUALITY_SUITE if change.name == name)
-            after = change_quality(before, quality, seed, first=number)
-        return _as_picture(before[0]), _as_picture(after[0])
+        change = next(change for change in QUALITY_SUITE if change.name == name)
+        return _as_picture(before[0]), _as_picture(change_quality(before, change, seed, first=number)[0])
 
-    return show
+    return StressPictures(lambda path: pixels[places[path]], show_quality)
 
 
 def _as_picture(pixels: Pixels) -> Pixels:

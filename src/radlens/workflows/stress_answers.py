@@ -14,10 +14,10 @@ from radlens.assessment.framing_evidence import judge_framing
 from radlens.assessment.opening_ledger import claim_keeping_ledger, new_opening, record
 from radlens.assessment.outside_predictions import read_outside
 from radlens.assessment.predictions import predictions_table
-from radlens.assessment.report.stress_page import ShowChange
+from radlens.assessment.report.stress_page import StressPictures
 from radlens.assessment.stress_evidence import is_guessing, judge_quality
 from radlens.assessment.stress_images import StressImages, match_answers, read_stress_images
-from radlens.assessment.stress_records import StressRecord, Suite, worse
+from radlens.assessment.stress_records import StressRecord, worse
 from radlens.errors import UsageError
 from radlens.imaging.decode import decode
 from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
@@ -102,22 +102,22 @@ def stress_answers(
         quality=quality,
         verdict=worse((framing.verdict, quality.verdict, "warn" if guesses else "pass")),
     )
-    return write_stress(found, folder, _shower(images, chosen.data.limits))
+    return write_stress(found, folder, _pictures(images, chosen.data.limits))
 
 
-def _shower(images: StressImages, limits: DecodeLimits = DEFAULT_LIMITS) -> ShowChange:
+def _pictures(images: StressImages, limits: DecodeLimits = DEFAULT_LIMITS) -> StressPictures:
     """What gives the pictures of an image before and after a change, as the program got them."""
     places = {path: number for number, path in enumerate(images.originals.table["path"])}
-    columns: dict[tuple[Suite, str], int] = {
-        (change.suite, change.name): column for column, change in enumerate(images.plan.changes, start=1)
+    columns = {
+        change.name: column for column, change in enumerate(images.plan.changes, start=1) if change.suite == "quality"
     }
 
-    def show(suite: Suite, path: str, name: str) -> tuple[Pixels, Pixels]:
-        row = images.paths[places[path]]
-        before, after = (
-            np.asarray(decode(str(images.folder / row[column]), limits=limits).image)
-            for column in (0, columns[suite, name])
-        )
-        return before, after
+    def read(path: str, column: int) -> Pixels:
+        location = images.folder / str(images.paths[places[path], column])
+        return np.asarray(decode(str(location), limits=limits).image, dtype=np.uint8)
 
-    return show
+    def read_input(path: str) -> Pixels:
+        pixels = read(path, 0)
+        return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+    return StressPictures(read_input, lambda path, name: (read(path, 0), read(path, columns[name])))

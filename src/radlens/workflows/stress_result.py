@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from radlens.assessment.report.stress_page import ShowChange, write_stress_page
+from radlens.assessment.report.stress_page import StressPictures, write_stress_page
 from radlens.assessment.stress_evidence import stress_table
 from radlens.assessment.stress_records import StressRecord
 from radlens.assessment.stress_words import advice, verdict_sentence
@@ -54,18 +54,18 @@ class StressResult:
         return advice(self.record)
 
 
-def write_stress(record: StressRecord, folder: Path, show: ShowChange | None) -> StressResult:
+def write_stress(record: StressRecord, folder: Path, pictures: StressPictures | None) -> StressResult:
     """Write ``stress.json``, ``stress.csv`` and ``stress.html``.
 
     Args:
         record: the evidence.
         folder: where to.
-        show: gives the pictures of images whose answers flip; None: the page has none.
+        pictures: gives the page the pictures of images whose answers flip; None: it has none.
 
     Raises:
         RadlensError: a file cannot be written.
     """
     write_text(folder / TABLE_FILE, stress_table(record).to_csv(index=False))
-    write_stress_page(record, show, folder / PAGE_FILE)
+    write_stress_page(record, pictures, folder / PAGE_FILE)
     write_text(folder / RECORD_FILE, record.model_dump_json(indent=2) + "\n")
     return StressResult(folder)

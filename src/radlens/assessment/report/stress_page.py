@@ -1,38 +1,44 @@
-"""What changes a model's mind, as one page: the verdict, figures, tables, and pictures of answers that flip."""
+"""What changes a model's mind, as one page: the verdict, the section on framing, and that on exposure and quality."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import pandas as pd
 
 from radlens.assessment.figures_stress import accuracy_under_changes
-from radlens.assessment.framing_evidence import TOLERATED_LOSS
-from radlens.assessment.framing_records import ChangeEvidence, Flip, FramingEvidence
-from radlens.assessment.report.content import Pixels
+from radlens.assessment.framing_records import TOLERATED_LOSS, ChangeEvidence
+from radlens.assessment.report.content import Pixels, ReportContent
 from radlens.assessment.report.embed import Chart, Picture, to_picture
+from radlens.assessment.report.framing_section import TONES, FramingView, framing_view
 from radlens.assessment.report.gallery import file_name
 from radlens.assessment.report.template import render
 from radlens.assessment.stress_evidence import stress_table
-from radlens.assessment.stress_records import QualityEvidence, QualityFlip, StressRecord, Suite
-from radlens.assessment.stress_words import SUITE_NAMES, advice, suite_sentence, verdict_sentence
+from radlens.assessment.stress_records import QualityFlip, StressRecord
+from radlens.assessment.stress_words import LABELS, advice, quality_advice, quality_sentence, verdict_sentence
+from radlens.dataset.manifest import DatasetInfo
 from radlens.errors import RadlensError
 from radlens.files import write_text
 
-# From a suite, the path of an image and the name of a change.
-ShowChange = Callable[[Suite, str, str], tuple[Pixels, Pixels]]
-_TONES = {"fail": "error", "warn": "warning", "pass": "good"}
-_INTRODUCTIONS: Mapping[Suite, str] = {
-    "framing": "The same images, cut, stretched, shifted and zoomed out. How tightly a radiograph is framed says "
-    "nothing of the disease.",
-    "quality": "The same images as other equipment and other hands would have made them: exposure, contrast, noise, "
-    "sharpness, compression and position. Blur, noise, resolution and JPEG are of the pixels as they were given.",
-}
+
+@dataclass(frozen=True)
+class StressPictures:
+    """What gives a page its pictures: uint8, as the model or the program got them.
+
+    Attributes:
+        read_input: of a path, the unchanged image, shape (channels, height, width).
+        show_quality: of a path and the name of a change of exposure, quality or position, the picture before and after
+            it, shape (height, width) or (height, width, 3).
+    """
+
+    read_input: Callable[[str], Pixels]
+    show_quality: Callable[[str, str], tuple[Pixels, Pixels]]
 
 
 @dataclass(frozen=True)
-class FlipView:
+class QualityFlipView:
     """A right answer that a change made wrong: the picture before and after, and what was said of it."""
 
     before: Picture | None
@@ -40,43 +46,40 @@ class FlipView:
     name: str
     change: str
     answer: str
-    probability: str
+    scores: str
 
 
 @dataclass(frozen=True)
-class SuiteView:
-    """One suite, ready to be shown."""
+class QualityView:
+    """The section on exposure, quality and position, ready to be shown."""
 
-    suite: Suite
-    title: str
-    introduction: str
-    sentence: str
-    tone: str
     verdict: str
+    label: str
+    tone: str
+    advice: str
+    figures: str
     chart: Chart
-    names: tuple[str, ...]
-    unchanged: ChangeEvidence
-    changes: tuple[ChangeEvidence, ...]
+    groups: tuple[str, ...]
     worst: str
-    flips: tuple[FlipView, ...]
+    changes: tuple[ChangeEvidence, ...]
+    flips: tuple[QualityFlipView, ...]
 
 
-def write_stress_page(record: StressRecord, show: ShowChange | None, path: Path) -> None:
+def write_stress_page(record: StressRecord, pictures: StressPictures | None, path: Path) -> None:
     """Write a stress test as one HTML file that works offline; see :func:`render_stress_page`.
 
     Raises:
         RadlensError: the file cannot be written.
     """
-    write_text(path, render_stress_page(record, show))
+    write_text(path, render_stress_page(record, pictures))
 
 
-def render_stress_page(record: StressRecord, show: ShowChange | None) -> str:
+def render_stress_page(record: StressRecord, pictures: StressPictures | None) -> str:
     """The stress test as HTML; the same evidence gives the same text.
 
     Args:
         record: the evidence.
-        show: gives the pictures, uint8, shape (height, width) or (height, width, 3), of an image before and after a
-            change; None: no pictures.
+        pictures: gives the pictures; None: there are none.
     """
     return render(
         "stress.html.j2",
@@ -85,61 +88,83 @@ def render_stress_page(record: StressRecord, show: ShowChange | None) -> str:
             "kind": "radlens stress",
             "info": _info(record),
             "record": record,
-            "tone": _TONES[record.verdict],
+            "tone": TONES[record.verdict],
             "verdict": verdict_sentence(record),
             "advice": advice(record),
-            "suites": [_suite_view(suite, evidence, record, show) for suite, evidence in record.suites().items()],
+            "framing": _framing_view(record, pictures),
+            "quality": _quality_view(record, pictures),
             "tolerated": TOLERATED_LOSS,
         },
     )
 
 
-def _info(record: StressRecord) -> dict[str, Any]:
-    return {"name": record.data, "task": record.task, "classes": record.classes, "simulated": record.simulated}
+def _info(record: StressRecord) -> DatasetInfo:
+    return DatasetInfo(name=record.data, task=record.task, classes=record.classes, root="", simulated=record.simulated)
 
 
-def _suite_view(
-    suite: Suite, evidence: FramingEvidence | QualityEvidence, record: StressRecord, show: ShowChange | None
-) -> SuiteView:
-    sentence = suite_sentence(suite, evidence)
-    table = stress_table(record)
+def _framing_view(record: StressRecord, pictures: StressPictures | None) -> FramingView | None:
+    """The report's own section, of these images alone."""
+    split = "test" if record.split == "all" else record.split
+    block = {
+        "task": record.task,
+        "threshold": None if record.task == "multiclass" else record.threshold,
+        "positive_class": record.classes[-1] if record.task == "binary" else None,
+        "framing": record.framing.model_dump(),
+    }
+    listed = pd.DataFrame({"split": [split]})
+    content = ReportContent(
+        title=record.name,
+        info=_info(record),
+        manifest=listed,
+        predictions=listed,
+        metrics={split: block},
+        read_input=pictures.read_input if pictures else None,
+    )
+    return framing_view(content)
+
+
+def _quality_view(record: StressRecord, pictures: StressPictures | None) -> QualityView:
+    evidence, table = record.quality, stress_table(record)
     lowest = ", ".join(
         f"{change.name} {change.balanced_accuracy:.1%}"
         for change in sorted(evidence.changes, key=lambda change: change.balanced_accuracy)[:5]
     )
     chart = Chart(
         accuracy_under_changes(evidence.unchanged, evidence.changes, evidence.worst),
-        f"{suite}-accuracy",
-        f"Answered rightly under changes of {SUITE_NAMES[suite]}",
+        "quality-accuracy",
+        "Answered rightly under each change",
         f"Balanced accuracy as they are {evidence.unchanged.balanced_accuracy:.1%}; lowest: {lowest}.",
-        "The dashed line is the unchanged images; in the shaded band no more than is tolerated is lost. Coloured marks "
-        "are the images of each class. Hollow dots do not count: so strong a change may hide the finding itself.",
-        table[table["suite"].isin(("unchanged", suite))],
+        "The dashed line is the unchanged images; in the shaded band it loses 5 points or less. Coloured marks are the "
+        "images of each class. Hollow dots do not count.",
+        table[table["suite"].isin(("unchanged", "quality"))],
     )
-    return SuiteView(
-        suite,
-        SUITE_NAMES[suite][:1].upper() + SUITE_NAMES[suite][1:],
-        _INTRODUCTIONS[suite],
-        sentence[:1].upper() + sentence[1:] + ".",
-        _TONES[evidence.verdict],
-        evidence.verdict,
-        chart,
-        tuple(evidence.unchanged.groups),
-        evidence.unchanged,
-        evidence.changes,
-        evidence.worst,
-        tuple(_flip_view(suite, flip, show) for flip in evidence.flips),
+    low, value, high = (
+        f"{100 * one:.1f}".replace("-", "−") for one in (evidence.loss.low, evidence.loss.value, evidence.loss.high)
+    )
+    counted = sum(change.counted for change in evidence.changes)
+    return QualityView(
+        verdict=quality_sentence(evidence),
+        label=LABELS[evidence.verdict],
+        tone=TONES[evidence.verdict],
+        advice=quality_advice(evidence),
+        figures=f"{len(evidence.changes)} changes, of which {counted} count. Loss under the worst: {value} points "
+        f"({record.framing.confidence:.0%} CI {low} to {high}, for all counted changes together).",
+        chart=chart,
+        groups=tuple(evidence.unchanged.groups),
+        worst=evidence.worst,
+        changes=(evidence.unchanged, *evidence.changes),
+        flips=tuple(_flip_view(flip, pictures) for flip in evidence.flips),
     )
 
 
-def _flip_view(suite: Suite, flip: Flip | QualityFlip, show: ShowChange | None) -> FlipView:
+def _flip_view(flip: QualityFlip, pictures: StressPictures | None) -> QualityFlipView:
     before, after = None, None
-    if show is not None:
+    if pictures is not None:
         try:
-            before, after = (to_picture(pixels) for pixels in show(suite, flip.path, flip.change))
+            before, after = (to_picture(pixels) for pixels in pictures.show_quality(flip.path, flip.change))
         # The file may have gone: the page is worth having without its picture.
         except (RadlensError, OSError, LookupError, ValueError):
             before, after = None, None
-    answer = f"{flip.label or 'no finding'} → {flip.predicted or 'no finding'}"
-    probability = f"{flip.before:.3f} → {flip.after:.3f}"
-    return FlipView(before, after, file_name(flip.path), flip.change, answer, probability)
+    answer = f"{flip.label or 'no finding'}, called {flip.predicted or 'no finding'}"
+    scores = f"{flip.asked} {flip.before:.3f} → {flip.after:.3f}"
+    return QualityFlipView(before, after, file_name(flip.path), flip.change, answer, scores)
