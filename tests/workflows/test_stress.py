@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import radlens
 from html_page import Page
 from made_stress import CLASSES, SIZE, write_images, write_model
+from radlens import cli
 from radlens.assessment.opening_ledger import read_openings
 from radlens.dataset.audit.picture_hash import picture_hashes
 from radlens.dataset.manifest import Manifest
@@ -32,6 +34,15 @@ pytestmark = pytest.mark.usefixtures("known_networks")
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_images(tmp_path_factory.mktemp("images") / "source")
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit code of a command."""
+    monkeypatch.setattr(sys, "argv", ["radlens", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    code = stopped.value.code
+    return code if isinstance(code, int) else 0
 
 
 def know(model: Path, source: Path, rows: slice) -> None:
@@ -75,7 +86,7 @@ def test_a_model_that_goes_by_the_finding_passes_and_says_so_in_three_files(sour
     assert not result.failed
     assert (record.verdict, record.left_out, record.framing.images, record.name) == ("pass", 0, 60, "sound")
     assert result.verdict.startswith("Passes")
-    changes = [change.name for change in (*SUITE, *QUALITY_SUITE)]
+    changes = [*(change.name for change in SUITE), *(change.name for change in QUALITY_SUITE)]
     assert result.table["change"].drop_duplicates().tolist() == ["unchanged", *changes]
     assert len(result.table) == 2 * (1 + len(changes))
     by_change = result.table.set_index(["change", "class"])
@@ -208,8 +219,59 @@ def test_a_failure_while_it_answers_leaves_no_evidence(
 
 def test_the_table_has_the_flips_of_each_class(source: Path, tmp_path: Path) -> None:
     result = radlens.stress(write_model(tmp_path / "model", "by_frame"), source, tmp_path / "out", images=20)
-    table = result.table.set_index(["change", "class"])
-    assert table.loc[("top and bottom 15 %", "normal"), "flipped"] == 1.0
-    assert table.loc[("top and bottom 15 %", "normal"), "shift"] > 5
-    assert table.loc[("zoomed out 1.5", "ill"), "flipped"] == 1.0
-    assert isinstance(table, pd.DataFrame)
+    flipped, shift = (
+        result.table.pivot_table(index="change", columns="class", values=name) for name in ("flipped", "shift")
+    )
+    assert flipped["normal"]["top and bottom 15 %"] == 1.0
+    assert float(shift["normal"]["top and bottom 15 %"]) > 5
+    assert flipped["ill"]["zoomed out 1.5"] == 1.0
+
+
+def test_the_command_ends_with_one_where_a_change_turns_the_answers(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = {name: str(write_model(tmp_path / name, name)) for name in ("by_frame", "by_finding")}
+    assert call(monkeypatch, "stress", models["by_frame"], str(source), "--out", str(tmp_path / "framed")) == 1
+    said = capsys.readouterr().out
+    assert "Fails." in said
+    assert "augment.sides" in said
+    assert str(tmp_path / "framed" / "stress.html") in said.replace("\n", "")
+    few = ["--images", "8"]
+    assert call(monkeypatch, "stress", models["by_finding"], str(source), "--out", str(tmp_path / "few"), *few) == 0
+    assert "Not settled." in capsys.readouterr().out
+
+
+def test_the_command_writes_pictures_and_judges_a_table(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ["--images", "2", "--longest", "32"]
+    pictures = str(tmp_path / "pictures")
+    assert call(monkeypatch, "stress", "--write-images", str(source), "--out", pictures, *small) == 0
+    assert f"Pictures: {2 * (1 + len(SUITE) + len(QUALITY_SUITE))}" in capsys.readouterr().out
+    assert call(monkeypatch, "stress", "--write-images", str(source), "--out", pictures, *small, "--resume") == 0
+    table = pd.read_csv(tmp_path / "pictures" / "stress_images.csv")
+    table.assign(score=(table["label"] == "ill") * 0.8 + 0.1)[["path", "score"]].to_csv(tmp_path / "a.csv", index=False)
+    assert call(monkeypatch, "stress", str(tmp_path / "a.csv"), pictures, "--out", str(tmp_path / "out")) == 0
+    assert "stress.html" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "A MODEL is needed"),
+        (("model", "--longest", "32"), "belong to --write-images"),
+        (("model", "--resume"), "belong to --write-images"),
+        (("model", "--write-images", "phantom"), "takes neither MODEL"),
+        (("pneumonia-cxr",), "give a SOURCE"),
+    ],
+)
+def test_wrong_usage_ends_with_two(
+    arguments: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert call(monkeypatch, "stress", *arguments, "--out", str(tmp_path / "out")) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -76,7 +76,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def changed(name: str, value: object) -> Callable[[pd.DataFrame], pd.DataFrame]:
     def change(table: pd.DataFrame) -> pd.DataFrame:
         table[name] = table[name].astype(object)
-        table.loc[7, name] = value
+        table[name] = [value if row == 7 else each for row, each in enumerate(table[name])]
         return table
 
     return change
@@ -87,7 +87,7 @@ def changed(name: str, value: object) -> Callable[[pd.DataFrame], pd.DataFrame]:
     [
         (lambda table: table.drop(index=[5, 6]), r"no row for 2 of 324 pictures, first:\n  - pictures/0000/"),
         (lambda table: pd.concat([table, table.iloc[:1]]), "1 image.* predicted more than once"),
-        (lambda table: table.drop(index=7)._append(table.iloc[8], ignore_index=True), "predicted more than once"),
+        (lambda table: pd.concat([table.drop(index=7), table.iloc[8:9]]), "predicted more than once"),
         (changed("path", "elsewhere/1.png"), "row 9 .* name no image of the source"),
         (changed("probability_ill", np.nan), "probability_ill is '' in row 9"),
         (changed("probability_ill", 1.3), "expected a probability from 0 to 1"),
