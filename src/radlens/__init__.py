@@ -1,7 +1,7 @@
 """radlens: a folder of labelled medical images in; a disease classifier you can trust and explain out.
 
 The verbs are functions: :func:`run`, :func:`index`, :func:`audit`, :func:`train`, :func:`evaluate`, :func:`compare`,
-:func:`cross_validate`, :func:`export`, :func:`load`, :func:`push`.
+:func:`cross_validate`, :func:`stress`, :func:`write_stress_images`, :func:`export`, :func:`load`, :func:`push`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from radlens.evaluation import evaluate
     from radlens.loading import load
     from radlens.workflow import audit, export, index, push, run, train
+    from radlens.workflows.stress import stress
+    from radlens.workflows.stress_pictures import write_stress_images
 
 __all__ = [
     "__version__",
@@ -29,13 +31,17 @@ __all__ = [
     "load",
     "push",
     "run",
+    "stress",
     "train",
+    "write_stress_images",
 ]
 _ELSEWHERE = {
     "compare": "radlens.comparing",
     "cross_validate": "radlens.cross_validation",
     "evaluate": "radlens.evaluation",
     "load": "radlens.loading",
+    "stress": "radlens.workflows.stress",
+    "write_stress_images": "radlens.workflows.stress_pictures",
 }
 
 

@@ -6,12 +6,12 @@ import io
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from radlens.errors import RadlensError
-from radlens.terminal import show_audit, show_comparison, show_framing, show_result
+from radlens.errors import RadlensError, UsageError
+from radlens.terminal import show_audit, show_comparison, show_framing, show_result, show_stress
 
 app = typer.Typer(
     help="A folder of labelled medical images in; a disease classifier you can trust and explain out. "
@@ -250,6 +250,74 @@ def compare(
     typer.echo(verdict(found))
     if out is not None:
         typer.echo(f"Page: {out / 'comparison.html'}")
+
+
+@app.command()
+def stress(
+    out: Out,
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="A run or model folder, a model in the box, owner/name of the hub, or a CSV of another program's "
+            "answers.",
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            help=f"{_SOURCE_HELP} Not needed for a run: its own test images. For a CSV: the folder of the pictures."
+        ),
+    ] = None,
+    write_images: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Write these images out, unchanged and changed, for another program."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="train, val, test or all; default: test, else all.")] = None,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Most images to take; default: 400, and 200 with --write-images.")
+    ] = None,
+    longest: Annotated[
+        int | None, typer.Option(min=16, help="With --write-images: longest side in pixels; default: 1024.")
+    ] = None,
+    seed: Seed = None,
+    config: Config = None,
+    settings: Set = None,
+    allow: Allow = None,
+    overwrite: Overwrite = False,
+    resume: Annotated[bool, typer.Option(help="With --write-images: go on with what was stopped.")] = False,
+) -> None:
+    """Find what changes a model's mind and must not: framing, exposure, quality.
+
+    Exit code 0: no change takes more than 5 points of balanced accuracy for certain; 1: one does.
+    """
+    from radlens.workflows.stress import stress as stress_model
+    from radlens.workflows.stress_pictures import write_stress_images
+
+    common: dict[str, Any] = {
+        "split": split,
+        **({} if images is None else {"images": images}),
+        "seed": seed,
+        "config": config,
+        "settings": settings or (),
+        "overwrite": overwrite,
+    }
+    if write_images is not None:
+        if model is not None or allow:
+            raise UsageError("--write-images SOURCE takes neither MODEL nor --allow: no model is asked.")
+        size: dict[str, Any] = {} if longest is None else {"longest": longest}
+        written = write_stress_images(write_images, out, **common, **size, resume=resume)
+        typer.echo(f"Pictures: {written.pictures:,} ({written.size / 1e6:,.1f} MB) in {written.folder}")
+        typer.echo(f"Table: {written.folder / 'stress_images.csv'}")
+        return
+    if model is None:
+        raise UsageError("A MODEL is needed, or --write-images SOURCE.")
+    if longest is not None or resume:
+        raise UsageError("--longest and --resume belong to --write-images SOURCE.")
+    result = stress_model(model, source, out, **common, allow=allow or ())
+    show_stress(result)
+    if result.failed:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -57,7 +57,7 @@ def evaluate(
         asked |= config is not None and chosen.evaluate.threshold != "balanced"
         options = {"with_source": source is not None, "threshold_asked": asked, "overwrite": overwrite}
         return evaluate_outside(Path(model), chosen, folder, split=split, **options)
-    _require_own_operating_point(settings)
+    require_own_operating_point(settings)
     if source is None:
         raise UsageError("A model is evaluated on labelled images: give a SOURCE. Only a CSV of predictions has none.")
     model = find_model(model)
@@ -65,7 +65,7 @@ def evaluate(
     trained = trained_model(model_config, tensors)
     chosen = chosen.model_copy(update={"preprocessing": model_config.preprocessing})
     check_folder(folder, overwrite, chosen.data.source, model)
-    manifest, name = _select(_for_model(read_source(chosen.data), model_config), split)
+    manifest, name = select_images(for_model(read_source(chosen.data), model_config), split)
     trained_on = read_training_images(model)
     manifest = manifest.with_notes(*filter(None, (trained_on.unknown(),)))
     cache = read_images(manifest, chosen.data, model_config.preprocessing)
@@ -78,7 +78,7 @@ def evaluate(
     return write_evidence(chosen, prepared, predictions, model_config.threshold, folder, None, trained, "model", model)
 
 
-def _select(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
+def select_images(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
     """The images to evaluate and the split they are reported as; all images together are a test of the model."""
     present = set(manifest.table["split"]) - {""}
     wanted = split or ("test" if "test" in present else "all")
@@ -92,7 +92,7 @@ def _select(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
     return manifest.only((manifest.table["split"] == wanted).to_numpy()), wanted
 
 
-def _require_own_operating_point(settings: Sequence[str]) -> None:
+def require_own_operating_point(settings: Sequence[str]) -> None:
     """Nothing is chosen on the images that a model is judged on.
 
     Raises:
@@ -108,7 +108,7 @@ def _require_own_operating_point(settings: Sequence[str]) -> None:
         )
 
 
-def _for_model(manifest: Manifest, model: ModelConfig) -> Manifest:
+def for_model(manifest: Manifest, model: ModelConfig) -> Manifest:
     """The same images with the model's class names and order.
 
     Raises:

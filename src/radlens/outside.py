@@ -66,7 +66,7 @@ def evaluate_outside(
     manifest, kept, judged = _select(outside, manifest, rows, split)
     table = outside.probabilities(manifest.info).loc[kept]
     predictions = predictions_table(manifest, table.to_numpy())
-    threshold, how = _operating_point(outside, predictions, manifest.info, chosen.evaluate, threshold_asked)
+    threshold, how = operating_point_of(outside, predictions, manifest.info, chosen.evaluate, threshold_asked)
     logger.info("%s", how)
     manifest = manifest.with_notes(
         f"The probabilities were made by another program and read from {outside.file.name} (SHA-256 "
@@ -157,7 +157,7 @@ def _positive_note(outside: OutsidePredictions, info: DatasetInfo) -> tuple[str,
     return (f"The column {outside.score} was read as the probability of {info.classes[1]}.",)
 
 
-def _operating_point(
+def operating_point_of(
     outside: OutsidePredictions,
     predictions: pd.DataFrame,
     info: DatasetInfo,

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from radlens.assessment.framing_records import FramingSummary
     from radlens.dataset.audit import Audit
     from radlens.result import Result
+    from radlens.workflows.stress_result import StressResult
 
 
 def show_audit(found: Audit) -> None:
@@ -96,6 +97,34 @@ def show_comparison(found: Comparisons) -> None:
             soft_wrap=True,
             highlight=False,
         )
+
+
+def show_stress(result: StressResult) -> None:
+    """The worst change of each suite, the verdict, what to do, and where to read more."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    record = result.record
+    title = f"{record.framing.images:,} images of {record.framing.patients:,} patients"
+    table = Table(title=f"{title}, simulated, not of people" if record.simulated else title)
+    groups = record.framing.unchanged.groups
+    for name in ("change", "balanced accuracy", "lost", *groups):
+        table.add_column(escape(name), justify="left" if name == "change" else "right")
+    rows = [(record.framing.unchanged, "")]
+    rows += [
+        (each.worst_change, f"{each.loss.value:.3f} ({each.loss.low:.3f}, {each.loss.high:.3f})")
+        for each in record.suites().values()
+    ]
+    for change, lost in rows:
+        recalls = [f"{group.recall:.3f}" for group in change.groups.values()]
+        table.add_row(escape(change.name), f"{change.balanced_accuracy:.3f}", lost, *recalls)
+    console = Console()
+    console.print(table)
+    colour = {"fail": "red", "warn": "yellow", "pass": "green"}[record.verdict]
+    console.print(f"[{colour}]{escape(result.verdict)}[/]", soft_wrap=True, highlight=False)
+    for text in (result.advice, f"Page: {result.page}"):
+        console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
 def _interval(figure: dict[str, float | None] | None) -> str:

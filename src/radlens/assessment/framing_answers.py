@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +12,32 @@ from radlens.assessment.framing_records import ChangeEvidence, GroupAnswers
 from radlens.assessment.paired_difference import Difference
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import Task, decide
-from radlens.imaging.framing import FramingChange
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 # By name of a group: which images are of it, shape (images,), and the question that they are asked.
 Groups = dict[str, tuple[Bools, int]]
+
+
+class Change(Protocol):
+    """A change of images that keeps their labels: of framing, or of a suite of another kind."""
+
+    @property
+    def kind(self) -> str:
+        """What is changed."""
+
+    @property
+    def strength(self) -> float:
+        """How much."""
+
+    @property
+    def name(self) -> str:
+        """Both in words."""
+
+    @property
+    def counted(self) -> bool:
+        """Whether the label is kept for certain, so that a verdict may rest on it."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +88,7 @@ def groups_of(truth: Ints, info: DatasetInfo) -> Groups:
     return {name: group for name, group in named.items() if group[0].any()}
 
 
-def figures_of(
-    change: FramingChange | None, plain: FramedAnswers, changed: FramedAnswers, groups: Groups
-) -> ChangeEvidence:
+def figures_of(change: Change | None, plain: FramedAnswers, changed: FramedAnswers, groups: Groups) -> ChangeEvidence:
     """The figures of one change.
 
     Args:

@@ -73,6 +73,19 @@ def corrupt(pixels: Pixels, kind: str, strength: int, rng: np.random.Generator) 
     return changed.round().to(torch.uint8).numpy()
 
 
+def parameters_of(kind: str, strength: int) -> Mapping[str, float]:
+    """What a change does in figures: parameters of the augmentation, ``noise`` in grey levels, ``border`` as a share.
+
+    >>> parameters_of("JPEG", 2), parameters_of("noise", 1), parameters_of("inversion", 1)
+    ({'jpeg': 25}, {'noise': 5.0}, {})
+    """
+    if kind == "noise":
+        return {"noise": _NOISE[strength - 1]}
+    if kind == "border":
+        return {"border": _BORDER[strength - 1]}
+    return {} if kind == "inversion" else dict(_WARPED[kind][strength - 1])
+
+
 def corrupt_each(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Change each image by a kind and a strength of its own, each equally likely; inversion is left out.
 

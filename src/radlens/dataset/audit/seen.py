@@ -14,13 +14,15 @@ from radlens.imaging.cache import PixelCache
 EXAMPLES = 10
 
 
-def seen_findings(manifest: Manifest, images: PixelCache, trained_on: KnownImages) -> list[Finding]:
-    """Which of the images the model was trained or chosen on, and which are other files of the same pictures.
+def seen_images(images: PixelCache, trained_on: KnownImages) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which images a model was made with.
 
     Args:
-        manifest: the images that the model is to be judged on.
-        images: their contents and pixels, in the order of the manifest.
+        images: contents and pixels.
         trained_on: the images that the model was made with.
+
+    Returns:
+        Two arrays of shape (images,): those known by their bytes, and other files of the same pictures.
     """
     lengths = {len(known) for known in trained_on.contents}
     exact = np.array(
@@ -29,6 +31,18 @@ def seen_findings(manifest: Manifest, images: PixelCache, trained_on: KnownImage
     near = np.zeros(len(exact), dtype=np.bool_)
     if trained_on.pictures:
         near = same_pictures(picture_hashes(images.pixels, images.rows), trained_on.pictures) & ~exact
+    return exact, near
+
+
+def seen_findings(manifest: Manifest, images: PixelCache, trained_on: KnownImages) -> list[Finding]:
+    """Which of the images the model was trained or chosen on, and which are other files of the same pictures.
+
+    Args:
+        manifest: the images that the model is to be judged on.
+        images: their contents and pixels, in the order of the manifest.
+        trained_on: the images that the model was made with.
+    """
+    exact, near = seen_images(images, trained_on)
     return [
         *_finding(manifest, exact, "are among those that the model was trained or chosen on"),
         *_finding(

@@ -1,0 +1,88 @@
+"""What ``radlens stress`` found, in sentences: the verdict, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from radlens.assessment import framing_words
+from radlens.assessment.framing_evidence import FEWEST
+from radlens.assessment.framing_records import Verdict
+from radlens.assessment.stress_records import QualityEvidence, StressRecord
+
+LABELS: Mapping[Verdict, str] = {"fail": "Fails", "warn": "Not settled", "pass": "Passes"}
+# Settings of augment that make training images as changed ones are, by kind of change.
+_SETTINGS: Mapping[str, str] = {
+    "brighter": "brightness",
+    "darker": "brightness",
+    "more contrast": "contrast",
+    "less contrast": "contrast",
+    "gamma": "gamma",
+    "blur": "blur",
+    "lower resolution": "resolution",
+    "JPEG": "jpeg",
+    "rotation": "rotation",
+    "noise": "noise",
+    "border": "frame",
+}
+
+
+def verdict_sentence(record: StressRecord) -> str:
+    """The verdict, and what it rests on."""
+    label = LABELS[record.verdict]
+    if record.guesses and record.verdict == "warn":
+        return (
+            f"{label}: the unchanged images are answered hardly better than by guessing (balanced accuracy "
+            f"{record.framing.unchanged.balanced_accuracy:.1%}), so that no change can take much away."
+        )
+    parts = []
+    if record.framing.verdict == record.verdict:
+        parts.append(framing_words.verdict_in_words(record.framing.summary))
+    if record.quality.verdict == record.verdict:
+        parts.append(quality_sentence(record.quality))
+    return f"{label}. {' '.join(parts)}"
+
+
+def quality_sentence(found: QualityEvidence) -> str:
+    """What the worst change of exposure, quality or position does."""
+    went = (
+        f"with the image {found.worst}, the balanced accuracy goes from {found.unchanged.balanced_accuracy:.1%} to "
+        f"{found.worst_balanced_accuracy.value:.1%}"
+    )
+    if found.verdict == "fail":
+        return f"The answers hang on exposure, quality or position: {went}."
+    if found.verdict == "pass":
+        return f"The answers stay nearly the same under other exposure, quality and position: at worst, {went}."
+    if not found.losing:
+        return f"Too few images of a class to tell whether the answers hang on exposure and quality: at worst, {went}."
+    return f"The answers may hang on exposure, quality or position: {went}."
+
+
+def advice(record: StressRecord) -> str:
+    """What to do about the verdict."""
+    if record.guesses:
+        return "Evaluate the model first, and do not use it: what it answers is hardly better than a guess."
+    if record.verdict == "pass":
+        return (
+            "Nothing that was tried here changes its mind. Other equipment, other patients and another prevalence are "
+            "more than this suite: evaluate it on images from elsewhere too."
+        )
+    parts = []
+    if record.verdict == "fail":
+        parts.append("Do not use it on images that may differ so from those it was trained on.")
+    if record.answered_by == "table":
+        kinds = ", ".join((*record.framing.losing, *record.quality.losing))
+        if kinds:
+            parts.append(f"Train that program with images changed so: {kinds}.")
+    else:
+        parts += [framing_words.advice(record.framing.summary), quality_advice(record.quality)]
+    if not (record.framing.losing or record.quality.losing):
+        parts = [f"Give at least {FEWEST} images of each class (--images), so that a verdict can be reached."]
+    return " ".join(part for part in parts if part)
+
+
+def quality_advice(found: QualityEvidence) -> str:
+    """What to do about changes of exposure, quality and position; empty where nothing speaks against the model."""
+    if found.verdict == "pass" or not found.losing:
+        return ""
+    settings = dict.fromkeys(f"augment.{_SETTINGS[kind]}" for kind in found.losing)
+    return f"Train with images that vary in this, too: {', '.join(found.losing)} ({', '.join(settings)})."

@@ -1,0 +1,1 @@
+"""The verbs as numbered steps, each in a module of its own."""
