@@ -91,3 +91,20 @@ def test_classes_with_too_few_groups_are_left_out() -> None:
     assert (sample.names, sample.left_out) == (("a",), ("b", "c"))
     assert sample.targets.shape == (100, 1)
     assert draw_sample(("c",), targets[:, 2:], groups, 1000, seed=0) is None
+
+
+def test_a_part_of_a_sample_keeps_its_folds_and_leaves_out_classes_that_became_too_few() -> None:
+    groups = np.arange(80)
+    targets = np.stack([groups % 2 == 0, groups < 15], axis=1)
+    sample = draw_sample(("a", "b"), targets, groups, 1000, 0)
+    assert sample is not None
+    kept = np.arange(3, 80, 2)
+    part = sample.only(kept)
+    assert part is None
+    kept = np.arange(9, 80)
+    part = sample.only(kept)
+    assert part is not None
+    assert (part.names, part.left_out) == (("a",), ("b",))
+    assert (part.images == sample.images[kept]).all()
+    assert (part.folds == sample.folds[kept]).all()
+    assert (part.targets == sample.targets[kept][:, :1]).all()

@@ -59,7 +59,7 @@ def find_framing(manifest: Manifest, cache: PixelCache, seed: int) -> tuple[Shor
     known = np.flatnonzero(facts.notna().all(axis=1))
     found: list[Shortcut] = []
     if len(known) >= LEAST_KNOWN * len(facts):
-        part = draw_sample(sample.names, sample.targets[known], sample.groups[known], LIMIT, seed)
+        part = sample.only(known)
         if part is not None:
             paths = manifest.table["path"].to_numpy()[sample.images[known]]
             found += _by_place(facts.iloc[known].reset_index(drop=True), paths, part, sampled, seed)

@@ -40,6 +40,20 @@ class Sample:
     folds: Ints
     left_out: tuple[str, ...]
 
+    def only(self, kept: Ints) -> Sample | None:
+        """Some of the images in the folds that they are in; None where they are too few to judge any class by.
+
+        Args:
+            kept: places in ``images``, ascending.
+        """
+        targets, groups = self.targets[kept], self.groups[kept]
+        enough = np.minimum(count_groups(targets, groups), count_groups(~targets, groups)) >= FEWEST
+        if not enough.any():
+            return None
+        names = tuple(name for name, judged in zip(self.names, enough, strict=True) if judged)
+        left_out = (*self.left_out, *(name for name in self.names if name not in names))
+        return Sample(self.images[kept], names, targets[:, enough], groups, self.folds[kept], left_out)
+
 
 def draw_sample(names: Sequence[str], targets: Bools, groups: Ints, limit: int, seed: int) -> Sample | None:
     """Draw at most about ``limit`` images by group, and deal them into folds; None where no class can be judged.
