@@ -45,7 +45,7 @@ def verdict_sentence(record: StressRecord) -> str:
 def quality_sentence(found: QualityEvidence) -> str:
     """What the worst change of exposure, quality or position does."""
     went = (
-        f"with the image {found.worst}, the balanced accuracy goes from {found.unchanged.balanced_accuracy:.1%} to "
+        f"with {found.worst}, the balanced accuracy goes from {found.unchanged.balanced_accuracy:.1%} to "
         f"{found.worst_balanced_accuracy.value:.1%}"
     )
     if found.verdict == "fail":
