@@ -84,6 +84,8 @@ def test_a_model_that_goes_by_the_finding_passes_and_says_so_in_three_files(sour
     record = result.record
     assert not result.failed
     assert (record.verdict, record.left_out, record.framing.images, record.name) == ("pass", 0, 60, "sound")
+    # The source has no splits.
+    assert record.split == "all"
     assert result.verdict.startswith("Passes")
     changes = [*(change.name for change in SUITE), *(change.name for change in QUALITY_SUITE)]
     assert result.table["change"].drop_duplicates().tolist() == ["unchanged", *changes]

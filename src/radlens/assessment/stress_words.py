@@ -80,6 +80,16 @@ def advice(record: StressRecord) -> str:
     return " ".join(part for part in parts if part)
 
 
+def advice_in_short(record: StressRecord) -> str:
+    """The same where what to train with is said elsewhere, as on a page whose sections do so."""
+    if record.answered_by == "table" or record.guesses or not (record.framing.losing or record.quality.losing):
+        return advice(record)
+    begin = (
+        "Do not use it on images that may differ so from those it was trained on. " if record.verdict == "fail" else ""
+    )
+    return f"{begin}What to train it with is said below, change by change; then try it again."
+
+
 def quality_advice(found: QualityEvidence) -> str:
     """What to do about changes of exposure, quality and position; empty where nothing speaks against the model."""
     if found.verdict == "pass" or not found.losing:
