@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
@@ -13,18 +14,15 @@ import pytest
 
 import radlens
 from html_page import Page
-from made_stress import CLASSES, SIZE, write_images, write_model
+from made_stress import CLASSES, write_images, write_model
 from radlens import cli
 from radlens.assessment.opening_ledger import read_openings
-from radlens.dataset.audit.picture_hash import picture_hashes
 from radlens.dataset.manifest import Manifest
 from radlens.decision import Task
 from radlens.delivery.model_folder import read_model_folder, write_config
 from radlens.delivery.training_images import write_training_images
 from radlens.errors import DataError, UsageError
-from radlens.imaging.cache import PixelCache
 from radlens.imaging.framing import SUITE
-from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.quality import QUALITY_SUITE
 from radlens.learning.trained_model import TrainedModel
 
@@ -47,10 +45,11 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 def know(model: Path, source: Path, rows: slice) -> None:
     """Let a model tell that it was trained on these images."""
+    config, _ = read_model_folder(model)
     locations = Manifest.read(source).locations[rows]
-    cache = PixelCache.build(locations, Preprocessing(height=SIZE, width=SIZE))
-    write_training_images(model, cache.digests, picture_hashes(cache.pixels, cache.rows))
-    write_config(model, read_model_folder(model)[0])
+    # By their bytes alone: pictures of noise with the same spot look like one picture.
+    write_training_images(model, [hashlib.sha256(Path(at).read_bytes()).hexdigest() for at in locations])
+    write_config(model, config)
 
 
 def write_run(folder: Path, source: Path, splits: list[str]) -> Path:
@@ -85,6 +84,8 @@ def test_a_model_that_goes_by_the_finding_passes_and_says_so_in_three_files(sour
     record = result.record
     assert not result.failed
     assert (record.verdict, record.left_out, record.framing.images, record.name) == ("pass", 0, 60, "sound")
+    # The source has no splits.
+    assert record.split == "all"
     assert result.verdict.startswith("Passes")
     changes = [*(change.name for change in SUITE), *(change.name for change in QUALITY_SUITE)]
     assert result.table["change"].drop_duplicates().tolist() == ["unchanged", *changes]

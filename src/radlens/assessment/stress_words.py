@@ -45,7 +45,7 @@ def verdict_sentence(record: StressRecord) -> str:
 def quality_sentence(found: QualityEvidence) -> str:
     """What the worst change of exposure, quality or position does."""
     went = (
-        f"with the image {found.worst}, the balanced accuracy goes from {found.unchanged.balanced_accuracy:.1%} to "
+        f"with {found.worst}, the balanced accuracy goes from {found.unchanged.balanced_accuracy:.1%} to "
         f"{found.worst_balanced_accuracy.value:.1%}"
     )
     if found.verdict == "fail":
@@ -78,6 +78,16 @@ def advice(record: StressRecord) -> str:
     if not (record.framing.losing or record.quality.losing):
         parts = [f"Give at least {FEWEST} images of each class (--images), so that a verdict can be reached."]
     return " ".join(part for part in parts if part)
+
+
+def advice_in_short(record: StressRecord) -> str:
+    """The same where what to train with is said elsewhere, as on a page whose sections do so."""
+    if record.answered_by == "table" or record.guesses or not (record.framing.losing or record.quality.losing):
+        return advice(record)
+    begin = (
+        "Do not use it on images that may differ so from those it was trained on. " if record.verdict == "fail" else ""
+    )
+    return f"{begin}What to train it with is said below, change by change; then try it again."
 
 
 def quality_advice(found: QualityEvidence) -> str:

@@ -17,18 +17,18 @@ _FRAMING = ("shift", "crop")
 # The strongest changes may hide the finding itself, and a negative is to be refused rather than answered.
 _STRONGEST = 3
 _WORDS: Mapping[str, str] = {
-    "brighter": "brighter by {brightness:.0%}",
-    "darker": "darker by {brightness:.0%}",
+    "brighter": "brightness raised by {brightness:.0%}",
+    "darker": "brightness lowered by {brightness:.0%}",
     "more contrast": "contrast × {contrast:g}",
     "less contrast": "contrast × {contrast:g}",
     "gamma": "gamma {gamma:g}",
-    "blur": "blurred by {blur:g} pixels",
+    "blur": "blur of {blur:g} pixels",
     "lower resolution": "{resolution:.0%} of the resolution",
     "JPEG": "JPEG quality {jpeg:g}",
-    "rotation": "rotated by {angle:g}°",
+    "rotation": "rotation by {angle:g}°",
     "noise": "noise of {noise:g} grey levels",
     "border": "black border of {border:.0%}",
-    "inversion": "inverted",
+    "inversion": "inversion",
 }
 
 
@@ -54,7 +54,7 @@ class QualityChange:
         """In words.
 
         >>> QualityChange("darker", 2).name, QualityChange("JPEG", 1).name
-        ('darker by 16 %', 'JPEG quality 50')
+        ('brightness lowered by 16 %', 'JPEG quality 50')
         """
         values = {key: abs(value) for key, value in parameters_of(self.kind, self.strength).items()}
         return _WORDS[self.kind].format(**values).replace("%", " %")

@@ -112,7 +112,7 @@ def _sample(
     """The images to ask about, with what is to be said of them, and the name of their split."""
     has_test = (manifest.table["split"] == "test").any()
     selected, name = select_images(manifest, "val" if own and split is None and not has_test else split)
-    said = "all" if split == "all" else name
+    said = "all" if split == "all" or not (manifest.table["split"] == name).any() else name
     known = read_training_images(model)
     notes = [known.unknown()]
     if own and name == "val":

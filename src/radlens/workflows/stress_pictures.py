@@ -107,9 +107,11 @@ def write_stress_images(
     chosen = settings_of(source, None, None, seed, config, settings)
     if not resume:
         check_folder(folder, overwrite, chosen.data.source)
-    manifest, name = select_images(read_source(chosen.data), split)
+    whole = read_source(chosen.data)
+    manifest, name = select_images(whole, split)
+    named = split != "all" and (whole.table["split"] == name).any()
     sample = draw_sample(manifest, chosen.data, chosen.preprocessing, images, chosen.seed)
-    plan = _plan(sample, "all" if split == "all" else name, longest, chosen)
+    plan = _plan(sample, name if named else "all", longest, chosen)
     # 2. The space that they take.
     job = _Writing(folder, plan, sample, chosen)
     expected = job.expected_bytes()

@@ -17,7 +17,7 @@ from radlens.assessment.report.gallery import file_name
 from radlens.assessment.report.template import render
 from radlens.assessment.stress_evidence import stress_table
 from radlens.assessment.stress_records import QualityFlip, StressRecord
-from radlens.assessment.stress_words import LABELS, advice, quality_advice, quality_sentence, verdict_sentence
+from radlens.assessment.stress_words import advice_in_short, quality_advice, quality_sentence, verdict_sentence
 from radlens.dataset.manifest import DatasetInfo
 from radlens.errors import RadlensError
 from radlens.files import write_text
@@ -90,7 +90,7 @@ def render_stress_page(record: StressRecord, pictures: StressPictures | None) ->
             "record": record,
             "tone": TONES[record.verdict],
             "verdict": verdict_sentence(record),
-            "advice": advice(record),
+            "advice": advice_in_short(record),
             "framing": _framing_view(record, pictures),
             "quality": _quality_view(record, pictures),
             "tolerated": TOLERATED_LOSS,
@@ -144,7 +144,7 @@ def _quality_view(record: StressRecord, pictures: StressPictures | None) -> Qual
     counted = sum(change.counted for change in evidence.changes)
     return QualityView(
         verdict=quality_sentence(evidence),
-        label=LABELS[evidence.verdict],
+        label=evidence.verdict.capitalize(),
         tone=TONES[evidence.verdict],
         advice=quality_advice(evidence),
         figures=f"{len(evidence.changes)} changes, of which {counted} count. Loss under the worst: {value} points "
