@@ -66,12 +66,21 @@ def test_every_kind_of_calibration_is_in_the_graph_as_numpy_has_it(task: Task, c
     np.testing.assert_allclose(Scores(task, calibration).probabilities(logits), wanted, atol=1e-9)
 
 
+def old_familiarity(shape: tuple[int, int, int]) -> Familiarity:
+    """As model folders without reference images have it."""
+    rng = np.random.default_rng(0)
+    return Familiarity(shape, rng.normal(size=224), rng.normal(size=(224, 224)))
+
+
+@pytest.mark.parametrize("old", [False, True])
 @torch.no_grad()
-def test_the_distance_is_that_of_the_module(make_model: Callable[..., Any], some_pixels: Callable[..., Any]) -> None:
+def test_the_distance_is_that_of_the_module(
+    make_model: Callable[..., Any], some_pixels: Callable[..., Any], old: bool
+) -> None:
     config, tensors = make_model("small_resnet", size=(64, 80), task="binary", classes=("a", "b"))
     module = load_network("small_resnet", "binary", 2, config.preprocessing, tensors).eval()
-    pixels = some_pixels(config)
-    familiarity = Familiarity.fit(config.preprocessing.shape, pixels, np.arange(len(pixels)), 0)
+    pixels, shape = some_pixels(config), config.preprocessing.shape
+    familiarity = old_familiarity(shape) if old else Familiarity.fit(shape, pixels, np.arange(len(pixels) - 2), 0)
     for keep in (False, True):
         graph = OnnxGraph(
             module,

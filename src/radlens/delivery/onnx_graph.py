@@ -19,7 +19,7 @@ from radlens.decision import Calibration, Task
 from radlens.errors import RadlensError
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.augment import to_network_range
-from radlens.learning.familiarity import SIDE, Familiarity
+from radlens.learning.familiarity import Familiarity
 from radlens.learning.reverse_pass import NoReverseError, ReversePass
 from radlens.learning.saliency import Layers, activation_maps, find_layers, probe, shared_out
 
@@ -94,7 +94,7 @@ class OnnxGraph(nn.Module):
         super().__init__()
         self.familiarity = None if familiarity is None else copy.deepcopy(familiarity)
         if self.familiarity is not None:
-            seen = (contract.channels, SIDE, SIDE)
+            seen = (contract.channels, self.familiarity.side, self.familiarity.side)
             light = lighten(self.familiarity.layers, seen, keep_weights=keep_weights)
             self.familiarity.add_module("layers", light)
         self.network = lighten(network.eval(), contract.shape, keep_weights=keep_weights)
