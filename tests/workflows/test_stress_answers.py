@@ -73,10 +73,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "pictures"
 
 
-def changed(name: str, value: object) -> Callable[[pd.DataFrame], pd.DataFrame]:
+def changed(name: str, value: float | str) -> Callable[[pd.DataFrame], pd.DataFrame]:
     def change(table: pd.DataFrame) -> pd.DataFrame:
         table[name] = table[name].astype(object)
-        table[name] = [value if row == 7 else each for row, each in enumerate(table[name])]
+        table.loc[7, name] = value
         return table
 
     return change
