@@ -57,33 +57,33 @@ def find_framing(manifest: Manifest, cache: PixelCache, seed: int) -> tuple[Shor
     sampled = len(sample.images) < len(manifest)
     facts = framing_facts(cache, sample.images, seed)
     known = np.flatnonzero(facts.notna().all(axis=1))
-    found: list[Shortcut] = []
+    shortcuts: list[Shortcut] = []
     if len(known) >= LEAST_KNOWN * len(facts):
         part = sample.only(known)
         if part is not None:
             paths = manifest.table["path"].to_numpy()[sample.images[known]]
-            found += _by_place(facts.iloc[known].reset_index(drop=True), paths, part, sampled, seed)
+            shortcuts += _by_place(facts.iloc[known].reset_index(drop=True), paths, part, sampled, seed)
     rows, columns = profiles(cache, sample.images)
     views: tuple[tuple[View, Features], ...] = (("framing_rows", rows), ("framing_columns", columns))
     for view, features in views:
         scores = linear_scores(features, sample.targets, sample.folds)
-        found.append(_shortcut(view, judge(scores, *_known(sample), seed), sample, sampled))
-    return tuple(found)
+        shortcuts.append(_shortcut(view, judge(scores, *_known(sample), seed), sample, sampled))
+    return tuple(shortcuts)
 
 
 def _by_place(
     facts: pd.DataFrame, paths: npt.NDArray[np.object_], sample: Sample, sampled: bool, seed: int
 ) -> list[Shortcut]:
     """By what is known of the chest's place: all of it, that in height, that in width."""
-    found = []
+    shortcuts = []
     for view, names in _FACTS.items():
         features = _features(facts[list(names)])
         judged = judge(linear_scores(features, sample.targets, sample.folds), *_known(sample), seed)
-        found.append(_shortcut(view, judged, sample, sampled))
+        shortcuts.append(_shortcut(view, judged, sample, sampled))
     weights = _weights(facts, sample, seed)
     extremes = _extremes(facts[weights[0].fact].to_numpy(), weights[0].fact, paths, sample.groups)
-    found[0] = found[0].model_copy(update={"facts": weights, "extremes": extremes})
-    return found
+    shortcuts[0] = shortcuts[0].model_copy(update={"facts": weights, "extremes": extremes})
+    return shortcuts
 
 
 def _features(facts: pd.DataFrame) -> Features:

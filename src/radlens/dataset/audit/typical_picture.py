@@ -84,11 +84,11 @@ def typical_picture(pictures: Floats, seed: int) -> Floats:
     start, length = np.zeros((len(part), 2), np.float32), np.ones((len(part), 2), np.float32)
     canvas = _laid_over(part, start, length)
     for _ in range(ROUNDS):
-        found = fit_windows(part, canvas)
-        scale = np.exp(np.median(np.log(found.length), axis=0))
-        corner = np.median(found.start + found.length / 2, axis=0) - scale / 2
-        kept = found.similarity >= np.quantile(found.similarity, 0.25)
-        canvas = _laid_over(part[kept], (found.start[kept] - corner) / scale, found.length[kept] / scale)
+        windows = fit_windows(part, canvas)
+        scale = np.exp(np.median(np.log(windows.length), axis=0))
+        corner = np.median(windows.start + windows.length / 2, axis=0) - scale / 2
+        kept = windows.similarity >= np.quantile(windows.similarity, 0.25)
+        canvas = _laid_over(part[kept], (windows.start[kept] - corner) / scale, windows.length[kept] / scale)
     return canvas
 
 
