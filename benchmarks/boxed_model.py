@@ -184,7 +184,7 @@ def strange() -> str:
     own = own.assign(kind=own["kind"].str.replace("framed: .*", "validation, framed otherwise (mean)", regex=True))
     own = own.assign(kind=own["kind"].str.replace("corrupted: .*", "validation, corrupted (mean)", regex=True))
     for kind, rows in own.groupby("kind", sort=False):
-        lines.append(f"| {kind} | {rows['images'].sum():,} | {rows['refused at 0.01'].mean():.1%} |")
+        lines.append(f"| {kind} | {rows['images'].sum():,} | {rows['refused at 0.015'].mean():.1%} |")
     return "\n".join(lines)
 
 

@@ -54,7 +54,7 @@ Grid = Literal["old", "new"]
 
 @dataclass(frozen=True)
 class Reference:
-    """Features of training images, of as many framed otherwise, and of every fourth exposed otherwise."""
+    """Features of training images, of as many framed otherwise, and how far exposure moves every fourth."""
 
     images: Floats
     framed: Floats
@@ -112,7 +112,7 @@ def by_framing(given: Reference) -> Distance:
 def by_changes(given: Reference) -> Distance:
     """Fifth neighbour as radlens has it: :class:`radlens.learning.familiarity.Familiarity`."""
     images, centred = given.images, given.images - given.images.mean(axis=0)
-    return nearest(images, whitening_of(given.framed - images, given.exposed - images[::4], centred, DIRECTIONS))
+    return nearest(images, whitening_of(given.framed - images, given.exposed, centred, DIRECTIONS))
 
 
 EARLIER = "from the centre; stage 5 at 128 x 128 (earlier versions)"
@@ -167,7 +167,8 @@ def measure(preset: str) -> pd.DataFrame:
     for grid in ("old", "new"):
         model = extractor(settings.preprocessing.shape, grid)
         seen = {name: features(model, images) for name, images in kinds.items()}
-        given = Reference(**{name: features(model, images) for name, images in reference.items()})
+        found = {name: features(model, images) for name, images in reference.items()}
+        given = Reference(**{**found, "exposed": found["exposed"] - found["images"][::4]})
         for way, (own_grid, make) in WAYS.items():
             if own_grid == grid:
                 results += rows_of(way, make, given, seen, names[rows["train"]], names[rows["val"]])

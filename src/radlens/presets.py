@@ -59,7 +59,7 @@ _FAST: dict[str, Any] = {
         "monitor": "last",
         "patience": 0,
     },
-    "evaluate": {"threshold": "balanced", "calibration": "line", "stress": 6, "refuse": 0.01},
+    "evaluate": {"threshold": "balanced", "calibration": "line", "stress": 6, "refuse": 0.015},
 }
 
 _BEST: dict[str, Any] = {

@@ -21,6 +21,7 @@ from radlens.delivery.card import MARK
 from radlens.delivery.export import export, parity_images
 from radlens.delivery.model_folder import (
     ModelConfig,
+    join_tensors,
     open_model_folder,
     read_model_folder,
     write_config,
@@ -34,6 +35,7 @@ from radlens.delivery.training_images import read_training_images, write_trainin
 from radlens.errors import DataError, UsageError
 from radlens.imaging.cache import PixelCache
 from radlens.imaging.framing import SUITE
+from radlens.learning.familiarity import Familiarity
 
 Maker = Callable[..., Any]
 
@@ -129,6 +131,22 @@ def test_smaller_weights_are_in_both_files_and_stay_when_written_anew(
     assert after.onnx.weights == before.onnx.weights == "float16"
     assert after.onnx.variants == before.onnx.variants
     assert after.files["model.safetensors"] == before.files["model.safetensors"]
+
+
+def test_what_tells_unfamiliar_images_does_not_make_weights_pass_for_halved(
+    model: tuple[Any, Any], pixels: Any, tmp_path: Path
+) -> None:
+    config, tensors = model
+    familiarity = Familiarity.fit(config.preprocessing.shape, pixels, np.arange(len(pixels)), 0)
+    joined = join_tensors(tensors, familiarity.statistics())
+    assert any(value.dtype == np.float16 for value in joined.values()), "references are kept in half precision"
+    complete = release(tmp_path / "model", config, joined, pixels, "phantoms")
+    assert complete.onnx is not None
+    assert complete.onnx.weights == "float32"
+    trial = Trial(pixels, np.arange(6) % 2, "phantoms", pixels)
+    tried = release(tmp_path / "half", config, joined, pixels, "phantoms", ["float16"], trial)
+    assert tried.onnx is not None
+    assert [variant.kind for variant in tried.onnx.variants] == ["float16"]
 
 
 def test_eight_bits_are_measured_and_the_outcome_is_written_down(

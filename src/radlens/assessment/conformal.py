@@ -14,7 +14,7 @@ from radlens.decision import REFER, commit, prediction_sets
 
 # Rates to choose among when the model is used, beside the one that was asked for.
 ERROR_RATES = (0.01, 0.02, 0.05, 0.1)
-REFUSE_RATES = (0.002, 0.005, 0.01)
+REFUSE_RATES = (0.002, 0.005, 0.01, 0.015)
 # Of several labels an image no limits are known; their rate is never used.
 MULTILABEL_RATE = 0.05
 

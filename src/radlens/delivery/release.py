@@ -20,6 +20,7 @@ from radlens.delivery.model_folder import (
     Parity,
     Tensors,
     open_model_folder,
+    split_tensors,
     write_config,
     write_model_folder,
 )
@@ -68,7 +69,9 @@ def release(
     """
     if smaller and trial is None:
         raise ValueError("smaller weights need images to be measured on")
-    kept = "float16" if any(value.dtype == np.float16 for value in tensors.values()) else "float32"
+    # Of the network alone: what tells unfamiliar images is kept in half precision whatever the weights are.
+    network, _ = split_tensors(tensors)
+    kept = "float16" if any(value.dtype == np.float16 for value in network.values()) else "float32"
     flat = _half_graph(config, tensors) if kept == "float16" else export_graph(config, tensors)
     graph = map_on_demand(flat)
     parity = _parity(graph, config, tensors, pixels, source)
