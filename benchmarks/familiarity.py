@@ -44,6 +44,8 @@ from radlens.preparing import part, read_images
 PAGE = HERE.parent / "docs" / "explanation" / "abstention.md"
 RESULTS = HERE / "results" / "familiarity.csv"
 RATES = (0.01, 0.015)
+# That of the presets.
+SHOWN = "refused at 0.015"
 LEFT_OUT = {"NORMAL2-IM-, virus": r"/IM-|_bacteria_", "IM-, bacteria": r"/NORMAL2-IM-|_virus_"}
 # Of the validation images, every so many are framed, corrupted, inverted and turned.
 EVERY = 8
@@ -226,16 +228,16 @@ def report() -> None:
             f"{line['auroc']:.3f}",
             f"{earlier:.1%}",
         ]
-        for (kind, line), earlier in zip(now.iterrows(), before["refused at 0.01"].loc[now.index], strict=True)
+        for (kind, line), earlier in zip(now.iterrows(), before[SHOWN].loc[now.index], strict=True)
     ]
     header = [
         "images",
         "number",
         *(f"refused at {rate:g}" for rate in RATES),
         "AUROC",
-        "refused at 0.01 by earlier ones",
+        f"{SHOWN} by earlier ones",
     ]
-    table = data.groupby("way", sort=False)[["kind", "refused at 0.01"]].apply(summary)
+    table = data.groupby("way", sort=False)[["kind", SHOWN]].apply(summary)
     ways = [[str(way), *(f"{value:.1%}" for value in line)] for way, line in table.iterrows()]
     tables = markdown_table(["distance", *table.columns], ways) + "\n" + markdown_table(header, cells)
     print(tables, end="")
@@ -244,7 +246,7 @@ def report() -> None:
 
 def summary(lines: pd.DataFrame) -> pd.Series[Any]:
     """What one way refuses, kinds taken together."""
-    kind, refused = lines["kind"], lines["refused at 0.01"]
+    kind, refused = lines["kind"], lines[SHOWN]
     turned = kind.isin(["inverted", "upside down", "on its side"])
     children = kind.str.contains("validation|internal test|framed:|corrupted:|left out")
     adult = kind.str.contains("rsna|bimcv")
@@ -277,7 +279,7 @@ def main() -> None:
         torch.set_grad_enabled(False)
         measured = measure(options.preset)
         if options.preset != "best":
-            print(measured.groupby("way", sort=False)[["kind", "refused at 0.01"]].apply(summary).T.to_string())
+            print(measured.groupby("way", sort=False)[["kind", SHOWN]].apply(summary).T.to_string())
             return
         measured.to_csv(RESULTS, index=False)
     report()

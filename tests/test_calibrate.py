@@ -163,7 +163,7 @@ def test_the_limits_of_abstaining_are_those_of_the_validation_images_at_every_ra
     found, manifest, _ = chosen(error_rate=0.2, refuse=0.03)
     assert list(found.abstention.least_probabilities) == ["0.01", "0.02", "0.05", "0.1", "0.2"]
     assert found.abstention.least == least_probabilities(found.validation, manifest.info, 0.2)
-    assert list(found.abstention.farthest) == ["0.002", "0.005", "0.01", "0.03"]
+    assert list(found.abstention.farthest) == ["0.002", "0.005", "0.01", "0.015", "0.03"]
     distances = Brightness(2).distances(case()[1].pixels, np.arange(IMAGES))
     assert found.abstention.distance == farthest_distance(distances, 0.03)
     expected = distances / found.abstention.distance
