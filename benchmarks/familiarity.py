@@ -219,13 +219,13 @@ def report() -> None:
     now, before = (data[data["way"] == way].set_index("kind") for way in (CHOSEN, EARLIER))
     cells = [
         [
-            kind,
+            str(kind),
             f"{line['images']:,}",
             *(f"{line[f'refused at {rate:g}']:.1%}" for rate in RATES),
             f"{line['auroc']:.3f}",
-            f"{before.loc[kind, 'refused at 0.01']:.1%}",
+            f"{earlier:.1%}",
         ]
-        for kind, line in now.iterrows()
+        for (kind, line), earlier in zip(now.iterrows(), before["refused at 0.01"].loc[now.index], strict=True)
     ]
     header = [
         "images",

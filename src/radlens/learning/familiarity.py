@@ -69,6 +69,7 @@ class Familiarity(nn.Module):
     centre: Tensor
     whitening: Tensor
     references: Tensor
+    lengths: Tensor
 
     def __init__(
         self, shape: tuple[int, int, int], centre: Floats, whitening: Floats, references: Floats | None = None
