@@ -48,12 +48,12 @@ MOST = 130
 SIDE = 96
 
 
-def _of(preset: str, augment: Mapping[str, Any], **train: Any) -> dict[str, Any]:
+def _of(preset: str, augment: Mapping[str, Any], side: int = SIDE, **train: Any) -> dict[str, Any]:
     """A preset at the size of the comparison, with changed sections."""
     base = presets()[preset]
     return {
         **base,
-        "preprocessing": {**base["preprocessing"], "height": SIDE, "width": SIDE},
+        "preprocessing": {**base["preprocessing"], "height": side, "width": side},
         "augment": {**base["augment"], **augment},
         "train": {**base["train"], **train},
     }
@@ -63,6 +63,8 @@ _BEFORE: dict[str, Any] = {"stretch": 0.0, "sides": (0.0, 0.0), "margin": 0.0, "
 _CROPPED: dict[str, Any] = {**_BEFORE, "stretch": 0.6, "crop": (0.25, 1.3)}
 _MARGIN: dict[str, Any] = {**_CROPPED, "margin": 0.5}
 VARIANTS: dict[str, dict[str, Any]] = {
+    "before, at 128 pixels": _of("fast", _BEFORE, 128),
+    "stretch, at 128 pixels": _of("fast", {**_BEFORE, "stretch": 0.6}, 128),
     "before": _of("fast", _BEFORE),
     "stretch": _of("fast", {**_BEFORE, "stretch": 0.6}),
     "stretch, crop": _of("fast", _CROPPED),
@@ -241,7 +243,6 @@ FIGURES = {
     "auroc": "AUROC, unchanged",
     "worst_auroc": "worst AUROC",
     "auroc_corrupted": "AUROC, corrupted",
-    "seconds": "training (s)",
 }
 
 
@@ -252,10 +253,7 @@ def summary(table: pd.DataFrame) -> str:
         own = table[table["variant"] == variant]
         cells = []
         for figure in FIGURES:
-            digits = 0 if figure == "seconds" else 3
-            low, mean, high = (
-                f"{value:.{digits}f}" for value in (own[figure].min(), own[figure].mean(), own[figure].max())
-            )
+            low, mean, high = (f"{value:.3f}" for value in (own[figure].min(), own[figure].mean(), own[figure].max()))
             cells.append(mean if len(own) == 1 else f"{mean} [{low}, {high}]")
         worst = own["worst_change"].value_counts().index[0]
         rows.append([variant, str(len(own)), *cells, str(worst)])
