@@ -86,7 +86,8 @@ def test_copies_framed_and_exposed_otherwise_are_a_unit_apart_in_the_mean(fitted
         for change in (reframe_each, corrupt_each)
     ]
     framed, exposed = (np.square(part).mean() for part in moved)
-    assert 0.8 < 0.98 * framed + 0.02 * exposed < 1.2
+    # Above 1, since these are other copies than those of 300 images that the unit of 464 features was taken from.
+    assert 1 < 0.995 * framed + 0.005 * exposed < 1.4
 
 
 def test_unlike_images_are_farther_than_any_like_those_of_training(fitted: Familiarity) -> None:
