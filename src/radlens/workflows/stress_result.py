@@ -65,7 +65,8 @@ def write_stress(record: StressRecord, folder: Path, pictures: StressPictures | 
     Raises:
         RadlensError: a file cannot be written.
     """
+    # The evidence first: the rest follows from it.
+    write_text(folder / RECORD_FILE, record.model_dump_json(indent=2) + "\n")
     write_text(folder / TABLE_FILE, stress_table(record).to_csv(index=False))
     write_stress_page(record, pictures, folder / PAGE_FILE)
-    write_text(folder / RECORD_FILE, record.model_dump_json(indent=2) + "\n")
     return StressResult(folder)
