@@ -52,7 +52,7 @@ class PhantomSettings(Settings):
     wrong_labels: float = Field(default=0.0, ge=0, le=0.5, description="Share of training images given a wrong label.")
     shortcut: Literal["none", "marker", "size", "framing"] = Field(
         default="none",
-        description="A cue beside the anatomy: a corner marker, the image size, or a chest that is framed tightly.",
+        description="A cue apart from the anatomy: a corner marker, the image size, or a chest that is framed tightly.",
     )
     shortcut_strength: float = Field(
         default=1.0, ge=0, le=1, description="0: the cue is independent of the label; 1: it gives the label away."
