@@ -24,7 +24,7 @@ def settings_of(hide: float) -> RunSettings:
         "fast",
         seed=5,
         preprocessing={"height": 32, "width": 32},
-        augment={**augment, "gamma": (1, 1), "hide": hide},
+        augment={**augment, "gamma": (1, 1), "stretch": 0, "margin": 0, "hide": hide},
         train={**train, "threads": 1, "accelerator": "cpu"},
     )
 
