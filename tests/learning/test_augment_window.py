@@ -41,9 +41,8 @@ def test_a_window_within_the_picture_is_what_reframing_shows(edges: list[float])
     top, bottom, left, right = edges
     framing, pixels = Framing(top, 1 - bottom, left, 1 - right), smooth(72, 96)
     found, expected = shown(pixels, framing, 0.0), reframe(pixels, framing)
+    # At the very edge the augmentation blends in what was cut off; reframing does not.
     np.testing.assert_allclose(found[..., 3:-3, 3:-3], expected[..., 3:-3, 3:-3], atol=0.6)
-    # At the very edge the augmentation still blends in the row that was cut off; reframing does not.
-    np.testing.assert_allclose(found, expected, atol=6)
 
 
 def test_beyond_the_picture_it_is_black_with_a_margin_and_repeats_the_border_without() -> None:
