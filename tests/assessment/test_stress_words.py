@@ -84,6 +84,17 @@ def test_settings_of_radlens_are_no_advice_to_another_program() -> None:
     assert "gamma" in said
 
 
+def test_few_images_are_asked_for_before_anything_is_trained() -> None:
+    found = record(0.5)
+    few = found.framing.unchanged.groups["ill"].model_copy(update={"images": 7})
+    unchanged = found.framing.unchanged.model_copy(update={"groups": {**found.framing.unchanged.groups, "ill": few}})
+    framing = found.framing.model_copy(update={"unchanged": unchanged, "verdict": "warn"})
+    unsettled = found.model_copy(update={"framing": framing, "verdict": "warn"})
+    assert advice(unsettled).startswith("Give at least 20 images of each class (--images)")
+    assert "augment.sides" in advice(unsettled)
+    assert advice_in_short(unsettled).startswith("Give at least 20 images of each class (--images)")
+
+
 def test_a_pass_promises_no_more_than_was_tried() -> None:
     found = record()
     assert verdict_sentence(found).startswith("Passes. The answers stay nearly the same")

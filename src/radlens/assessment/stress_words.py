@@ -66,28 +66,31 @@ def advice(record: StressRecord) -> str:
             "Nothing that was tried here changes its mind. Other equipment, other patients and another prevalence are "
             "more than this suite: evaluate it on images from elsewhere too."
         )
-    parts = []
-    if record.verdict == "fail":
-        parts.append("Do not use it on images that may differ so from those it was trained on.")
+    parts = [_beginning(record)]
     if record.answered_by == "table":
         kinds = ", ".join((*record.framing.losing, *record.quality.losing))
         if kinds:
             parts.append(f"Train that program with images changed so: {kinds}.")
     else:
-        parts += [framing_words.advice(record.framing.summary), quality_advice(record.quality)]
-    if not (record.framing.losing or record.quality.losing):
-        parts = [f"Give at least {FEWEST} images of each class (--images), so that a verdict can be reached."]
+        parts.append(framing_words.advice(record.framing.summary) if record.framing.losing else "")
+        parts.append(quality_advice(record.quality))
     return " ".join(part for part in parts if part)
+
+
+def _beginning(record: StressRecord) -> str:
+    """What to do before anything is trained."""
+    if record.verdict == "fail":
+        return "Do not use it on images that may differ so from those it was trained on."
+    fewest = min(group.images for group in record.framing.unchanged.groups.values())
+    more = f"at least {FEWEST} images of each class" if fewest < FEWEST else "more images"
+    return f"Give {more} (--images), so that a verdict can be reached."
 
 
 def advice_in_short(record: StressRecord) -> str:
     """The same where what to train with is said elsewhere, as on a page whose sections do so."""
     if record.answered_by == "table" or record.guesses or not (record.framing.losing or record.quality.losing):
         return advice(record)
-    begin = (
-        "Do not use it on images that may differ so from those it was trained on. " if record.verdict == "fail" else ""
-    )
-    return f"{begin}What to train it with is said below, change by change; then try it again."
+    return f"{_beginning(record)} What to train it with is said below, change by change; then try it again."
 
 
 def quality_advice(found: QualityEvidence) -> str:
