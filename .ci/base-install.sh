@@ -58,6 +58,6 @@ echo "Passing the prediction tests"
 # hypothesis is asked for by the fixtures that all tests share.
 tests=()
 for name in answer_file answer_rows inputs overlay predict_files predictor remarks stream; do
-  tests+=("$root/tests/delivery/test_$name.py")
+  tests+=("$root/tests/runtime/test_$name.py")
 done
 "$python" -m pytest -q -p no:cacheprovider "${tests[@]}"

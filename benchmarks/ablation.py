@@ -35,9 +35,9 @@ from common import HERE, describe_machine, device_name, in_processes, markdown_t
 from shift_tests import CLASSES, SHIFTS, answering, ask, judged, mean_answer, radiographs
 
 from radlens.config import RunSettings
+from radlens.config.presets import presets
 from radlens.learning.corruptions import SUITE, corrupt
 from radlens.learning.fit import fit
-from radlens.presets import presets
 
 RESULTS = HERE / "results"
 DATA = RESULTS / "ablation.csv"

@@ -24,8 +24,8 @@ from common import describe_machine, print_table, spread
 import radlens
 from radlens.config import PhantomSettings
 from radlens.dataset.audit import Audit, audit
-from radlens.dataset.sources.phantom import phantom_manifest
-from radlens.imaging.cache import PixelCache
+from radlens.dataset.phantom.source import phantom_manifest
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
 
 # What is planted, how much of it, and the check and severity that must speak.

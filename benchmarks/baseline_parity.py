@@ -12,10 +12,10 @@ import torch
 from common import KERMANY, describe_machine, run_keras
 from torch import Tensor, nn
 
-from radlens.delivery.model_folder import read_model_folder
 from radlens.imaging.decode import decode
 from radlens.imaging.preprocess import Preprocessing, preprocess
 from radlens.learning.networks import build_network, count_parameters
+from radlens.runtime.model_folder import read_model_folder
 
 IMAGES = 64
 TOLERANCE = 1e-5

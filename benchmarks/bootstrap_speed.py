@@ -10,11 +10,11 @@ import time
 import numpy as np
 from common import describe_machine, print_table, spread
 
-from radlens.assessment.intervals import bootstrap
-from radlens.assessment.metrics import METRICS, Answers
 from radlens.assessment.summary import Summary
-from radlens.assessment.weighted import statistic
 from radlens.config import EvaluateSettings
+from radlens.statistics.intervals import bootstrap
+from radlens.statistics.metrics import METRICS, Answers
+from radlens.statistics.weighted import statistic
 
 IMAGES, RESAMPLES, REPEATS = 5_000, 2_000, 7
 

@@ -25,18 +25,18 @@ from familiarity import RESULTS as FAMILIARITY
 from sklearn.metrics import roc_auc_score
 
 import radlens
-from radlens.assessment.framing_records import read_framing
 from radlens.assessment.framing_words import verdict_in_words
 from radlens.dataset.audit.picture_hash import picture_hashes
 from radlens.dataset.manifest import Manifest
 from radlens.delivery.export import parity_images
-from radlens.delivery.model_folder import open_model_folder, read_model_folder, split_tensors, write_config
 from radlens.delivery.onnx_variants import Trial
 from radlens.delivery.release import add_metrics, describe_data, release
-from radlens.delivery.training_images import write_training_images
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.framing import KINDS as KINDS_OF_FRAMING
 from radlens.learning.corruptions import KINDS, SUITE, corrupt
+from radlens.runtime.framing_records import read_framing
+from radlens.runtime.model_folder import open_model_folder, read_model_folder, split_tensors, write_config
+from radlens.runtime.training_images import write_training_images
 
 TARGET = HERE.parent / "src" / "radlens" / "models" / "pneumonia-cxr"
 CARD = HERE / "boxed_model_card.md"

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from common import DATA, KERMANY, describe_machine, peak_memory, print_table, spread
 
-from radlens.files import cache_root
-from radlens.imaging.cache import PixelCache
+from radlens.base.files import cache_root
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
 
 Rates = dict[str, list[float]]

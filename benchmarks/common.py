@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import pandas as pd
 import torch
 
-from radlens.environment import cpu_name, git_commit
+from radlens.base.environment import cpu_name, git_commit
 
 Result = TypeVar("Result")
 

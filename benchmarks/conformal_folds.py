@@ -17,7 +17,7 @@ from radlens.assessment.abstention import wrong_answers
 from radlens.assessment.conformal import ERROR_RATES, least_probabilities
 from radlens.assessment.predictions import probabilities_of, targets_of, with_answers
 from radlens.decision import REFER, prediction_sets
-from radlens.result import Result
+from radlens.workflows.result import Result
 
 RESULTS = HERE / "results" / "conformal_folds.csv"
 PAGE = HERE.parent / "docs" / "explanation" / "abstention.md"

@@ -33,7 +33,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from radlens.imaging.dicom import decode_dicom
+from radlens.imaging.dicom.picture import decode_dicom
 from radlens.imaging.limits import DecodeError
 
 Grey = npt.NDArray[np.float64]

@@ -31,7 +31,7 @@ from radlens.dataset.audit.near_duplicates import ORDERS, RADIUS
 from radlens.dataset.audit.perceptual_hash import BITS
 from radlens.dataset.audit.spectrum import VARIANTS
 from radlens.dataset.sources import read_source
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
 
 

@@ -30,7 +30,6 @@ from familiarity_images import Pixels, adults, corrupted, framed, strange_images
 from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
 
-from radlens.arguments import settings_of
 from radlens.assessment.conformal import farthest_distance
 from radlens.dataset.sources import read_source
 from radlens.delivery.onnx_graph import lighten
@@ -39,7 +38,8 @@ from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.corruptions import corrupt_each
 from radlens.learning.familiarity import DIRECTIONS, FEATURES, MOST_IMAGES, NEIGHBOURS, Familiarity
 from radlens.learning.nuisance import whitening_of
-from radlens.preparing import part, read_images
+from radlens.workflows.options import settings_of
+from radlens.workflows.prepare import part, read_images
 
 PAGE = HERE.parent / "docs" / "explanation" / "abstention.md"
 RESULTS = HERE / "results" / "familiarity.csv"

@@ -15,7 +15,7 @@ from common import DATA
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from scipy import ndimage
 
-from radlens.errors import RadlensError
+from radlens.base.errors import RadlensError
 from radlens.imaging.decode import decode
 from radlens.imaging.framing import SUITE, Framing, reframe
 from radlens.imaging.preprocess import Preprocessing, preprocess

@@ -29,14 +29,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
-from radlens.assessment.metrics import expected_calibration_error
 from radlens.config import RunSettings
+from radlens.config.presets import presets
 from radlens.imaging.framing import SUITE, reframe, reframe_each
 from radlens.learning.corruptions import corrupt_each
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.fit import fit
 from radlens.learning.trained_model import TrainedModel
-from radlens.presets import presets
+from radlens.statistics.metrics import expected_calibration_error
 
 DATA = HERE / "results" / "framing_recipe.csv"
 PAGE = HERE.parent / "docs" / "explanation" / "recipe.md"

@@ -137,7 +137,7 @@ def fuzz(folder: Path, findings: Path, report: Path, seconds: int, seed: int) ->
         import pydicom.pixels  # noqa: F401
         from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
-        import radlens.imaging.dicom
+        import radlens.imaging.dicom.picture
         import radlens.imaging.pixels  # noqa: F401
     warnings.simplefilter("ignore")
     target = Target(findings, report)

@@ -62,7 +62,7 @@ def measure(kind: str, source: Path) -> dict[str, float]:
     from radlens.config import SplitSettings
     from radlens.dataset.manifest import Manifest
     from radlens.dataset.split import assign_splits
-    from radlens.workflow import index
+    from radlens.workflows.audit import index
 
     laps = [time.perf_counter()]
     settings = {"csv": ["data.csv.patient=patient"], "multilabel": [f"data.csv.label=[{','.join(FINDINGS)}]"]}

@@ -19,19 +19,20 @@ import torch
 from common import HERE, keras_python
 from torch.utils.flop_counter import FlopCounterMode
 
-from radlens.delivery.model_folder import (
+from radlens.delivery.onnx_export import export_graph
+from radlens.delivery.onnx_on_demand import map_on_demand
+from radlens.delivery.torch_model import load_trained
+from radlens.imaging.preprocess import Preprocessing
+from radlens.learning.networks import build_network
+from radlens.learning.trained_model import TrainedModel
+from radlens.runtime.model_folder import (
     ModelConfig,
     find_model,
     read_model_folder,
     split_tensors,
     write_model_folder,
 )
-from radlens.delivery.onnx_export import export_graph
-from radlens.delivery.onnx_on_demand import map_on_demand
-from radlens.imaging.preprocess import Preprocessing
-from radlens.learning.networks import build_network
-from radlens.learning.trained_model import TrainedModel
-from radlens.loading import load, load_trained
+from radlens.workflows.load import load
 
 THREADS = (1, 2)
 MOST_IMAGES = 64

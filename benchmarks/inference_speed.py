@@ -33,19 +33,19 @@ from common import DATA, HERE, KERMANY, describe_machine, matrix_peak, print_tab
 from inference_engines import THREADS, baseline_folder, openvino_run, operations, timers, with_graph, without_distance
 from PIL import Image
 
-from radlens.delivery.predict_files import predict_files
 from radlens.imaging.pixels import read_pixels
-from radlens.loading import load
+from radlens.runtime.loading import load
+from radlens.runtime.predict_files import predict_files
 
 ORIGINALS = DATA / "kermany_original_sample"
 RESULTS = HERE / "results" / "inference_speed.csv"
 BATCHES = (1, 8, 32)
 PARTS = ("start", "network", "openvino", "map", "files", "memory")
-COMMAND = "from radlens.cli import main; main()"
+COMMAND = "from radlens.cli.commands import main; main()"
 # The peak of the process itself; what its parent had when it started it does not count.
 WITH_PEAK = """
 import sys
-from radlens.cli import main
+from radlens.cli.commands import main
 try:
     main()
 except SystemExit:

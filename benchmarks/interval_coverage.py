@@ -25,11 +25,11 @@ from common import HERE, describe_machine, markdown_table, write_between
 from radlens.assessment.calibration_evidence import calibration_evidence
 from radlens.assessment.calibration_line import calibration_line
 from radlens.assessment.decision_curve import STEPS, decision_curve
-from radlens.assessment.intervals import bootstrap_logit_limits, percentile_limits
-from radlens.assessment.metrics import Answers
 from radlens.assessment.predictive_values import predictive_values
 from radlens.assessment.summary import Summary
 from radlens.config import EvaluateSettings
+from radlens.statistics.intervals import bootstrap_logit_limits, percentile_limits
+from radlens.statistics.metrics import Answers
 
 Ints = npt.NDArray[np.int64]
 # Metric, method, whether it is the one of metrics.json, value and limits.

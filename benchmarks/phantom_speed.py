@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from radlens.base.environment import cpu_name
 from radlens.config import PhantomSettings
-from radlens.dataset.sources.phantom import make_phantoms
-from radlens.environment import cpu_name
+from radlens.dataset.phantom.source import make_phantoms
 
 
 def digest(folder: Path) -> str:

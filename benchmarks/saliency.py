@@ -37,11 +37,11 @@ from torch import nn
 
 import radlens
 from radlens.dataset.manifest import Manifest
-from radlens.delivery.model_folder import read_model_folder
 from radlens.delivery.torch_model import trained_model
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.learning.saliency import upsample
 from radlens.learning.trained_model import TrainedModel
+from radlens.runtime.model_folder import read_model_folder
 
 RESULTS = HERE / "results" / "saliency.csv"
 PAGE = HERE.parent / "docs" / "explanation" / "saliency.md"

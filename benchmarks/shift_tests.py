@@ -23,18 +23,18 @@ from torch import Tensor
 
 from radlens.assessment.calibration import fit_calibration, log_loss
 from radlens.assessment.conformal import ERROR_RATES, least_probabilities
-from radlens.assessment.metrics import expected_calibration_error
 from radlens.assessment.operating_point import balanced_accuracy, balanced_threshold
 from radlens.assessment.predictions import probability_columns
 from radlens.config import DataSettings, RunSettings
 from radlens.dataset.manifest import DatasetInfo
 from radlens.dataset.sources import read_source
 from radlens.decision import prediction_sets, recalibrate
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.corruptions import corrupt, corrupt_each
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.trained_model import TrainedModel
+from radlens.statistics.metrics import expected_calibration_error
 
 CLASSES = ("normal", "pneumonia")
 INFO = DatasetInfo(name="shift tests", root="", task="binary", classes=CLASSES)

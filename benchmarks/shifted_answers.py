@@ -22,16 +22,16 @@ import pandas as pd
 from common import HERE, KERMANY, describe_machine, markdown_table, write_between
 from sklearn.metrics import roc_auc_score
 
-from radlens.assessment.metrics import expected_calibration_error
 from radlens.dataset.manifest import Manifest
 from radlens.decision import REFER, REFUSE, commit, decide, prediction_sets
-from radlens.delivery.model_folder import ModelConfig, read_model_folder
 from radlens.delivery.torch_model import trained_model
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.framing import SUITE, Framing, FramingChange, reframe
 from radlens.learning.corruptions import SUITE as CORRUPTIONS
 from radlens.learning.corruptions import corrupt
 from radlens.learning.trained_model import TrainedModel
+from radlens.runtime.model_folder import ModelConfig, read_model_folder
+from radlens.statistics.metrics import expected_calibration_error
 
 DATA = HERE / "results" / "shifted_answers.csv"
 PAGE = HERE.parent / "docs" / "explanation" / "abstention.md"

@@ -15,7 +15,6 @@ from typing import TypeVar
 from common import DATA, describe_machine, print_table
 
 from radlens.config import DataSettings, PhantomSettings, SplitSettings
-from radlens.dataset.audit.auroc import Auroc
 from radlens.dataset.audit.distributions import describe
 from radlens.dataset.audit.drift import compare_splits
 from radlens.dataset.audit.fact_findings import drift_findings, family_findings, shortcut_findings
@@ -24,11 +23,12 @@ from radlens.dataset.audit.framing_shortcuts import find_framing
 from radlens.dataset.audit.name_families import find_name_families
 from radlens.dataset.audit.shortcuts import find_shortcuts
 from radlens.dataset.manifest import Manifest
+from radlens.dataset.phantom.source import phantom_manifest
 from radlens.dataset.sources import read_source
-from radlens.dataset.sources.phantom import phantom_manifest
 from radlens.dataset.split import assign_splits
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
+from radlens.statistics.auroc import Auroc
 
 T = TypeVar("T")
 

@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from radlens.config import RunSettings, resolve
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.learning.classifier import Classifier, class_weights
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.fit import fit

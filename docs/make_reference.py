@@ -15,10 +15,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from radlens.cli import app
+from radlens.cli.commands import app
 from radlens.config import RunSettings, resolve
+from radlens.config.presets import presets
 from radlens.learning.networks import count_parameters, registry
-from radlens.presets import presets
 
 FOLDER = Path(__file__).parent / "reference"
 MADE = "<!-- Written by docs/make_reference.py: change the code and run it again, not this page. -->"

@@ -19,13 +19,13 @@ import typer
 import yaml
 
 import radlens
-from radlens.cli import app
+from radlens.base.errors import UsageError
+from radlens.cli.commands import app
 from radlens.config import PhantomSettings, resolve
 from radlens.config import run as config_run
-from radlens.dataset.sources.phantom import make_phantoms
-from radlens.errors import UsageError
+from radlens.config.presets import presets
+from radlens.dataset.phantom.source import make_phantoms
 from radlens.learning.networks import registry
-from radlens.presets import presets
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -12,9 +12,9 @@ from fixture_types import PredictionsOf
 from radlens.assessment.abstention import abstention, risk_coverage, wrong_answers
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import check_predictions, read_predictions, with_answers, write_predictions
+from radlens.base.errors import DataError
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo
-from radlens.errors import DataError
 
 INFO = DatasetInfo(name="made up", root="", task="binary", classes=("well", "ill"))
 

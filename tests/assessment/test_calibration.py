@@ -10,8 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from radlens.assessment.calibration import fit_calibration, log_loss
-from radlens.assessment.metrics import Floats, Ints
 from radlens.decision import Task, recalibrate
+from radlens.statistics.metrics import Floats, Ints
 
 TASKS = ["binary", "multiclass", "multilabel"]
 

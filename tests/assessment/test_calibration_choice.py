@@ -12,9 +12,9 @@ from sklearn.isotonic import IsotonicRegression
 
 from radlens.assessment.calibration import log_loss
 from radlens.assessment.calibration_choice import KINDS, choose_kind, fit_kind
-from radlens.assessment.metrics import Floats, Ints
+from radlens.base.errors import DataError
 from radlens.decision import Calibration, CalibrationKind
-from radlens.errors import DataError
+from radlens.statistics.metrics import Floats, Ints
 
 
 def both(positive: Floats) -> Floats:

@@ -12,10 +12,10 @@ from fixture_types import PredictionsOf
 from radlens.assessment.calibration_evidence import brier_parts, calibration_evidence, reliability_bins
 from radlens.assessment.calibration_line import calibration_line
 from radlens.assessment.evaluate import answers_of
-from radlens.assessment.metrics import Answers, Floats, Ints, expected_calibration_error
 from radlens.assessment.summary import Summary
 from radlens.config import EvaluateSettings
 from radlens.decision import Task
+from radlens.statistics.metrics import Answers, Floats, Ints, expected_calibration_error
 
 
 def drawn(

@@ -14,9 +14,9 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from radlens.assessment.comparison import Claims, Comparison, compare
 from radlens.assessment.comparison_verdict import verdict
 from radlens.assessment.matched_runs import MatchedRuns, Run, match_runs
-from radlens.assessment.paired_difference import Difference
 from radlens.assessment.predictions import predictions_table
 from radlens.dataset.manifest import DatasetInfo, Manifest
+from radlens.statistics.paired_difference import Difference
 
 
 def runs(*strengths: float, task: str = "binary", images: int = 400, seed: int = 0, shared: float = 1.0) -> MatchedRuns:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
 from radlens.assessment.decision_curve import STEPS, better_range, decision_curve
-from radlens.assessment.intervals import bootstrap
-from radlens.assessment.metrics import Answers, Floats, Ints, binary_metrics
 from radlens.assessment.threshold_table import THRESHOLDS, threshold_table
-from radlens.assessment.weighted import Statistics
+from radlens.statistics.intervals import bootstrap
+from radlens.statistics.metrics import Answers, Floats, Ints, binary_metrics
+from radlens.statistics.weighted import Statistics
 
 
 def drawn(seed: int = 0, images: int = 200, apart: float = 2.0) -> tuple[Answers, Ints]:

@@ -10,11 +10,11 @@ from scipy import stats
 
 from fixture_types import PredictionsOf
 from radlens.assessment.evaluate import evaluate, write_metrics
-from radlens.assessment.metrics import METRICS, ONE_VS_REST, Floats
 from radlens.assessment.predictions import predictions_table, with_threshold
+from radlens.base.errors import DataError
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
-from radlens.errors import DataError
+from radlens.statistics.metrics import METRICS, ONE_VS_REST, Floats
 
 SETTINGS = EvaluateSettings(resamples=200)
 TASKS = ("binary", "multiclass", "multilabel")

@@ -19,11 +19,11 @@ from radlens.assessment.framing_evidence import (
     measure_framing,
     sample_images,
 )
-from radlens.assessment.framing_records import FramingEvidence, read_framing
 from radlens.assessment.predictions import predictions_table, probabilities_of, targets_of
+from radlens.base.errors import DataError
 from radlens.dataset.manifest import DatasetInfo, Manifest
-from radlens.errors import DataError
 from radlens.imaging.framing import SUITE, Framing, reframe
+from radlens.runtime.framing_records import FramingEvidence, read_framing
 
 Floats = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from radlens.assessment import framing_words
-from radlens.assessment.framing_records import Estimate, FramingSummary, Verdict
 from radlens.assessment.framing_words import advice, change_in_words, line
 from radlens.config import AugmentSettings
 from radlens.imaging.framing import SUITE
+from radlens.runtime.framing_records import Estimate, FramingSummary, Verdict
 
 
 def summary(verdict: Verdict, worst: str = "top 10 %", losing: tuple[str, ...] = ()) -> FramingSummary:

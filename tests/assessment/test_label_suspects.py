@@ -8,9 +8,9 @@ import pytest
 
 from radlens.assessment.label_suspects import SUSPECT_COLUMNS, find_label_suspects
 from radlens.assessment.predictions import PREFIX
+from radlens.base.errors import DataError
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import Task
-from radlens.errors import DataError
 
 
 def information(classes: tuple[str, ...], task: Task) -> DatasetInfo:

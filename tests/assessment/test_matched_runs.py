@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from radlens.assessment.matched_runs import Run, match_runs
+from radlens.base.errors import DataError, UsageError
 from radlens.dataset.manifest import DatasetInfo
-from radlens.errors import DataError, UsageError
 
 
 def run(

@@ -12,7 +12,6 @@ from scipy import stats
 from sklearn.metrics import balanced_accuracy_score
 
 from fixture_types import PredictionsOf
-from radlens.assessment.metrics import Ints
 from radlens.assessment.operating_point import (
     Costs,
     balanced_accuracy,
@@ -24,10 +23,11 @@ from radlens.assessment.operating_point import (
     threshold_for_specificity,
 )
 from radlens.assessment.predictions import probabilities_of, targets_of
-from radlens.assessment.wilson import clustered_wilson
+from radlens.base.errors import DataError
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo
-from radlens.errors import DataError
+from radlens.statistics.metrics import Ints
+from radlens.statistics.proportions import clustered_wilson
 
 
 def validation(predictions_of: PredictionsOf, task: str, **options: int) -> tuple[pd.DataFrame, DatasetInfo]:

@@ -8,8 +8,8 @@ import pytest
 
 from radlens.assessment.outside_manifest import agree_on_labels, own_manifest, stated_threshold
 from radlens.assessment.outside_predictions import OutsidePredictions, read_outside
+from radlens.base.errors import DataError
 from radlens.config import resolve
-from radlens.errors import DataError
 
 DATA = resolve().data
 

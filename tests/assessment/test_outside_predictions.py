@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from radlens.assessment.outside_predictions import match_images, read_outside
+from radlens.base.errors import DataError
 from radlens.dataset.manifest import DatasetInfo, Manifest
-from radlens.errors import DataError
 
 BINARY = DatasetInfo(name="x", task="binary", classes=("NORMAL", "PNEUMONIA"), root="/scans")
 SEVERAL = DatasetInfo(name="x", task="multilabel", classes=("effusion", "mass"), root="/scans")

@@ -11,9 +11,9 @@ from fixture_types import PredictionsOf
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.pooling import fold_figures, pool
 from radlens.assessment.predictions import with_threshold
+from radlens.base.errors import DataError
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo
-from radlens.errors import DataError
 
 
 def folds(

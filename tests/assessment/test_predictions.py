@@ -19,7 +19,7 @@ from radlens.assessment.predictions import (
     with_threshold,
     write_predictions,
 )
-from radlens.errors import DataError
+from radlens.base.errors import DataError
 
 TASKS = ("binary", "multiclass", "multilabel")
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radlens.assessment.metrics import Answers, Ints
 from radlens.assessment.predictive_values import predictive_values, ratio_limits
-from radlens.assessment.wilson import wilson_limits
+from radlens.statistics.metrics import Answers, Ints
+from radlens.statistics.proportions import wilson_limits
 
 
 def answered(tp: int, fn: int, fp: int, tn: int) -> tuple[Answers, Ints]:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from radlens.assessment.subgroup_columns import age_bands, group_order, name_families, subgroup_columns
-from radlens.errors import UsageError
+from radlens.base.errors import UsageError
 
 
 def table(**columns: object) -> pd.DataFrame:

@@ -11,10 +11,10 @@ from sklearn.metrics import recall_score, roc_auc_score
 from fixture_types import PredictionsOf
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import predictions_table
-from radlens.assessment.subgroup_tests import auroc_metric, difference_test, share_metric
 from radlens.assessment.subgroups import SUBGROUP_COLUMNS, find_subgroups
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
+from radlens.statistics.heterogeneity import auroc_metric, difference_test, share_metric
 
 SETTINGS = EvaluateSettings(resamples=500)
 

@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from radlens.assessment.interval_methods import METHODS, described
-from radlens.assessment.metrics import Answers
 from radlens.assessment.summary import Summary, limited, share_block, undefined, unlimited
 from radlens.config import EvaluateSettings
 from radlens.decision import Task
+from radlens.statistics.interval_methods import METHODS, described
+from radlens.statistics.metrics import Answers
 
 SETTINGS = EvaluateSettings(resamples=200)
 

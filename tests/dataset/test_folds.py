@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from radlens.base.errors import DataError
 from radlens.dataset.folds import assign_folds
 from radlens.dataset.manifest import DatasetInfo, Manifest
-from radlens.errors import DataError
 
 
 def manifest(task: str = "binary", patients: int = 90) -> Manifest:

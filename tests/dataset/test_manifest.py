@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from radlens.base.errors import DataError
 from radlens.dataset.manifest import DatasetInfo, Manifest, order_classes, split_labels
-from radlens.errors import DataError
 
 
 def make(labels: list[str], task: str = "binary", classes: tuple[str, ...] = ("normal", "ill")) -> Manifest:

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from radlens.base.errors import RadlensError, UsageError
 from radlens.dataset.pseudonym import Pseudonyms, salt_file, user_pseudonyms
-from radlens.errors import RadlensError, UsageError
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from radlens.base.errors import DataError
 from radlens.config import DataSettings, SplitSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.dataset.sources import read_source
 from radlens.dataset.split import assign_splits, part_patients
 from radlens.decision import Task
-from radlens.errors import DataError
 
 CLASSES = ("a", "b", "c")
 Rows = list[tuple[str, str, str]]

@@ -9,12 +9,12 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from radlens.assessment.framing_records import Estimate
 from radlens.decision import OperatingPoint
 from radlens.delivery.card import MARK, model_card
-from radlens.delivery.model_folder import ModelConfig
-from radlens.delivery.records import Figure, FramingRecord, OnnxRecord, Parity, SplitMetrics, TrainingData, Variant
 from radlens.imaging.preprocess import Preprocessing
+from radlens.runtime.framing_records import Estimate
+from radlens.runtime.model_folder import ModelConfig
+from radlens.runtime.records import Figure, FramingRecord, OnnxRecord, Parity, SplitMetrics, TrainingData, Variant
 
 DATA = TrainingData(
     name="lungs of Ulm",

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from radlens.delivery.hub import fetch, files_to_send, is_hub_id, push
-from radlens.delivery.model_folder import (
+from radlens.base.errors import DataError, RadlensError, UsageError
+from radlens.delivery.hub import files_to_send, push
+from radlens.runtime.hub import fetch, is_hub_id
+from radlens.runtime.model_folder import (
     ModelConfig,
     Tensors,
     find_model,
@@ -20,7 +22,6 @@ from radlens.delivery.model_folder import (
     read_model_folder,
     write_model_folder,
 )
-from radlens.errors import DataError, RadlensError, UsageError
 
 Maker = Callable[..., tuple[ModelConfig, Tensors]]
 

@@ -12,6 +12,7 @@ import onnx
 import pytest
 import transformers
 
+from radlens.base.errors import DataError, RadlensError
 from radlens.delivery.onnx_export import (
     FEWEST_IMAGES,
     check_maps,
@@ -24,7 +25,6 @@ from radlens.delivery.onnx_export import (
     run_graph,
 )
 from radlens.delivery.torch_model import trained_model
-from radlens.errors import DataError, RadlensError
 from radlens.imaging.preprocess import Preprocessing
 
 Maker = Callable[..., Any]
@@ -123,7 +123,7 @@ def test_flips_are_counted_by_image() -> None:
 
 
 def make_config(task: str, classes: tuple[str, ...], threshold: float) -> Any:
-    from radlens.delivery.model_folder import ModelConfig
+    from radlens.runtime.model_folder import ModelConfig
 
     values = {"radlens_version": "0", "task": task, "classes": classes, "network": "x", "threshold": threshold}
     return ModelConfig.model_validate({**values, "preprocessing": {}})

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from radlens.base.errors import RadlensError
 from radlens.decision import Calibration, Task, recalibrate
 from radlens.delivery.onnx_graph import OnnxGraph, Scores, lighten
-from radlens.errors import RadlensError
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.augment import to_network_range
 from radlens.learning.classifier import to_probabilities

@@ -11,9 +11,9 @@ import onnx
 import pytest
 
 from radlens.delivery.onnx_export import export_graph, graph_outputs, open_session, run_graph
-from radlens.delivery.onnx_network import SWITCH, OnnxNetwork
 from radlens.delivery.onnx_on_demand import map_on_demand
 from radlens.delivery.onnx_variants import store_float16
+from radlens.runtime.onnx_network import SWITCH, OnnxNetwork
 
 Maker = Callable[..., Any]
 

@@ -10,11 +10,11 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from radlens.base.errors import DataError
 from radlens.delivery import onnx_variants
 from radlens.delivery.onnx_export import export_graph, graph_outputs, run_graph
 from radlens.delivery.onnx_variants import Trial, auroc, halve, measure, quantize, store_float16
 from radlens.delivery.torch_model import trained_model
-from radlens.errors import DataError
 
 Maker = Callable[..., Any]
 

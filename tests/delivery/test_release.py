@@ -12,14 +12,22 @@ import pytest
 
 from radlens.assessment.framing_evidence import judge_framing
 from radlens.assessment.predictions import predictions_table
+from radlens.base.errors import DataError, UsageError
 from radlens.config import RunSettings, resolve, to_yaml
-from radlens.dataset.known_images import NO_IMAGES_KNOWN
 from radlens.dataset.manifest import Manifest
-from radlens.dataset.sources.phantom import make_phantoms
+from radlens.dataset.phantom.source import make_phantoms
 from radlens.delivery import release as release_module
 from radlens.delivery.card import MARK
 from radlens.delivery.export import export, parity_images
-from radlens.delivery.model_folder import (
+from radlens.delivery.onnx_export import export_graph, phantom_pixels, run_graph
+from radlens.delivery.onnx_variants import Trial
+from radlens.delivery.release import add_framing, add_metrics, describe_data, release, release_if_possible
+from radlens.delivery.torch_model import trained_model
+from radlens.imaging.cache.pixel_cache import PixelCache
+from radlens.imaging.framing import SUITE
+from radlens.learning.familiarity import Familiarity
+from radlens.runtime.known_images import NO_IMAGES_KNOWN
+from radlens.runtime.model_folder import (
     ModelConfig,
     join_tensors,
     open_model_folder,
@@ -27,15 +35,7 @@ from radlens.delivery.model_folder import (
     write_config,
     write_model_folder,
 )
-from radlens.delivery.onnx_export import export_graph, phantom_pixels, run_graph
-from radlens.delivery.onnx_variants import Trial
-from radlens.delivery.release import add_framing, add_metrics, describe_data, release, release_if_possible
-from radlens.delivery.torch_model import trained_model
-from radlens.delivery.training_images import read_training_images, write_training_images
-from radlens.errors import DataError, UsageError
-from radlens.imaging.cache import PixelCache
-from radlens.imaging.framing import SUITE
-from radlens.learning.familiarity import Familiarity
+from radlens.runtime.training_images import read_training_images, write_training_images
 
 Maker = Callable[..., Any]
 

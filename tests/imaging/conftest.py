@@ -15,7 +15,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 from made_dicom import file_of, set_elements
-from radlens.imaging.dicom import decode_dicom
+from radlens.imaging.dicom.picture import decode_dicom
 from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
 
 

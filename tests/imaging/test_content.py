@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from radlens.imaging.content import format_of, open_regular, read_file
+from radlens.imaging.content import format_of, read_file
 from radlens.imaging.limits import DEFAULT_LIMITS, DecodeError, DecodeLimits, RefusedError
+from radlens.imaging.regular_file import open_regular
 
 
 def read(path: Path | str, max_bytes: int = 1000) -> bytes:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from made_pictures import encoded
-from radlens.errors import DataError
+from radlens.base.errors import DataError
 from radlens.imaging.decode import Decoded, DecodeError, decode, read_bytes
 from radlens.imaging.limits import DecodeLimits
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from radlens.errors import DataError
+from radlens.base.errors import DataError
 from radlens.imaging.limits import (
     DEFAULT_LIMITS,
     DecodeError,

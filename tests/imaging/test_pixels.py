@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from made_pictures import encoded
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.decode import decode
 from radlens.imaging.limits import DecodeError, DecodeLimits
 from radlens.imaging.pixels import read_pixels

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import correlate
 from torch import Tensor, nn
 
-from radlens.errors import UsageError
+from radlens.base.errors import UsageError
 from radlens.learning.classifier import to_probabilities
 from radlens.learning.networks import build_network, count_parameters
 from radlens.learning.networks.baseline_cnn import build_baseline_cnn

@@ -16,7 +16,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from radlens.errors import RadlensError
+from radlens.base.errors import RadlensError
+from radlens.base.progress import progress_bar
 from radlens.learning import callbacks
 from radlens.learning.callbacks import (
     HISTORY_COLUMNS,
@@ -26,7 +27,6 @@ from radlens.learning.callbacks import (
     MovableCheckpoint,
     TrainingProgress,
 )
-from radlens.progress import progress_bar
 
 NOBODY: Any = None
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, roc_auc_score
 from torch import Tensor, nn
 
+from radlens.base.errors import UsageError
 from radlens.config import TrainSettings
 from radlens.decision import Task
-from radlens.errors import UsageError
 from radlens.learning.classifier import Classifier, class_weights, outputs_of, to_probabilities
 from radlens.learning.data_module import Batch
 

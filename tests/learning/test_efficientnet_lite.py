@@ -10,7 +10,7 @@ import torch
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 
-from radlens.errors import RadlensError
+from radlens.base.errors import RadlensError
 from radlens.learning.networks import build_network, registry
 from radlens.learning.networks.efficientnet_lite import SCALES, EfficientNetLite, imagenet_weights, load_imagenet
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from scipy.spatial.distance import cdist
 
-from radlens.errors import DataError
+from radlens.base.errors import DataError
 from radlens.imaging.framing import reframe_each
 from radlens.learning.corruptions import corrupt_each
 from radlens.learning.familiarity import DIRECTIONS, FEATURES, SIDE, Familiarity, _resizing

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from radlens.errors import UsageError
+from radlens.base.errors import UsageError
 from radlens.learning import networks
 from radlens.learning.networks import build_network, check_network, count_parameters, registry
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 import transformers
 
-from radlens.errors import RadlensError, UsageError
+from radlens.base.errors import RadlensError, UsageError
 from radlens.learning.networks import build_network, find_network, load_pretrained
 from radlens.learning.networks.hf_backbone import HfBackbone
 

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from radlens.base.errors import DataError, UsageError
 from radlens.decision import Calibration, Task
-from radlens.errors import DataError, UsageError
 from radlens.imaging.preprocess import Preprocessing
 from radlens.imaging.preprocess import to_network_range as numpy_network_range
 from radlens.learning.classifier import outputs_of, to_probabilities

@@ -10,7 +10,7 @@ import pandas as pd
 
 from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import DatasetInfo, Manifest
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 
 AuditOf = Callable[..., Audit]
 MakeImages = Callable[..., tuple[Manifest, PixelCache]]

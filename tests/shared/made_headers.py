@@ -17,7 +17,7 @@ from pydicom.uid import (
 )
 
 from made_dicom import file_of, set_elements, set_meta
-from radlens.imaging.dicom_header import DicomHeader, read_header
+from radlens.imaging.dicom.header import DicomHeader, read_header
 
 SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
 

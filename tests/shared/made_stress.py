@@ -11,13 +11,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from radlens.base.version import __version__
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.decision import Task
-from radlens.delivery.model_folder import ModelConfig, write_model_folder
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning import networks
 from radlens.learning.networks.network import Network
-from radlens.version import __version__
+from radlens.runtime.model_folder import ModelConfig, write_model_folder
 
 SIZE = 64
 CLASSES: dict[Task, tuple[str, ...]] = {

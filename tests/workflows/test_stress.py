@@ -15,16 +15,16 @@ import pytest
 import radlens
 from html_page import Page
 from made_stress import CLASSES, write_images, write_model
-from radlens import cli
-from radlens.assessment.opening_ledger import read_openings
+from radlens.base.errors import DataError, UsageError
+from radlens.cli import commands as cli
+from radlens.dataset.access_log import read_openings
 from radlens.dataset.manifest import Manifest
 from radlens.decision import Task
-from radlens.delivery.model_folder import read_model_folder, write_config
-from radlens.delivery.training_images import write_training_images
-from radlens.errors import DataError, UsageError
 from radlens.imaging.framing import SUITE
 from radlens.learning.quality import QUALITY_SUITE
 from radlens.learning.trained_model import TrainedModel
+from radlens.runtime.model_folder import read_model_folder, write_config
+from radlens.runtime.training_images import write_training_images
 
 pytestmark = pytest.mark.usefixtures("known_networks")
 

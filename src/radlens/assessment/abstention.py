@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from radlens.assessment.predictions import ANSWER, probabilities_of, targets_of
-from radlens.assessment.wilson import clustered_wilson
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import REFER, REFUSE
+from radlens.statistics.proportions import clustered_wilson
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

@@ -12,8 +12,8 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import GroupKFold
 
 from radlens.assessment.calibration import fit_calibration, log_loss
+from radlens.base.errors import DataError
 from radlens.decision import Calibration, CalibrationKind, Task
-from radlens.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from radlens.assessment import interval_methods as methods
 from radlens.assessment.calibration_line import calibration_line
-from radlens.assessment.intervals import inverted_limits
-from radlens.assessment.metrics import Answers, Floats, Ints, equal_mass_bins
 from radlens.assessment.summary import Summary, limited, share_block
 from radlens.decision import Task
+from radlens.statistics import interval_methods as methods
+from radlens.statistics.intervals import inverted_limits
+from radlens.statistics.metrics import Answers, Floats, Ints, equal_mass_bins
 
 Block = dict[str, Any]
 

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 
-from radlens.assessment import interval_methods as methods
-from radlens.assessment.intervals import quantile
-from radlens.assessment.metrics import Floats, Ints
 from radlens.assessment.summary import limited, undefined
+from radlens.statistics import interval_methods as methods
+from radlens.statistics.intervals import quantile
+from radlens.statistics.metrics import Floats, Ints
 
 Block = dict[str, Any]
 

@@ -14,11 +14,11 @@ import pandas as pd
 
 from radlens.assessment.framing_answers import Change, FramedAnswers, figures_of, groups_of, mean_of_means
 from radlens.assessment.framing_evidence import FEWEST
-from radlens.assessment.framing_records import TOLERATED_LOSS, ChangeEvidence, Estimate, Verdict
-from radlens.assessment.intervals import logit_limits
 from radlens.assessment.predictions import probabilities_of, targets_of
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import name_answers
+from radlens.runtime.framing_records import TOLERATED_LOSS, ChangeEvidence, Estimate, Verdict
+from radlens.statistics.intervals import logit_limits
 
 # Images listed whose decision flips.
 _MOST_FLIPS = 12
@@ -59,7 +59,7 @@ class TurnedImage:
 
 @dataclass(frozen=True)
 class JudgedChanges:
-    """The figures of a suite of changes; see :class:`radlens.assessment.framing_records.FramingEvidence`."""
+    """The figures of a suite of changes; see :class:`radlens.runtime.framing_records.FramingEvidence`."""
 
     unchanged: ChangeEvidence
     changes: tuple[ChangeEvidence, ...]

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from radlens.assessment.framing_records import FramingSummary
-from radlens.assessment.intervals import MAX_UNDEFINED, patient_weights, percentile_limits
 from radlens.assessment.matched_runs import MatchedRuns
-from radlens.assessment.mcnemar import McNemar, mcnemar
-from radlens.assessment.metrics import Answers, Floats, squared_errors
-from radlens.assessment.paired_delong import paired_delong
-from radlens.assessment.paired_difference import Difference, holm, mean_difference
-from radlens.assessment.weighted import Statistics, statistic
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import Task
+from radlens.runtime.framing_records import FramingSummary
+from radlens.statistics.intervals import MAX_UNDEFINED, patient_weights, percentile_limits
+from radlens.statistics.mcnemar import McNemar, mcnemar
+from radlens.statistics.metrics import Answers, Floats, squared_errors
+from radlens.statistics.paired_delong import paired_delong
+from radlens.statistics.paired_difference import Difference, holm, mean_difference
+from radlens.statistics.weighted import Statistics, statistic
 
 COMPARED = ("auroc", "accuracy", "exact_match", "sensitivity", "specificity", "brier")
 # What the verdict speaks of: the metric of a task that has a test which holds for several images a patient.

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from radlens.assessment import interval_methods as methods
-from radlens.assessment.intervals import quantile
-from radlens.assessment.metrics import Answers, Floats
+from radlens.statistics import interval_methods as methods
+from radlens.statistics.intervals import quantile
+from radlens.statistics.metrics import Answers, Floats
 
 Block = dict[str, Any]
 

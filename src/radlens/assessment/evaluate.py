@@ -13,17 +13,17 @@ import pandas as pd
 from radlens.assessment.abstention import abstention
 from radlens.assessment.calibration_evidence import calibration_evidence
 from radlens.assessment.decision_curve import decision_curve
-from radlens.assessment.interval_methods import described
-from radlens.assessment.metrics import DEFINITIONS, Answers, confusion
 from radlens.assessment.predictions import ANSWER, check_predictions, probabilities_of, targets_of, with_threshold
 from radlens.assessment.predictive_values import predictive_values
-from radlens.assessment.sample_size import SOURCE, sample_size
 from radlens.assessment.summary import Summary
 from radlens.assessment.threshold_table import threshold_table
+from radlens.base.errors import DataError
+from radlens.base.files import write_text
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import SPLITS, DatasetInfo
-from radlens.errors import DataError
-from radlens.files import write_text
+from radlens.statistics.interval_methods import described
+from radlens.statistics.metrics import DEFINITIONS, Answers, confusion
+from radlens.statistics.sample_size import SOURCE, sample_size
 
 Block = dict[str, Any]
 

@@ -8,10 +8,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from radlens.assessment.framing_records import ChangeEvidence, GroupAnswers
-from radlens.assessment.paired_difference import Difference
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import Task, decide
+from radlens.runtime.framing_records import ChangeEvidence, GroupAnswers
+from radlens.statistics.paired_difference import Difference
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

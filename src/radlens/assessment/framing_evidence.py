@@ -15,7 +15,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from radlens.assessment.framing_answers import FramedAnswers, Groups, figures_of, groups_of, mean_of_means
-from radlens.assessment.framing_records import (
+from radlens.assessment.predictions import probabilities_of, targets_of
+from radlens.base.progress import track
+from radlens.dataset.manifest import DatasetInfo
+from radlens.decision import name_answers
+from radlens.imaging.framing import SUITE, Framing, FramingChange, reframe
+from radlens.runtime.framing_records import (
     TOLERATED_LOSS,
     ChangeEvidence,
     Estimate,
@@ -23,12 +28,7 @@ from radlens.assessment.framing_records import (
     FramingEvidence,
     Verdict,
 )
-from radlens.assessment.intervals import logit_limits
-from radlens.assessment.predictions import probabilities_of, targets_of
-from radlens.dataset.manifest import DatasetInfo
-from radlens.decision import name_answers
-from radlens.imaging.framing import SUITE, Framing, FramingChange, reframe
-from radlens.progress import track
+from radlens.statistics.intervals import logit_limits
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -4,8 +4,8 @@ card and for the terminal.
 
 from __future__ import annotations
 
-from radlens.assessment.framing_records import FramingSummary
-from radlens.presets import presets
+from radlens.config.presets import presets
+from radlens.runtime.framing_records import FramingSummary
 
 _CUTS = {"top", "bottom", "left", "right", "top and bottom", "left and right", "all sides"}
 # The settings that let training show the network such framings.
@@ -41,7 +41,7 @@ def change_in_words(name: str) -> str:
 def verdict_in_words(found: FramingSummary) -> str:
     """The verdict in one sentence.
 
-    >>> from radlens.assessment.framing_records import Estimate
+    >>> from radlens.runtime.framing_records import Estimate
     >>> worst, loss = Estimate(value=0.55, low=0.5, high=0.6), Estimate(value=0.4, low=0.3, high=0.5)
     >>> verdict_in_words(
     ...     FramingSummary(

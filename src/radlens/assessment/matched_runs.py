@@ -9,10 +9,10 @@ from functools import reduce
 import pandas as pd
 
 from radlens.assessment.evaluate import answers_of
-from radlens.assessment.metrics import Answers
 from radlens.assessment.predictions import check_predictions
+from radlens.base.errors import DataError, UsageError
 from radlens.dataset.manifest import SPLITS, DatasetInfo
-from radlens.errors import DataError, UsageError
+from radlens.statistics.metrics import Answers
 
 
 @dataclass(frozen=True)

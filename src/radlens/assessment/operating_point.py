@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from radlens.assessment.predictions import probabilities_of, targets_of
-from radlens.assessment.wilson import clustered_wilson
+from radlens.base.errors import DataError
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import WEIGHING_RULES, OperatingPoint
-from radlens.errors import DataError
+from radlens.statistics.proportions import clustered_wilson
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -10,12 +10,12 @@ import pandas as pd
 
 from radlens.assessment.outside_predictions import OutsidePredictions, number_of
 from radlens.assessment.predictions import ANSWER, UNFAMILIARITY
+from radlens.base.errors import DataError, did_you_mean
 from radlens.config import DataSettings
 from radlens.dataset.manifest import REQUIRED_COLUMNS, DatasetInfo, Manifest, order_classes
 from radlens.dataset.sources.csv_table import filled, labels_of, name_rows, splits_of
 from radlens.dataset.sources.identifying import is_identifying_name
 from radlens.decision import Task
-from radlens.errors import DataError, did_you_mean
 
 # What a program answered says nothing of the image.
 _ANSWERS = frozenset({"predicted", "threshold", ANSWER, UNFAMILIARITY})

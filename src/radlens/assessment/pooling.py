@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from radlens.assessment.predictions import PREFIX, check_predictions, with_threshold
+from radlens.base.errors import DataError
 from radlens.dataset.manifest import DatasetInfo
-from radlens.errors import DataError
 
 _EDGE = 1e-12
 

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from radlens.base.errors import DataError
+from radlens.base.files import replacing
 from radlens.dataset.manifest import SPLITS, DatasetInfo, Manifest, number_labels, split_labels
 from radlens.decision import REFER, REFUSE, commit, decide, name_answers, prediction_sets
-from radlens.errors import DataError
-from radlens.files import replacing
 
 FIXED_COLUMNS = ("path", "patient", "split", "label", "predicted")
 # What a model that may abstain says beside that.

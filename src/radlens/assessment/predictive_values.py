@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from radlens.assessment import interval_methods as methods
-from radlens.assessment.metrics import Answers
 from radlens.assessment.summary import limited, undefined
-from radlens.assessment.wilson import clustered_wilson
+from radlens.statistics import interval_methods as methods
+from radlens.statistics.metrics import Answers
+from radlens.statistics.proportions import clustered_wilson
 
 Block = dict[str, Any]
 Limits = tuple[float, float]

@@ -9,10 +9,10 @@ import pandas as pd
 
 from radlens.assessment.changed_answers import judge_changes
 from radlens.assessment.framing_answers import Change
-from radlens.assessment.framing_records import ChangeEvidence
 from radlens.assessment.stress_records import QualityEvidence, QualityFlip, StressRecord
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import Task
+from radlens.runtime.framing_records import ChangeEvidence
 
 # This much better than guessing, or there is nothing that a change could take away.
 _ABOVE_GUESSING = 0.1

@@ -17,10 +17,10 @@ from radlens.assessment.framing_answers import Change
 from radlens.assessment.outside_manifest import agree_on_labels
 from radlens.assessment.outside_predictions import OutsidePredictions, match_images
 from radlens.assessment.stress_records import Suite
+from radlens.base.errors import DataError, RadlensError
+from radlens.base.files import write_text
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources.csv_table import name_rows
-from radlens.errors import DataError, RadlensError
-from radlens.files import write_text
 from radlens.imaging.framing import SUITE
 
 TABLE_FILE, PLAN_FILE = "stress_images.csv", "stress_images.json"

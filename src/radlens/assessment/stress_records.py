@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from radlens.assessment.framing_records import TOLERATED_LOSS, ChangeEvidence, Estimate, FramingEvidence, Verdict
+from radlens.base.version import __version__
 from radlens.decision import Task
-from radlens.version import __version__
+from radlens.runtime.framing_records import TOLERATED_LOSS, ChangeEvidence, Estimate, FramingEvidence, Verdict
 
 Suite = Literal["framing", "quality"]
 _WORST_FIRST: tuple[Verdict, ...] = ("fail", "warn", "pass")

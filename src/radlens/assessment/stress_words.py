@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from radlens.assessment import framing_words
 from radlens.assessment.framing_evidence import FEWEST
-from radlens.assessment.framing_records import Verdict
 from radlens.assessment.stress_records import QualityEvidence, StressRecord
+from radlens.runtime.framing_records import Verdict
 
 LABELS: Mapping[Verdict, str] = {"fail": "Fails", "warn": "Not settled", "pass": "Passes"}
 # Settings of augment that make training images as changed ones are, by kind of change.

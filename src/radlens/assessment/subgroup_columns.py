@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from radlens.base.errors import UsageError, did_you_mean
 from radlens.dataset.audit.image_facts import HEADER_FACTS, ages_in_years
 from radlens.dataset.audit.name_families import SMALLEST_SHARE, name_form
 from radlens.dataset.manifest import REQUIRED_COLUMNS
-from radlens.errors import UsageError, did_you_mean
 
 NAME_FAMILY = "name_family"
 MOST_GROUPS = 12

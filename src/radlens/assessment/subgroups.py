@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from radlens.assessment.evaluate import answers_of, evaluate
-from radlens.assessment.metrics import Answers
-from radlens.assessment.paired_difference import holm
 from radlens.assessment.subgroup_columns import UNKNOWN, group_order, subgroup_columns
-from radlens.assessment.subgroup_tests import (
+from radlens.config import EvaluateSettings
+from radlens.dataset.manifest import DatasetInfo
+from radlens.decision import Task
+from radlens.statistics.heterogeneity import (
     FEWEST_PATIENTS,
     Bools,
     Metric,
@@ -20,9 +21,8 @@ from radlens.assessment.subgroup_tests import (
     difference_test,
     share_metric,
 )
-from radlens.config import EvaluateSettings
-from radlens.dataset.manifest import DatasetInfo
-from radlens.decision import Task
+from radlens.statistics.metrics import Answers
+from radlens.statistics.paired_difference import holm
 
 SUBGROUP_COLUMNS = (
     "split",

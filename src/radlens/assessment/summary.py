@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from radlens.assessment import interval_methods as methods
-from radlens.assessment.delong import area_limits, clustered_auroc
-from radlens.assessment.intervals import (
+from radlens.config import EvaluateSettings
+from radlens.decision import Task
+from radlens.statistics import interval_methods as methods
+from radlens.statistics.delong import area_limits, clustered_auroc
+from radlens.statistics.intervals import (
     MAX_UNDEFINED,
     bootstrap,
     bootstrap_logit_limits,
     count_patients,
     inverted_limits,
 )
-from radlens.assessment.metrics import (
+from radlens.statistics.metrics import (
     Answers,
     Estimate,
     binary_metrics,
@@ -27,10 +29,8 @@ from radlens.assessment.metrics import (
     multilabel_metrics,
     per_class_metrics,
 )
-from radlens.assessment.weighted import Statistics, statistic
-from radlens.assessment.wilson import clustered_proportion, proportion_limits
-from radlens.config import EvaluateSettings
-from radlens.decision import Task
+from radlens.statistics.proportions import clustered_proportion, proportion_limits
+from radlens.statistics.weighted import Statistics, statistic
 
 Block = dict[str, Any]
 Shares = dict[str, tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]
@@ -44,7 +44,7 @@ class Summary:
         answers: what the images were answered.
         task: binary, multiclass or multilabel.
         patients: the patient of each image.
-        observed: what :func:`radlens.assessment.weighted.statistic` says of the images as they are.
+        observed: what :func:`radlens.statistics.weighted.statistic` says of the images as they are.
         replicates: what it says of each resample.
         confidence: of the intervals.
     """

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from radlens.assessment.metrics import Answers
 from radlens.assessment.summary import share_block, undefined
+from radlens.statistics.metrics import Answers
 
 Block = dict[str, Any]
 

@@ -8,14 +8,14 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
+from radlens.base.errors import UsageError, did_you_mean
+from radlens.base.yaml_text import dump_yaml
 from radlens.config.base import Settings
 from radlens.config.data import DataSettings
 from radlens.config.evaluation import EvaluateSettings
+from radlens.config.presets import presets
 from radlens.config.training import AugmentSettings, TrainSettings
-from radlens.errors import UsageError, did_you_mean
 from radlens.imaging.preprocess import Preprocessing
-from radlens.presets import presets
-from radlens.yaml_text import dump_yaml
 
 
 class RunSettings(Settings):

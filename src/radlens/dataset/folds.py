@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from radlens.dataset.audit.grouping import rarest_class
+from radlens.base.errors import DataError
+from radlens.dataset.grouping import rarest_class
 from radlens.dataset.manifest import Manifest
-from radlens.errors import DataError
 
 
 def assign_folds(manifest: Manifest, folds: int, seed: int) -> npt.NDArray[np.int64]:

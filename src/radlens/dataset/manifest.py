@@ -15,10 +15,10 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from radlens.base.errors import DataError
+from radlens.base.files import replacing, write_text
+from radlens.base.yaml_text import dump_yaml
 from radlens.decision import Task
-from radlens.errors import DataError
-from radlens.files import replacing, write_text
-from radlens.yaml_text import dump_yaml
 
 SPLITS = ("train", "val", "test")
 REQUIRED_COLUMNS = ("path", "label", "patient", "split")

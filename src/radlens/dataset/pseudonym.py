@@ -13,7 +13,7 @@ from typing import Literal
 
 import platformdirs
 
-from radlens.errors import RadlensError, UsageError
+from radlens.base.errors import RadlensError, UsageError
 
 SALT_VARIABLE = "RADLENS_SALT"
 MIN_SALT = 16

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from radlens.base.errors import DataError
 from radlens.config import SplitSettings
 from radlens.dataset.manifest import SPLITS, Manifest
-from radlens.errors import DataError
 
 log = logging.getLogger("radlens")
 

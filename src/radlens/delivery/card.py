@@ -8,9 +8,9 @@ from typing import Any
 
 from radlens.assessment.framing_words import advice, change_in_words, verdict_in_words
 from radlens.assessment.operating_words import bound, bounds_in_words, rule_in_words
-from radlens.delivery.model_folder import ModelConfig
-from radlens.delivery.records import Figure
-from radlens.yaml_text import dump_yaml
+from radlens.base.yaml_text import dump_yaml
+from radlens.runtime.model_folder import ModelConfig
+from radlens.runtime.records import Figure
 
 # A card without it was written by someone, and is left as it is.
 MARK = "<!-- Written by radlens from config.json; an edited card without this line is kept. -->"

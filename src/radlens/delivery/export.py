@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radlens.base.errors import DataError, UsageError
+from radlens.base.files import building, write_text
+from radlens.base.version import __version__
 from radlens.config import resolve
 from radlens.dataset.manifest import Manifest
-from radlens.delivery.model_files import CARD_FILE, safe_file
-from radlens.delivery.model_folder import open_model_folder, read_weights
 from radlens.delivery.onnx_export import FEWEST_IMAGES, Pixels, phantom_pixels
 from radlens.delivery.onnx_variants import Trial
 from radlens.delivery.release import Kind, evidence_for_config, release
-from radlens.delivery.training_images import TRAINING_IMAGES_FILE
-from radlens.errors import DataError, UsageError
-from radlens.files import building, write_text
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
-from radlens.version import __version__
+from radlens.runtime.model_files import CARD_FILE, safe_file
+from radlens.runtime.model_folder import open_model_folder, read_weights
+from radlens.runtime.training_images import TRAINING_IMAGES_FILE
 
 
 @dataclass(frozen=True, eq=False)

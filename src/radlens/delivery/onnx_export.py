@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from radlens.cores import available_cores
+from radlens.base.cpu import available_cores
+from radlens.base.errors import DataError, RadlensError
 from radlens.decision import decide
-from radlens.delivery.model_folder import ModelConfig, Parity, Tensors, split_tensors
-from radlens.delivery.onnx_network import switch
-from radlens.errors import DataError, RadlensError
 from radlens.imaging.preprocess import Preprocessing
+from radlens.runtime.model_folder import ModelConfig, Parity, Tensors, split_tensors
+from radlens.runtime.onnx_network import switch
 
 Floats = npt.NDArray[np.floating]
 Pixels = npt.NDArray[np.uint8]
@@ -176,7 +176,7 @@ def phantom_pixels(contract: Preprocessing, count: int = FEWEST_IMAGES) -> Pixel
     """Simulated radiographs as the contract gives them, half of them with pneumonia; always the same."""
     from PIL import Image
 
-    from radlens.dataset.sources.phantom import draw_acquisition, draw_patient, render
+    from radlens.dataset.phantom.source import draw_acquisition, draw_patient, render
     from radlens.imaging.preprocess import preprocess
 
     size = max(32, min(256, max(contract.height, contract.width)))

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrize import register_parametrization
 
+from radlens.base.errors import RadlensError
 from radlens.decision import Calibration, Task
-from radlens.errors import RadlensError
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.augment import to_network_range
 from radlens.learning.familiarity import Familiarity

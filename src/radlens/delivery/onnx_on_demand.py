@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from radlens.delivery.onnx_export import require
-from radlens.delivery.onnx_network import SWITCH
+from radlens.runtime.onnx_network import SWITCH
 
 _MAP = "cam"
 

@@ -12,13 +12,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from radlens.assessment.metrics import Answers, binary_metrics, multiclass_metrics, multilabel_metrics
+from radlens.base.errors import DataError
 from radlens.decision import decide
-from radlens.delivery.model_folder import ModelConfig, Tensors, join_tensors, split_tensors
 from radlens.delivery.onnx_export import Floats, Pixels, count_flips, open_session, quiet, require, run_graph
-from radlens.delivery.onnx_network import switch
-from radlens.delivery.records import Variant
-from radlens.errors import DataError
+from radlens.runtime.model_folder import ModelConfig, Tensors, join_tensors, split_tensors
+from radlens.runtime.onnx_network import switch
+from radlens.runtime.records import Variant
+from radlens.statistics.metrics import Answers, binary_metrics, multiclass_metrics, multilabel_metrics
 
 LARGEST_AUROC_CHANGE = 0.002
 LARGEST_FLIPPED_SHARE = 0.002

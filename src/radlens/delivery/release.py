@@ -10,11 +10,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from radlens.assessment.framing_records import FramingEvidence, read_framing
+from radlens.base.errors import RadlensError
+from radlens.base.files import is_place_here
 from radlens.dataset.manifest import Manifest
 from radlens.delivery.card import MARK, model_card
-from radlens.delivery.model_files import CARD_FILE
-from radlens.delivery.model_folder import (
+from radlens.delivery.onnx_export import OPSET, Pixels, check_maps, check_parity, export_graph, graph_outputs
+from radlens.delivery.onnx_on_demand import map_on_demand
+from radlens.delivery.onnx_variants import Trial, halve, measure, quantize, store_float16
+from radlens.delivery.torch_model import trained_model
+from radlens.runtime.framing_records import FramingEvidence, read_framing
+from radlens.runtime.model_files import CARD_FILE
+from radlens.runtime.model_folder import (
     ModelConfig,
     OnnxRecord,
     Parity,
@@ -24,13 +30,7 @@ from radlens.delivery.model_folder import (
     write_config,
     write_model_folder,
 )
-from radlens.delivery.onnx_export import OPSET, Pixels, check_maps, check_parity, export_graph, graph_outputs
-from radlens.delivery.onnx_on_demand import map_on_demand
-from radlens.delivery.onnx_variants import Trial, halve, measure, quantize, store_float16
-from radlens.delivery.records import Figure, FramingRecord, SplitMetrics, TrainingData, Variant
-from radlens.delivery.torch_model import trained_model
-from radlens.errors import RadlensError
-from radlens.files import is_place_here
+from radlens.runtime.records import Figure, FramingRecord, SplitMetrics, TrainingData, Variant
 
 logger = logging.getLogger(__name__)
 

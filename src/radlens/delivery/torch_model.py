@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radlens.delivery.model_folder import ModelConfig, Tensors, split_tensors
+from radlens.base.errors import RadlensError
+from radlens.runtime.loading import missing_graph
+from radlens.runtime.model_folder import (
+    ModelConfig,
+    ModelFolder,
+    Tensors,
+    find_model,
+    read_model_folder,
+    split_tensors,
+)
 
 if TYPE_CHECKING:
     from radlens.learning.trained_model import TrainedModel
@@ -21,7 +31,7 @@ def trained_model(config: ModelConfig, tensors: Tensors, device: str | None = No
     Raises:
         DataError: the weights do not fit the network, or the network is unknown.
     """
-    from radlens.errors import DataError, UsageError
+    from radlens.base.errors import DataError, UsageError
     from radlens.learning.familiarity import Familiarity
     from radlens.learning.trained_model import TrainedModel
 
@@ -42,3 +52,25 @@ def trained_model(config: ModelConfig, tensors: Tensors, device: str | None = No
         )
     except UsageError as error:
         raise DataError(f"The model's network cannot be built here: {error}") from error
+
+
+def load_trained(model: str | Path) -> TrainedModel:
+    """The network itself with its weights, for training and evaluation; see :func:`radlens.runtime.loading.load`.
+
+    Raises:
+        DataError: there is no model, or it is damaged.
+    """
+    return trained_model(*read_model_folder(find_model(model)))
+
+
+def answer_with_torch(folder: ModelFolder) -> TrainedModel:
+    """What answers where a model folder has no graph.
+
+    Raises:
+        RadlensError: PyTorch is not installed.
+    """
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise RadlensError(missing_graph(folder)) from None
+    return load_trained(folder.path)

@@ -12,8 +12,8 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from radlens.imaging.content import open_regular
 from radlens.imaging.limits import DAMAGE, DEFAULT_LIMITS, DecodeError, DecodeLimits, RefusedError, require_size
+from radlens.imaging.regular_file import open_regular
 
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 # A compressed array can only be read whole: one thread does, and the others wait for it.

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO
 
-from radlens.imaging.limits import DecodeError, DecodeLimits, Format, RefusedError
+from radlens.imaging.dicom.file import looks_like_dicom
+from radlens.imaging.limits import DecodeLimits, Format, RefusedError
+from radlens.imaging.regular_file import open_regular
 
 _DICOM_PREFIX = 128
 _SIGNATURES: tuple[tuple[bytes, Format], ...] = (
@@ -32,39 +29,6 @@ _STRANGERS = (
     (b"%!PS", "a PostScript document"),
     (b"version https://git-lfs", "a Git LFS pointer; fetch the file itself with 'git lfs pull'"),
 )
-_KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
-
-
-@contextmanager
-def open_regular(path: str, location: str = "") -> Iterator[BinaryIO]:
-    """Open a regular file for reading; never waits for a pipe or a device.
-
-    Args:
-        path: the file.
-        location: what errors name, if it is more than the file.
-
-    Raises:
-        DecodeError: there is no such file, it may not be read, or it is no regular file.
-    """
-    try:
-        # Looked at before it is opened too, since opening alone makes some devices act.
-        _require_regular(Path(path).stat())
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(path, flags)
-        with os.fdopen(descriptor, "rb") as file:
-            _require_regular(os.fstat(descriptor))
-            yield file
-    except RefusedError as error:
-        raise DecodeError(f"{location or path}: {error}") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise DecodeError(f"{location or path}: the file cannot be read ({reason})") from error
 
 
 def read_file(location: str, limits: DecodeLimits) -> bytes:
@@ -120,8 +84,6 @@ def _recognised(content: bytes) -> Format | None:
             return form
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "WEBP"
-    from radlens.imaging.dicom import looks_like_dicom
-
     return "DICOM" if looks_like_dicom(content) else None
 
 
@@ -143,9 +105,3 @@ def _stranger(content: bytes) -> str:
 
 def _pictures(limits: DecodeLimits) -> list[str]:
     return [form for form in limits.formats if form != "ARRAY"]
-
-
-def _require_regular(state: os.stat_result) -> None:
-    if not stat.S_ISREG(state.st_mode):
-        kind = next((name for test, name in _KINDS if test(state.st_mode)), "something else")
-        raise RefusedError(f"the path is {kind}; a file was expected")

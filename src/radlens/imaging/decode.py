@@ -154,7 +154,7 @@ def _read_jpeg(content: bytes, limits: DecodeLimits, target: tuple[int, int] | R
 
 
 def _decode_dicom(location: str, content: bytes, limits: DecodeLimits) -> Decoded:
-    from radlens.imaging.dicom import decode_dicom
+    from radlens.imaging.dicom.picture import decode_dicom
 
     image, width, height, mode, compression = decode_dicom(location, content, limits)
     facts = FileFacts(width, height, mode, "DICOM", len(content), compression=compression)

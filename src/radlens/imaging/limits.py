@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from radlens.errors import DataError
+from radlens.base.errors import DataError
 
 Format = Literal["JPEG", "PNG", "TIFF", "BMP", "WEBP", "DICOM", "ARRAY"]
 

@@ -15,8 +15,8 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from rich.progress import Progress, TaskID
 
-from radlens.files import replacing
-from radlens.progress import progress_bar
+from radlens.base.files import replacing
+from radlens.base.progress import progress_bar
 
 logger = logging.getLogger(__name__)
 

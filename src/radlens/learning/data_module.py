@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
+from radlens.base.files import replacing
 from radlens.config import AugmentSettings
-from radlens.files import replacing
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning import augment
 

@@ -16,12 +16,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from radlens.errors import DataError
+from radlens.base.errors import DataError
+from radlens.base.progress import track
 from radlens.imaging.framing import reframe_each
 from radlens.learning.corruptions import corrupt_each
 from radlens.learning.networks.efficientnet_lite import SCALES, STAGES, EfficientNetLite, load_imagenet
 from radlens.learning.nuisance import whitening_of
-from radlens.progress import track
 
 Floats = npt.NDArray[np.floating]
 Pixels = npt.NDArray[np.uint8]

@@ -16,11 +16,11 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from radlens.base.cpu import available_cores
+from radlens.base.errors import RadlensError, TrainingInterruptedError, UsageError
+from radlens.base.files import write_error
 from radlens.config import RunSettings, TrainSettings
-from radlens.cores import available_cores
 from radlens.decision import Task
-from radlens.errors import RadlensError, TrainingInterruptedError, UsageError
-from radlens.files import write_error
 from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.callbacks import (
     History,

@@ -11,8 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from radlens.base.errors import DataError
+from radlens.base.progress import track
 from radlens.decision import Calibration, Task
-from radlens.errors import DataError
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.augment import to_network_range
@@ -20,7 +21,6 @@ from radlens.learning.classifier import outputs_of, to_probabilities
 from radlens.learning.familiarity import Familiarity
 from radlens.learning.networks import build_network
 from radlens.learning.saliency import Layers, activation_maps, embeddings, find_layers
-from radlens.progress import track
 
 
 def load_network(
@@ -174,7 +174,7 @@ class TrainedModel:
         return find_layers(self._network, self.preprocessing.shape)
 
     def run(self, pixels: npt.NDArray[np.uint8], wanted: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
-        """The wanted outputs for a batch of pixels, as :class:`radlens.delivery.predictor.Network` has them."""
+        """The wanted outputs for a batch of pixels, as :class:`radlens.runtime.predictor.Network` has them."""
         found = {"probabilities": self._batch(pixels).astype(np.float32)}
         if "distance" in wanted and self._familiarity is not None:
             found["distance"] = self._far(pixels).astype(np.float32)

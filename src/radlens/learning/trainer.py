@@ -13,8 +13,8 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 
+from radlens.base.errors import RadlensError
 from radlens.config import TrainSettings
-from radlens.errors import RadlensError
 from radlens.learning.callbacks import AtomicCheckpoints
 from radlens.learning.networks import find_network
 

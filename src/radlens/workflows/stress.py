@@ -9,28 +9,28 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from radlens.arguments import check_folder, settings_of
 from radlens.assessment.framing_evidence import measure_framing
-from radlens.assessment.opening_ledger import claim_keeping_ledger
 from radlens.assessment.predictions import predictions_table
-from radlens.assessment.report.stress_page import StressPictures
 from radlens.assessment.stress_evidence import is_guessing, judge_quality
 from radlens.assessment.stress_records import StressRecord, worse
+from radlens.base.errors import UsageError
 from radlens.config import RunSettings
-from radlens.dataset.known_images import NO_IMAGES_KNOWN
+from radlens.dataset.access_log import claim_keeping_ledger
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
-from radlens.delivery.model_folder import ModelConfig, find_model, hash_weights, read_model_folder, run_of
 from radlens.delivery.torch_model import trained_model
-from radlens.delivery.training_images import read_training_images
-from radlens.errors import UsageError
-from radlens.evaluation import for_model, require_own_operating_point, select_images
-from radlens.evidence import write_down_opening
 from radlens.imaging.framing import SUITE
 from radlens.learning.quality import QUALITY_SUITE, change_quality
 from radlens.learning.trained_model import TrainedModel
-from radlens.outside import is_predictions_file
-from radlens.preparing import Prepared, prepare, write_start
+from radlens.reporting.stress_page import StressPictures
+from radlens.runtime.known_images import NO_IMAGES_KNOWN
+from radlens.runtime.model_folder import ModelConfig, find_model, hash_weights, read_model_folder, run_of
+from radlens.runtime.training_images import read_training_images
+from radlens.workflows.evaluate import for_model, require_own_operating_point, select_images
+from radlens.workflows.evaluate_external import is_predictions_file
+from radlens.workflows.judge import write_down_opening
+from radlens.workflows.options import check_folder, settings_of
+from radlens.workflows.prepare import Prepared, prepare, write_start
 from radlens.workflows.stress_answers import stress_answers
 from radlens.workflows.stress_result import StressResult, write_stress
 from radlens.workflows.stress_sample import Sample, draw_sample

@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from radlens.arguments import check_folder, settings_of
 from radlens.assessment.framing_evidence import judge_framing
-from radlens.assessment.opening_ledger import claim_keeping_ledger, new_opening, record
 from radlens.assessment.outside_predictions import read_outside
 from radlens.assessment.predictions import predictions_table
-from radlens.assessment.report.stress_page import StressPictures
 from radlens.assessment.stress_evidence import is_guessing, judge_quality
 from radlens.assessment.stress_images import StressImages, match_answers, read_stress_images
 from radlens.assessment.stress_records import StressRecord, worse
-from radlens.errors import UsageError
+from radlens.base.errors import UsageError
+from radlens.dataset.access_log import claim_keeping_ledger, new_opening, record
 from radlens.imaging.decode import decode
 from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
-from radlens.outside import operating_point_of
-from radlens.preparing import list_only, write_start
+from radlens.reporting.stress_page import StressPictures
+from radlens.workflows.evaluate_external import operating_point_of
+from radlens.workflows.options import check_folder, settings_of
+from radlens.workflows.prepare import list_only, write_start
 from radlens.workflows.stress_result import StressResult, write_stress
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,6 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
-from radlens.arguments import check_folder, settings_of
 from radlens.assessment.framing_evidence import framings_of
 from radlens.assessment.stress_images import (
     TABLE_FILE,
@@ -29,17 +28,18 @@ from radlens.assessment.stress_images import (
     table_of,
     write_plan,
 )
+from radlens.base.cpu import available_cores
+from radlens.base.errors import RadlensError, UsageError
+from radlens.base.files import claim_output, replacing, write_text
+from radlens.base.progress import track
+from radlens.base.version import __version__
 from radlens.config import RunSettings
-from radlens.cores import available_cores
 from radlens.dataset.sources import read_source
-from radlens.errors import RadlensError, UsageError
-from radlens.evaluation import select_images
-from radlens.files import claim_output, replacing, write_text
 from radlens.imaging.decode import decode
 from radlens.imaging.framing import SUITE, Framing, reframe
 from radlens.learning.quality import QUALITY_SUITE, change_quality
-from radlens.progress import track
-from radlens.version import __version__
+from radlens.workflows.evaluate import select_images
+from radlens.workflows.options import check_folder, settings_of
 from radlens.workflows.stress_sample import Sample, draw_sample
 
 logger = logging.getLogger(__name__)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from radlens.assessment.report.stress_page import StressPictures, write_stress_page
 from radlens.assessment.stress_evidence import stress_table
 from radlens.assessment.stress_records import StressRecord
 from radlens.assessment.stress_words import advice, verdict_sentence
-from radlens.files import write_text
+from radlens.base.files import write_text
+from radlens.reporting.stress_page import StressPictures, write_stress_page
 
 RECORD_FILE, TABLE_FILE, PAGE_FILE = "stress.json", "stress.csv", "stress.html"
 

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from radlens.assessment.framing_evidence import sample_images
+from radlens.base.errors import DataError, UsageError
 from radlens.config import DataSettings
 from radlens.dataset.audit.seen import seen_images
-from radlens.dataset.known_images import NO_IMAGES_KNOWN, KnownImages
 from radlens.dataset.manifest import Manifest
-from radlens.errors import DataError, UsageError
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
-from radlens.preparing import read_images
+from radlens.runtime.known_images import NO_IMAGES_KNOWN, KnownImages
+from radlens.workflows.prepare import read_images
 
 logger = logging.getLogger(__name__)
 

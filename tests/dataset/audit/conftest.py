@@ -12,7 +12,7 @@ import pytest
 from fixture_types import MakeImages
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.decision import Task
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.decode import FileFacts
 
 Images = tuple[Manifest, PixelCache]

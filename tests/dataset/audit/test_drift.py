@@ -15,7 +15,7 @@ from fixture_types import MakeImages
 from radlens.dataset.audit import drift as module
 from radlens.dataset.audit.drift import Drift, compare_splits, cramers_v, holm
 from radlens.dataset.manifest import Manifest
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 
 SPLITS = np.repeat(["train", "val", "test"], [120, 40, 60])
 

@@ -14,8 +14,8 @@ from PIL import Image, ImageEnhance
 from radlens.config import PhantomSettings
 from radlens.dataset.audit.duplicates import Duplicates, duplicate_findings, find_duplicates
 from radlens.dataset.manifest import DatasetInfo, Manifest
-from radlens.dataset.sources.phantom import phantom_manifest
-from radlens.imaging.cache import PixelCache
+from radlens.dataset.phantom.source import phantom_manifest
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
 
 CONTRACT = Preprocessing(height=150, width=150)

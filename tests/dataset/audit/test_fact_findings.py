@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from radlens.dataset.audit.auroc import Auroc
 from radlens.dataset.audit.drift import Drift
 from radlens.dataset.audit.fact_findings import drift_findings, family_findings, shortcut_findings
 from radlens.dataset.audit.name_families import FamiliesOfLabel, NameFamily
 from radlens.dataset.audit.shortcuts import FactWeight, Shortcut, View
+from radlens.statistics.auroc import Auroc
 
 
 def told(low: float) -> Auroc:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from radlens.dataset.audit.auroc import Auroc
 from radlens.dataset.audit.fact_findings import shortcut_findings
 from radlens.dataset.audit.findings import Finding
 from radlens.dataset.audit.framing_shortcuts import VIEWS
 from radlens.dataset.audit.shortcuts import Extremes, FactWeight, Shortcut, View
+from radlens.statistics.auroc import Auroc
 
 
 def told(low: float) -> Auroc:

@@ -15,9 +15,9 @@ from radlens.dataset.audit.framing_findings import framing_findings
 from radlens.dataset.audit.framing_shortcuts import SHOWN, VIEWS, find_framing
 from radlens.dataset.audit.shortcuts import Shortcut
 from radlens.dataset.manifest import Manifest
+from radlens.dataset.phantom.source import phantom_manifest
 from radlens.dataset.sources import read_source
-from radlens.dataset.sources.phantom import phantom_manifest
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
 
 Images = tuple[Manifest, PixelCache]

@@ -8,8 +8,6 @@ import pytest
 from scipy.stats import norm
 
 from radlens.dataset.audit import held_out
-from radlens.dataset.audit.auroc import auroc
-from radlens.dataset.audit.grouping import deal_folds
 from radlens.dataset.audit.held_out import (
     LEVELS,
     forest_scores,
@@ -18,6 +16,8 @@ from radlens.dataset.audit.held_out import (
     linear_scores,
     to_features,
 )
+from radlens.dataset.grouping import deal_folds
+from radlens.statistics.auroc import auroc
 
 COUNT = 3000
 

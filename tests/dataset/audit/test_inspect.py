@@ -12,8 +12,8 @@ import pytest
 from radlens.config import PhantomSettings
 from radlens.dataset.audit import Audit, audit
 from radlens.dataset.manifest import Manifest
-from radlens.dataset.sources.phantom import phantom_manifest
-from radlens.imaging.cache import PixelCache
+from radlens.dataset.phantom.source import phantom_manifest
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
 
 CONTRACT = Preprocessing(height=128, width=128)

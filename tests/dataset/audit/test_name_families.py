@@ -12,7 +12,7 @@ from radlens.config import DataSettings
 from radlens.dataset.audit.name_families import find_name_families, name_form
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
 
 

@@ -13,8 +13,8 @@ from PIL import Image, ImageEnhance
 
 from radlens.config import PhantomSettings
 from radlens.dataset.audit.picture_hash import PICTURE_RADIUS, picture_hashes, same_pictures
-from radlens.dataset.sources.phantom import phantom_manifest
-from radlens.imaging.cache import PixelCache
+from radlens.dataset.phantom.source import phantom_manifest
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
 
 Bits = npt.NDArray[np.uint64]

@@ -10,8 +10,8 @@ from radlens.config import PhantomSettings
 from radlens.dataset.audit.registration import finest_side, judge, register
 from radlens.dataset.audit.spectrum import PLAIN
 from radlens.dataset.audit.thumbnails import warp
-from radlens.dataset.sources.phantom import phantom_manifest
-from radlens.imaging.cache import PixelCache
+from radlens.dataset.phantom.source import phantom_manifest
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
 
 Pixels = npt.NDArray[np.uint8]

@@ -10,7 +10,7 @@ import pytest
 from fixture_types import MakeImages
 from radlens.dataset.audit.picture_hash import picture_hashes
 from radlens.dataset.audit.seen import seen_findings
-from radlens.dataset.known_images import KnownImages
+from radlens.runtime.known_images import KnownImages
 
 DIGESTS = [f"{number:064x}" for number in range(4)]
 

@@ -13,9 +13,9 @@ from radlens.dataset.audit import held_out
 from radlens.dataset.audit import shortcuts as module
 from radlens.dataset.audit.shortcuts import VIEWS, Shortcut, find_shortcuts
 from radlens.dataset.manifest import Manifest
+from radlens.dataset.phantom.source import make_phantoms
 from radlens.dataset.sources import read_source
-from radlens.dataset.sources.phantom import make_phantoms
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from fixture_types import MakeImages
 from radlens.dataset.audit.typical_picture import SIDE, fit_windows, structures, typical_picture
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 
 
 def scene(top: float, bottom: float, left: float, right: float, size: int = 64) -> np.ndarray:

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from radlens.base.errors import DataError, UsageError
 from radlens.config import CsvColumns, DataSettings
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources.csv_table import labels_of, read_csv_table
-from radlens.errors import DataError, UsageError
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
 
 Form = Literal["NFC", "NFD"]

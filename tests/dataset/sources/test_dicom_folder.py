@@ -11,11 +11,11 @@ import pydicom
 import pytest
 from pydicom.uid import BasicTextSRStorage, MediaStorageDirectoryStorage
 
+from radlens.base.errors import DataError, UsageError
 from radlens.config import DataSettings
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.pseudonym import user_pseudonyms
 from radlens.dataset.sources import read_source
-from radlens.errors import DataError, UsageError
 
 Write = Callable[..., Path]
 Columns = Callable[..., dict[str, str]]

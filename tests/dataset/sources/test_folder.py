@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from radlens.base.errors import DataError
 from radlens.config import DataSettings
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources.folder import read_folder
-from radlens.errors import DataError
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
 
 ANY = DataSettings(patient_from="none")

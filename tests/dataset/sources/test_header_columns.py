@@ -15,7 +15,7 @@ from radlens.dataset.manifest import Manifest
 from radlens.dataset.pseudonym import user_pseudonyms
 from radlens.dataset.sources import header_columns, read_source
 from radlens.dataset.sources.header_columns import read_headers
-from radlens.imaging.dicom_header import DicomHeader, read_header
+from radlens.imaging.dicom.header import DicomHeader, read_header
 from radlens.imaging.limits import DecodeError
 
 Write = Callable[..., Path]

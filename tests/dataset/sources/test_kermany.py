@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from kagglesdk import kaggle_env  # type: ignore[import-untyped]
 
+from radlens.base.errors import DataError, RadlensError
 from radlens.config import DataSettings, SplitSettings
 from radlens.dataset.sources import read_source
 from radlens.dataset.sources.kermany import read_kermany
 from radlens.dataset.split import assign_splits
-from radlens.errors import DataError, RadlensError
 
 LAYOUT = (
     *(f"train/NORMAL/IM-{patient:04d}-0001.jpeg" for patient in range(200, 240)),

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from radlens.base.errors import DataError, UsageError
 from radlens.config import DataSettings
 from radlens.dataset.sources.medmnist import read_npz, read_pneumoniamnist
-from radlens.errors import DataError, UsageError
 from radlens.imaging.decode import decode
 
 RNG = np.random.default_rng(0)

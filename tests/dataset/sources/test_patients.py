@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from radlens.base.errors import DataError, UsageError
 from radlens.dataset.sources.patients import assign_patients
-from radlens.errors import DataError, UsageError
 
 
 def patient(path: str, rule: str = "auto") -> str:

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from radlens.base.errors import DataError, UsageError
 from radlens.config import DataSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.dataset.sources import read_source
-from radlens.errors import DataError, UsageError
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from radlens.files import cache_root
-from radlens.imaging import digests, reader
-from radlens.imaging.cache import PixelCache
+from radlens.base.files import cache_root
+from radlens.imaging.cache import digests, reader
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.decode import FileFacts, read_bytes
 from radlens.imaging.limits import DecodeLimits
 from radlens.imaging.pixels import read_pixels

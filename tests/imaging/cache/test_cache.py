@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from radlens.files import cache_root
-from radlens.imaging.cache import PixelCache
+from radlens.base.files import cache_root
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.pixels import read_pixels
 from radlens.imaging.preprocess import Preprocessing
 

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from radlens.errors import RadlensError
-from radlens.files import cache_root
-from radlens.imaging import pixel_folder
-from radlens.imaging.cache import PixelCache
-from radlens.imaging.pixel_folder import PixelFolder
+from radlens.base.errors import RadlensError
+from radlens.base.files import cache_root
+from radlens.imaging.cache import folder as pixel_folder
+from radlens.imaging.cache.folder import PixelFolder
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
 
 CONTRACT = Preprocessing(height=16, width=20)

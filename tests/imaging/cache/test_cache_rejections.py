@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from radlens.imaging import reader
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache import reader
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.decode import DecodeError, FileFacts, read_bytes
 from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
 from radlens.imaging.pixels import read_pixels

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from radlens.imaging import digests, pixel_shelf, reader
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache import digests, reader
+from radlens.imaging.cache import shelf as pixel_shelf
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.decode import read_bytes
 from radlens.imaging.limits import DecodeLimits
 from radlens.imaging.preprocess import Preprocessing

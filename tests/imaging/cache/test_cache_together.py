@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from radlens.files import cache_root
-from radlens.imaging import cache as cache_module
-from radlens.imaging import pixel_folder, reader
-from radlens.imaging.cache import PixelCache
+from radlens.base.files import cache_root
+from radlens.imaging.cache import folder as pixel_folder
+from radlens.imaging.cache import pixel_cache as cache_module
+from radlens.imaging.cache import reader
+from radlens.imaging.cache.folder import PixelWriter
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.decode import FileFacts
-from radlens.imaging.pixel_folder import PixelWriter
 from radlens.imaging.pixels import read_pixels
 from radlens.imaging.preprocess import Preprocessing
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from sklearn.metrics import log_loss, roc_auc_score
 
+from radlens.base.errors import RadlensError
 from radlens.config import TrainSettings, resolve
 from radlens.decision import Task
-from radlens.errors import RadlensError
 from radlens.learning import fit as fit_module
 from radlens.learning.callbacks import HISTORY_COLUMNS
 from radlens.learning.data_module import LabelledPixels

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from radlens.errors import RadlensError
+from radlens.base.errors import RadlensError
 from radlens.learning import fit as fit_module
 from radlens.learning.callbacks import TrainingProgress
 from radlens.learning.data_module import LabelledPixels

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from radlens.dataset.audit.image_facts import image_facts, is_numeric
 from radlens.dataset.manifest import SPLITS, Manifest, split_labels
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 
 # The shares of images that each number of ``quantiles`` exceeds: 0, 5, ... 100 %.
 QUANTILES = tuple(number / 20 for number in range(21))

@@ -10,10 +10,11 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.stats import chi2_contingency, fisher_exact, ks_2samp
 
-from radlens.dataset.audit.grouping import Ints, group_images
 from radlens.dataset.audit.image_facts import image_facts, is_numeric
+from radlens.dataset.grouping import group_images
 from radlens.dataset.manifest import Manifest
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
+from radlens.statistics.groups import Ints
 
 REFERENCE = "train"
 COMPARED = ("val", "test")

@@ -7,12 +7,12 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from radlens.base.files import write_text
 from radlens.dataset.audit.distributions import Distribution
 from radlens.dataset.audit.drift import Drift
 from radlens.dataset.audit.name_families import FamiliesOfLabel
 from radlens.dataset.audit.shortcuts import Shortcut
 from radlens.decision import Task
-from radlens.files import write_text
 
 Severity = Literal["block", "warn", "note"]
 Check = Literal[

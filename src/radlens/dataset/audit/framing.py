@@ -32,7 +32,7 @@ from radlens.dataset.audit.typical_picture import (
     structures,
     typical_picture,
 )
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.framing import Framing
 
 Floats = npt.NDArray[np.float32]

@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from radlens.dataset.audit.auroc import Auroc, Judged, auroc, judge
 from radlens.dataset.audit.framing import FACTS, HORIZONTAL, VERTICAL, framing_facts, profiles
-from radlens.dataset.audit.grouping import Sample, draw_sample, group_images
 from radlens.dataset.audit.held_out import Features, histogram_scores, linear_scores
 from radlens.dataset.audit.shortcuts import LIMIT, Extremes, FactWeight, Shortcut, View, one_vs_rest
+from radlens.dataset.grouping import Sample, draw_sample, group_images
 from radlens.dataset.manifest import Manifest
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
+from radlens.statistics.auroc import Auroc, Judged, auroc, judge
 
 VIEWS: tuple[View, ...] = (
     "framing",

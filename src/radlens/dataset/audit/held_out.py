@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.ensemble import ExtraTreesClassifier
 
-from radlens.dataset.audit.auroc import auroc
-from radlens.dataset.audit.grouping import Bools, Ints
 from radlens.dataset.audit.image_facts import is_numeric
+from radlens.statistics.auroc import auroc
+from radlens.statistics.groups import Bools, Ints
 
 Floats = npt.NDArray[np.float64]
 Features = npt.NDArray[np.float32]

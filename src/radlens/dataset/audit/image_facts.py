@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from radlens.dataset.manifest import Manifest
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

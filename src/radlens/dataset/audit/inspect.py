@@ -25,9 +25,9 @@ from radlens.dataset.audit.framing_shortcuts import find_framing
 from radlens.dataset.audit.name_families import FamiliesOfLabel, find_name_families
 from radlens.dataset.audit.seen import seen_findings
 from radlens.dataset.audit.shortcuts import Shortcut, find_shortcuts
-from radlens.dataset.known_images import NO_IMAGES_KNOWN, KnownImages
 from radlens.dataset.manifest import Manifest
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
+from radlens.runtime.known_images import NO_IMAGES_KNOWN, KnownImages
 
 
 def audit(

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from radlens.dataset.audit.auroc import Auroc, judge
-from radlens.dataset.audit.grouping import FEWEST, draw_sample, group_images
+from radlens.base.progress import track
 from radlens.dataset.audit.held_out import forest_scores
 from radlens.dataset.audit.image_facts import image_facts
 from radlens.dataset.audit.shortcuts import view_features
+from radlens.dataset.grouping import FEWEST, draw_sample, group_images
 from radlens.dataset.manifest import Manifest
-from radlens.imaging.cache import PixelCache
-from radlens.progress import track
+from radlens.imaging.cache.pixel_cache import PixelCache
+from radlens.statistics.auroc import Auroc, judge
 
 FamilyView = Literal["facts", "thumbnail", "border"]
 VIEWS: tuple[FamilyView, ...] = ("facts", "thumbnail", "border")

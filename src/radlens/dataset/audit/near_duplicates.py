@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from radlens.cores import available_cores
+from radlens.base.cpu import available_cores
+from radlens.base.progress import track
 from radlens.dataset.audit.hash_search import Hashes, HashIndex
 from radlens.dataset.audit.perceptual_hash import PerceptualHash
 from radlens.dataset.audit.registration import Registration, finest_side, judge, register
 from radlens.dataset.audit.spectrum import VARIANTS, Spectra
 from radlens.dataset.audit.thumbnails import LEAST_SPREAD, Bools, Floats, equalised
-from radlens.progress import track
 
 Integers = npt.NDArray[np.int64]
 Pixels = npt.NDArray[np.uint8]

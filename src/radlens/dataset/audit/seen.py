@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from radlens.dataset.audit.findings import Finding
 from radlens.dataset.audit.picture_hash import picture_hashes, same_pictures
-from radlens.dataset.known_images import KnownImages
 from radlens.dataset.manifest import Manifest
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
+from radlens.runtime.known_images import KnownImages
 
 EXAMPLES = 10
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from radlens.dataset.audit.auroc import Auroc
 from radlens.dataset.audit.shortcuts import FactWeight, Shortcut
+from radlens.statistics.auroc import Auroc
 
 # AUROC that the lower limit must exceed: to be told of at all, to warn, and to be called almost the label itself.
 TOLD = 0.6

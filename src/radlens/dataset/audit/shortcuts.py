@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from radlens.dataset.audit.auroc import Auroc, Judged, auroc, judge
-from radlens.dataset.audit.grouping import Bools, Ints, Sample, draw_sample, group_images
+from radlens.base.progress import track
 from radlens.dataset.audit.held_out import Features, forest_scores, histogram_scores, importances, to_features
 from radlens.dataset.audit.image_facts import Kind, borders, image_facts, kind_of, thumbnails
+from radlens.dataset.grouping import Sample, draw_sample, group_images
 from radlens.dataset.manifest import Manifest
-from radlens.imaging.cache import PixelCache
-from radlens.progress import track
+from radlens.imaging.cache.pixel_cache import PixelCache
+from radlens.statistics.auroc import Auroc, Judged, auroc, judge
+from radlens.statistics.groups import Bools, Ints
 
 View = Literal[
     "file",

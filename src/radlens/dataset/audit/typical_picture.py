@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radlens.dataset.audit.thumbnails import equalised
-from radlens.imaging.cache import PixelCache
+from radlens.imaging.cache.pixel_cache import PixelCache
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

@@ -6,10 +6,10 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from radlens.base.errors import DataError, UsageError, did_you_mean
+from radlens.base.files import cache_root
 from radlens.config import DataSettings
 from radlens.dataset.manifest import Manifest, order_classes
-from radlens.errors import DataError, UsageError, did_you_mean
-from radlens.files import cache_root
 
 log = logging.getLogger("radlens")
 
@@ -50,7 +50,7 @@ def read_source(settings: DataSettings) -> Manifest:
 
 def _read_named(name: str, settings: DataSettings) -> Manifest:
     if name == "phantom":
-        from radlens.dataset.sources.phantom import phantom_manifest
+        from radlens.dataset.phantom.source import phantom_manifest
 
         return phantom_manifest(settings.phantom)
     if name == "kermany":

@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from radlens.base.errors import DataError, UsageError, did_you_mean
 from radlens.config import CsvColumns, DataSettings
 from radlens.dataset.manifest import REQUIRED_COLUMNS, DatasetInfo, Manifest, order_classes, split_labels, task_of
 from radlens.dataset.sources.header_columns import enrich_from_headers
 from radlens.dataset.sources.names import SPLIT_SYNONYMS, one_spelling, spellings, split_of
 from radlens.decision import Task
-from radlens.errors import DataError, UsageError, did_you_mean
 
 log = logging.getLogger("radlens")
 

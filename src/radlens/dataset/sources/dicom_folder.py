@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from radlens.base.errors import DataError, UsageError
 from radlens.config import DataSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.dataset.pseudonym import Pseudonyms, user_pseudonyms
@@ -25,8 +26,7 @@ from radlens.dataset.sources.header_columns import (
 )
 from radlens.dataset.sources.identifying import tells_of_patient
 from radlens.dataset.sources.label_rows import FolderImage, match_rows
-from radlens.errors import DataError, UsageError
-from radlens.imaging.dicom_header import MEDIA_DIRECTORY, DicomHeader
+from radlens.imaging.dicom.header import MEDIA_DIRECTORY, DicomHeader
 from radlens.imaging.limits import DecodeError
 
 log = logging.getLogger("radlens")

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from radlens.base.errors import DataError
 from radlens.config import DataSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest, order_classes, task_of
 from radlens.dataset.sources.header_columns import enrich_from_headers
 from radlens.dataset.sources.names import one_spelling, split_of
-from radlens.errors import DataError
 from radlens.imaging.scan import (
     IMAGE_SUFFIXES,
     LeftOut,

@@ -15,15 +15,15 @@ from typing import NamedTuple, TypeVar
 
 import pandas as pd
 
+from radlens.base.progress import track
 from radlens.config import DataSettings
 from radlens.dataset.manifest import REQUIRED_COLUMNS
 from radlens.dataset.pseudonym import Pseudonyms, user_pseudonyms
 from radlens.dataset.sources.identifying import is_identifying_name, tells_in_cell, tells_of_patient
 from radlens.dataset.sources.names import one_spelling
 from radlens.dataset.sources.patients import assign_patients, patients_by_scheme
-from radlens.imaging.dicom_header import DicomHeader, read_header
+from radlens.imaging.dicom.header import DicomHeader, read_header
 from radlens.imaging.limits import DecodeError
-from radlens.progress import track
 
 log = logging.getLogger("radlens")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from radlens.imaging.dicom_header import DicomHeader
+from radlens.imaging.dicom.header import DicomHeader
 
 _WORD = re.compile(r"[^\W_]+")
 _SHORTEST_TELLING = 3

@@ -9,11 +9,11 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+from radlens.base.errors import DataError
+from radlens.base.files import write_error
 from radlens.config import DataSettings
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources.folder import read_folder
-from radlens.errors import DataError
-from radlens.files import write_error
 
 # With the version named, what is cached is used without asking the network, and every run reads the same images.
 HANDLE = "paultimothymooney/chest-xray-pneumonia/versions/2"

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from radlens.base.errors import DataError
 from radlens.config import DicomKey
 from radlens.dataset.pseudonym import Kind, Pseudonyms
 from radlens.dataset.sources.csv_table import name_rows
 from radlens.dataset.sources.header_columns import Described
-from radlens.errors import DataError
 
 log = logging.getLogger("radlens")
 

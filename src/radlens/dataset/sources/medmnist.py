@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from radlens.base.errors import DataError, UsageError
+from radlens.base.files import write_error
 from radlens.config import DataSettings
 from radlens.dataset.manifest import SPLITS, DatasetInfo, Manifest, order_classes, task_of
 from radlens.dataset.sources.patients import assign_patients
 from radlens.decision import Task
-from radlens.errors import DataError, UsageError
-from radlens.files import write_error
 
 log = logging.getLogger("radlens")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from radlens.errors import DataError, UsageError
+from radlens.base.errors import DataError, UsageError
 
 log = logging.getLogger("radlens")
 

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from torch import nn
 
-from radlens.errors import UsageError, did_you_mean
+from radlens.base.errors import UsageError, did_you_mean
 from radlens.learning.networks.network import Network
 
 

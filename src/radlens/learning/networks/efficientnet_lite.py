@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from radlens.errors import RadlensError
+from radlens.base.errors import RadlensError
 from radlens.learning.networks.depthwise import depthwise
 from radlens.learning.networks.network import Network
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from radlens.errors import RadlensError
+from radlens.base.errors import RadlensError
 from radlens.learning.networks.network import Network
 
 PREFIX = "hf"

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from radlens.errors import RadlensError, UsageError, did_you_mean
+from radlens.base.errors import RadlensError, UsageError, did_you_mean
 from radlens.learning.networks.network import Network
 
 PREFIX = "monai"

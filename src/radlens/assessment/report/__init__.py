@@ -1,7 +1,0 @@
-"""The report and the audit's page: HTML files that need nothing beside themselves."""
-
-from radlens.assessment.report.audit_page import render_audit_page, write_audit_page
-from radlens.assessment.report.content import Augmented, ReportContent
-from radlens.assessment.report.render import render_report, write_report
-
-__all__ = ["Augmented", "ReportContent", "render_audit_page", "render_report", "write_audit_page", "write_report"]

@@ -1,0 +1,1 @@
+"""Errors, files, progress, processor cores, environment, version: what every room needs."""

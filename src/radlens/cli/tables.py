@@ -1,0 +1,135 @@
+"""What the command line prints of results: tables with the headline figures, and where to read more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from radlens.assessment.comparison import Comparisons
+    from radlens.dataset.audit import Audit
+    from radlens.runtime.framing_records import FramingSummary
+    from radlens.workflows.result import Result
+    from radlens.workflows.stress_result import StressResult
+
+
+def show_audit(found: Audit) -> None:
+    """What was found, by severity."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    patients = f"{found.images:,} images of {found.patients:,} patients, {found.unreadable:,} unreadable"
+    console.print(patients, highlight=False)
+    if not found.findings:
+        console.print("No problem found.")
+        return
+    table = Table(show_lines=True)
+    for name in ("severity", "check", "what was found"):
+        table.add_column(name)
+    colours = {"block": "red", "warn": "yellow", "note": "default"}
+    for finding in found.findings:
+        severity = f"[{colours[finding.severity]}]{finding.severity}[/]"
+        table.add_row(severity, finding.check, escape(finding.message))
+    console.print(table)
+
+
+def show_result(result: Result) -> None:
+    """The headline figures with their intervals, and where to read more."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from radlens.runtime.framing_records import read_framing
+
+    table = Table(title="Simulated images, not of people" if result.manifest.info.simulated else None)
+    table.add_column("metric")
+    blocks = {name: block for name, block in result.metrics.items() if isinstance(block, dict)}
+    for name, block in blocks.items():
+        table.add_column(f"{name} (n = {block['n']})", justify="right")
+    for metric in ("auroc", "accuracy", "sensitivity", "specificity", "precision", "f1"):
+        table.add_row(metric, *(_interval(block.get(metric)) for block in blocks.values()))
+    console = Console()
+    console.print(table)
+    for name, block in blocks.items():
+        if found := block.get("abstention"):
+            console.print(
+                f"Where it may abstain, on {name}: {found['n_answered']:,} answered, {found['n_referred']:,} referred, "
+                f"{found['n_refused']:,} refused; {found['errors_avoided']:,} of {found['errors']:,} errors avoided.",
+                soft_wrap=True,
+                highlight=False,
+            )
+        if evidence := read_framing(block):
+            show_framing(evidence.summary)
+    console.print(f"Report: {result.report}", soft_wrap=True, highlight=False)
+
+
+def show_framing(found: FramingSummary) -> None:
+    """One line on how the answers hang on the framing of images, and what to do about it."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from radlens.assessment.framing_words import line
+
+    colour = {"fail": "red", "warn": "yellow", "pass": "green"}[found.verdict]
+    head, _, rest = line(found).partition(". ")
+    Console().print(f"[{colour}]{escape(head)}.[/] {escape(rest)}", soft_wrap=True, highlight=False)
+
+
+def show_comparison(found: Comparisons) -> None:
+    """The figures of each pair, with the interval of the difference."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from radlens.reporting.comparison_page import framing_rows, summary
+
+    for rows in summary(found):
+        table = Table()
+        for name in ("metric", rows.first, rows.second, "difference", f"{found.confidence:.0%} CI", "p"):
+            table.add_column(escape(name), justify="left" if name == "metric" else "right")
+        for row in rows.cells:
+            table.add_row(*map(escape, row))
+        Console().print(table)
+    for name, verdict, worst, limits, unchanged, change in framing_rows(found):
+        known = f", worst balanced accuracy {worst} (CI {limits}), unchanged {unchanged}: {change}"
+        Console().print(
+            f"Framing, {escape(name)}: {verdict}{'' if name not in found.framing else known}",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+
+def show_stress(result: StressResult) -> None:
+    """The worst change of each suite, the verdict, what to do, and where to read more."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    record = result.record
+    title = f"{record.framing.images:,} images of {record.framing.patients:,} patients"
+    table = Table(title=f"{title}, simulated, not of people" if record.simulated else title)
+    groups = record.framing.unchanged.groups
+    for name in ("change", "balanced accuracy", "lost", *groups):
+        table.add_column(escape(name), justify="left" if name == "change" else "right")
+    rows = [(record.framing.unchanged, "")]
+    rows += [
+        (each.worst_change, f"{each.loss.value:.3f} ({each.loss.low:.3f}, {each.loss.high:.3f})")
+        for each in record.suites().values()
+    ]
+    for change, lost in rows:
+        recalls = [f"{group.recall:.3f}" for group in change.groups.values()]
+        table.add_row(escape(change.name), f"{change.balanced_accuracy:.3f}", lost, *recalls)
+    console = Console()
+    console.print(table)
+    colour = {"fail": "red", "warn": "yellow", "pass": "green"}[record.verdict]
+    console.print(f"[{colour}]{escape(result.verdict)}[/]", soft_wrap=True, highlight=False)
+    for text in (result.advice, f"Page: {result.page}"):
+        console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def _interval(figure: dict[str, float | None] | None) -> str:
+    if figure is None or figure["value"] is None:
+        return "undefined"
+    if figure["low"] is None:
+        return f"{figure['value']:.3f}"
+    return f"{figure['value']:.3f} ({figure['low']:.3f}, {figure['high']:.3f})"

@@ -1,0 +1,133 @@
+"""How often test images were looked at: a line in the run's ledger for each scoring, never taken back."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from radlens.base.files import claim_output, write_error, write_text
+
+logger = logging.getLogger(__name__)
+
+LEDGER_FILE = "test_openings.jsonl"
+
+
+class Opening(BaseModel):
+    """One scoring of images of the split test."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    when: str = Field(description="Date and time, UTC.")
+    why: str = Field(description="The command.")
+    model: str = Field(description="SHA-256 of the weights, or of the table of predictions.")
+    data: str = Field(description="SHA-256 of the images' contents and labels, whatever their order and place.")
+    images: int = Field(ge=1, description="How many were scored.")
+
+
+def new_opening(why: str, model: str, images: Iterable[tuple[str, str]]) -> Opening:
+    """What is written down of a scoring that happens now.
+
+    Args:
+        why: the command.
+        model: hash of what scored.
+        images: for each the hash of its content (its path, where it was not opened) and its label.
+    """
+    scored = list(images)
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    return Opening(when=when, why=why, model=model, data=hash_images(scored), images=len(scored))
+
+
+def hash_images(images: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 of a set of images, whatever their order and place.
+
+    Args:
+        images: for each the hash of its content (its path, where it was not opened) and its label.
+    """
+    lines = sorted(f"{digest} {label}" for digest, label in images)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def record(opening: Opening, folder: Path, run: Path | None = None) -> None:
+    """Write a scoring down, before anything of it is shown.
+
+    Args:
+        opening: the scoring.
+        folder: where the evidence goes; its ledger tells the whole story that is known.
+        run: the run folder that the model is of, if it is of one; where it cannot be written to, that is said.
+
+    Raises:
+        RadlensError: ``folder`` cannot be written to.
+    """
+    known = read_openings(folder)
+    if run is not None and Path(run).resolve() != Path(folder).resolve():
+        earlier = read_openings(run)
+        known = [*earlier, *(one for one in known if one not in earlier)]
+        try:
+            _append(Path(run) / LEDGER_FILE, opening)
+            logger.info("This look at test images is written down in %s.", Path(run) / LEDGER_FILE)
+        except OSError as error:
+            logger.warning("This look at test images could not be written down in the run: %s", write_error(run, error))
+    lines = [one.model_dump_json() for one in sorted([*known, opening], key=lambda one: one.when)]
+    write_text(Path(folder) / LEDGER_FILE, "\n".join(lines) + "\n")
+
+
+def read_openings(folder: Path) -> list[Opening]:
+    """The scorings written down in a folder, the oldest first; a line that is damaged is said and left out."""
+    try:
+        lines = (Path(folder) / LEDGER_FILE).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    found = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            found.append(Opening.model_validate_json(line))
+        except ValidationError:
+            logger.warning("Line %d of %s cannot be read and does not count.", number, Path(folder) / LEDGER_FILE)
+    return found
+
+
+def claim_keeping_ledger(folder: Path, *, overwrite: bool) -> Path:
+    """Make a folder ready for results, as :func:`~radlens.base.files.claim_output`; its log stays."""
+    kept = read_openings(folder)
+    claim_output(folder, overwrite=overwrite)
+    if kept:
+        write_text(Path(folder) / LEDGER_FILE, "".join(one.model_dump_json() + "\n" for one in kept))
+    return folder
+
+
+def opening_note(openings: Sequence[Opening]) -> str:
+    """What the report says of the ledger, of which the last line is the scoring that is reported.
+
+    >>> one = Opening(when="2026-01-02T10:00:00+00:00", why="run", model="m", data="d", images=9)
+    >>> opening_note([one])
+    'By the ledger, these test images were scored once, on 2026-01-02.'
+    """
+    last = openings[-1]
+    same = [one for one in openings if one.data == last.data]
+    others = len({one.data for one in openings}) - 1
+    more = f" It knows of {others} other set{'' if others == 1 else 's'} of test images." if others else ""
+    if len(same) == 1:
+        return f"By the ledger, these test images were scored once, on {last.when[:10]}.{more}"
+    models = len({one.model for one in same})
+    times = f"{len(same)} times, from {same[0].when[:10]} to {last.when[:10]}"
+    text = f"By the ledger, these test images were scored {times}"
+    if models == 1:
+        return f"{text}, each time by the same model.{more}"
+    return (
+        f"{text}, by {models} different models. Whatever was changed or chosen after the first look may have been "
+        f"chosen by these images, and then the figures flatter it.{more}"
+    )
+
+
+def _append(path: Path, opening: Opening) -> None:
+    """One write of one line, which begins anew where a line before it was cut off."""
+    text = opening.model_dump_json() + "\n"
+    if path.exists() and not path.read_bytes().endswith(b"\n"):
+        text = "\n" + text
+    with path.open("a", encoding="utf-8") as ledger:
+        ledger.write(text)

@@ -1,0 +1,1 @@
+"""Simulated chest radiographs: anatomy, physics, projection, and planted defects."""

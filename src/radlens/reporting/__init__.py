@@ -1,0 +1,7 @@
+"""The report and the audit's page: HTML files that need nothing beside themselves."""
+
+from radlens.reporting.audit_page import render_audit_page, write_audit_page
+from radlens.reporting.content import Augmented, ReportContent
+from radlens.reporting.render import render_report, write_report
+
+__all__ = ["Augmented", "ReportContent", "render_audit_page", "render_report", "write_audit_page", "write_report"]

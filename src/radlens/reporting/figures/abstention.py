@@ -1,0 +1,58 @@
+"""Figures of abstaining: what the surest answers are worth, and how unlike the training images the images are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from radlens.reporting.figures.style import INK, PALETTE, new_figure, styled
+
+
+@styled
+def risk_coverage_curve(
+    coverage: npt.NDArray[np.float64], risk: npt.NDArray[np.float64], block: Mapping[str, Any]
+) -> Figure:
+    """Wrong answers among the surest, and where the model that abstains stands.
+
+    Args:
+        coverage: shares of the images, ascending.
+        risk: the share of wrong answers among them.
+        block: what :func:`radlens.assessment.abstention.abstention` gave.
+    """
+    figure = new_figure(height=3.3)
+    axes = figure.subplots()
+    axes.plot(coverage, risk, color=PALETTE[0], drawstyle="steps-post", label="the surest answers")
+    answered, accuracy = block["answered"]["value"], block["accuracy"]["value"]
+    highest = float(risk.max())
+    if accuracy is not None:
+        axes.plot([answered], [1 - accuracy], color=PALETTE[1], marker="D", linestyle="none", label="answered")
+        highest = max(highest, 1 - accuracy)
+    axes.set(xlim=(0, 1.01), ylim=(-0.02 * max(highest, 0.01), 1.1 * max(highest, 0.01)))
+    axes.set(xlabel="share of the images that is answered", ylabel="wrong among them")
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+@styled
+def unfamiliarity_histogram(far: pd.Series) -> Figure:
+    """How far the images are from those of training, on a scale on which the limit is 1.
+
+    Args:
+        far: a share of the limit for each image, from 0 up.
+    """
+    figure = new_figure(height=3.0)
+    axes = figure.subplots()
+    end = max(1.5, float(far.max()))
+    axes.hist(far, bins=np.linspace(0, end, 41).tolist(), color=PALETTE[0], alpha=0.7)
+    axes.axvline(1.0, color=INK, linewidth=1.2, linestyle=(0, (4, 3)), label="refused beyond")
+    axes.set(xlabel="distance from the training images (limit = 1)", ylabel="images", xlim=(0, end))
+    figure.legend(loc="outside lower center")
+    return figure

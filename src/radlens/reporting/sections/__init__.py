@@ -1,0 +1,1 @@
+"""The sections of the report, each from evidence to the parts of a page."""

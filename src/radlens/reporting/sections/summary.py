@@ -1,0 +1,48 @@
+"""What follows the headline of a report: what the model abstains from, and what makes the figures doubtful."""
+
+from __future__ import annotations
+
+from radlens.assessment.framing_words import verdict_in_words
+from radlens.reporting.content import ReportContent
+from radlens.reporting.sections.audit_wording import by_severity, check_name
+from radlens.reporting.wording import estimate
+from radlens.runtime.framing_records import read_framing
+
+
+def abstention_sentence(content: ReportContent) -> str:
+    """What the model answers by itself on the main split, and how much of that is right."""
+    block = content.metrics[content.main_split]
+    part = block.get("abstention")
+    if part is None:
+        return "Every image gets an answer: nothing is referred to a person or refused."
+    if not part["n_answered"]:
+        left = f"{part['n_referred']:,} are referred to a person, {part['n_refused']:,} refused"
+        return f"It answers none of them: {left}."
+    right = estimate(part["accuracy"], block["interval"]["confidence"], share=True)
+    return (
+        f"Where it may abstain, it answers {part['n_answered']:,} and is right for {right} of these; it refers "
+        f"{part['n_referred']:,} to a person and refuses {part['n_refused']:,}."
+    )
+
+
+def doubt_sentence(content: ReportContent) -> tuple[str, bool]:
+    """Whether the audit found what makes the figures doubtful; and whether that is to be shown as a warning."""
+    audit = content.audit
+    if audit is None:
+        return "The images were not audited: what may make these figures too good was not looked for.", True
+    serious = [check_name(finding.check) for finding in by_severity(audit) if finding.severity != "note"]
+    if serious:
+        names = "; ".join(dict.fromkeys(serious))
+        return f"Before you believe the figures, see what the audit found: {names}.", True
+    if not audit.opened:
+        return "Only the table of the images was audited: copies and shortcuts were not looked for.", True
+    return "The audit found nothing that makes these figures doubtful.", False
+
+
+def framing_sentence(content: ReportContent) -> tuple[str, str]:
+    """Whether the answers hang on the framing of images, and the tone of the box that says so; empty: not measured."""
+    evidence = read_framing(content.metrics[content.main_split])
+    if evidence is None:
+        return "", ""
+    tone = {"pass": "", "warn": "warning", "fail": "error"}[evidence.verdict]
+    return verdict_in_words(evidence.summary), tone

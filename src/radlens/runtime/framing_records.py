@@ -1,0 +1,162 @@
+"""The evidence of the framing suite as it is written down: how a model's answers depend on the framing of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from radlens.base.errors import DataError
+
+Verdict = Literal["pass", "warn", "fail"]
+# The loss of balanced accuracy under the worst change that a model may have.
+TOLERATED_LOSS = 0.05
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Estimate(_Frozen):
+    """A figure with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class GroupAnswers(_Frozen):
+    """The answers to the images of one class."""
+
+    images: int = Field(description="How many.")
+    recall: float = Field(description="Share answered rightly; of the positive class sensitivity, else specificity.")
+    flipped: float = Field(description="Share whose decision is not that on the unchanged image.")
+    shift: float = Field(description="Median change of the logit.")
+    quartiles: tuple[float, float, float] = Field(
+        description="Of the logit: for binary of the positive class, for multiclass of this class, for multilabel of "
+        "this label."
+    )
+
+
+class ChangeEvidence(_Frozen):
+    """The answers under one change of framing."""
+
+    kind: str = Field(description="Kind of change, such as 'top and bottom'; 'unchanged' for the images as they are.")
+    strength: float = Field(description="Share cut off each side, ratio of a stretch, or enlargement of the window.")
+    name: str = Field(description="Both in words.")
+    counted: bool = Field(description="Whether the change keeps the label for certain, so that the verdict counts it.")
+    balanced_accuracy: float = Field(description="Mean of the recalls.")
+    groups: dict[str, GroupAnswers] = Field(
+        description="By class; for multilabel by label, present and absent, such as 'effusion' and 'no effusion'."
+    )
+
+
+class Flip(_Frozen):
+    """An image whose right decision a counted change turns into a wrong one."""
+
+    path: str = Field(description="As the manifest has it.")
+    label: str = Field(description="The true label.")
+    predicted: str = Field(description="What is answered under the change.")
+    change: str = Field(description="The change in words.")
+    window: tuple[float, float, float, float] = Field(
+        description="Top, bottom, left and right edge of the window that is shown, as shares of height and width."
+    )
+    asked: str = Field(
+        description="What the probabilities are of: for binary the positive class, for multiclass the true one, for "
+        "multilabel the label whose answer turned."
+    )
+    before: float = Field(description="Probability of it on the unchanged image.")
+    after: float = Field(description="The same under the change.")
+
+
+class FramingSummary(_Frozen):
+    """The verdict and the figures that it rests on."""
+
+    images: int = Field(description="Images that were changed, drawn from those that were measured.")
+    patients: int = Field(description="Patients that they are of.")
+    confidence: float = Field(description="Of the intervals.")
+    verdict: Verdict = Field(
+        description="warn: a class has fewer than 20 images, or the loss exceeds .05 and its interval does not; fail: "
+        "its interval does too; pass: neither."
+    )
+    worst: str = Field(description="The counted change with the lowest balanced accuracy.")
+    worst_balanced_accuracy: Estimate = Field(description="Balanced accuracy under it.")
+    balanced_accuracy: float = Field(description="Balanced accuracy on the same images unchanged.")
+    loss: Estimate = Field(
+        description="Balanced accuracy lost by it; its interval holds for all counted changes together (Bonferroni)."
+    )
+    losing: tuple[str, ...] = Field(
+        description="Kinds of change, such as 'top and bottom', of which a counted one loses more than .05."
+    )
+
+
+class FramingEvidence(_Frozen):
+    """How a model's answers depend on the framing of the images."""
+
+    images: int = Field(description="Images that were changed, drawn from those that were measured.")
+    patients: int = Field(description="Patients that they are of.")
+    confidence: float = Field(description="Of the intervals.")
+    seed: int = Field(description="What the sample and the random windows follow from.")
+    unchanged: ChangeEvidence = Field(description="The same images as they are.")
+    changes: tuple[ChangeEvidence, ...] = Field(description="Under each change of the suite.")
+    worst: str = Field(description="The counted change with the lowest balanced accuracy.")
+    worst_balanced_accuracy: Estimate = Field(description="Balanced accuracy under it.")
+    loss: Estimate = Field(
+        description="Balanced accuracy lost by it; its interval holds for all counted changes together (Bonferroni)."
+    )
+    verdict: Verdict = Field(
+        description="warn: a class has fewer than 20 images, or the loss exceeds .05 and its interval does not; fail: "
+        "its interval does too; pass: neither."
+    )
+    flips: tuple[Flip, ...] = Field(
+        description="Images whose right answer a counted change made wrong: of each kind of change in turn the one "
+        "whose logit it moved most."
+    )
+
+    @property
+    def worst_change(self) -> ChangeEvidence:
+        """The answers under the worst change."""
+        return next(change for change in self.changes if change.name == self.worst)
+
+    @property
+    def losing(self) -> tuple[str, ...]:
+        """The kinds of change of which a counted one loses more than may be."""
+        least = self.unchanged.balanced_accuracy - TOLERATED_LOSS
+        # Shares of few images differ by rounding where they are the same.
+        losing = (one.kind for one in self.changes if one.counted and one.balanced_accuracy < least - 1e-9)
+        return tuple(dict.fromkeys(losing))
+
+    @property
+    def summary(self) -> FramingSummary:
+        """The verdict and the figures that it rests on."""
+        return FramingSummary(
+            images=self.images,
+            patients=self.patients,
+            confidence=self.confidence,
+            verdict=self.verdict,
+            worst=self.worst,
+            worst_balanced_accuracy=self.worst_balanced_accuracy,
+            balanced_accuracy=self.unchanged.balanced_accuracy,
+            loss=self.loss,
+            losing=self.losing,
+        )
+
+
+def read_framing(block: Mapping[str, Any]) -> FramingEvidence | None:
+    """The evidence in one split's part of ``metrics.json``; None where it was not measured.
+
+    Raises:
+        DataError: it is not in the form that this radlens writes.
+    """
+    if "framing" not in block:
+        return None
+    try:
+        return FramingEvidence.model_validate(block["framing"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, ("framing", *first["loc"])))
+        raise DataError(
+            f"metrics.json has no usable evidence on framing: {place}: {first['msg']}. It was written by another "
+            "version of radlens: evaluate the model once more with this one, radlens evaluate MODEL SOURCE --out DIR"
+        ) from error

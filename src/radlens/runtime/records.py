@@ -1,0 +1,136 @@
+"""What ``config.json`` says of the files beside it and of how they were checked."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from radlens.runtime.framing_records import FramingSummary
+
+
+class Record(BaseModel):
+    """A part of ``config.json``: no other fields, no infinities."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class FileRecord(Record):
+    """One file of the model folder."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Of its content, in hexadecimal digits.")
+    size: int = Field(ge=0, description="In bytes.")
+
+
+class Parity(Record):
+    """How near the answers of the ONNX graph are to those of PyTorch."""
+
+    images: int = Field(ge=1, description="How many were compared.")
+    source: str = Field(description="What they are.")
+    largest_difference: float = Field(ge=0, description="Of any probability.")
+    decisions_flipped: int = Field(ge=0, description="Images that get another answer at the operating point.")
+
+
+class Variant(Record):
+    """Smaller weights that were tried; each pair is before and after, with the full weights and with these."""
+
+    kind: Literal["float16", "int8"] = Field(description="How weights are stored.")
+    kept: bool = Field(description="Whether they are used: float16 for both files, int8 for the graph alone.")
+    reason: str = Field(description="Why, or why not.")
+    images: int = Field(ge=1, description="How many it was tried on.")
+    source: str = Field(description="What they are.")
+    auroc: tuple[float | None, float | None] = Field(description="On these images.")
+    flipped: float = Field(ge=0, le=1, description="Share of images that get another answer at the operating point.")
+    bytes: tuple[int, int] = Field(description="Size of the graph.")
+    milliseconds: tuple[float, float] = Field(description="Median time for one image in one thread, at the export.")
+
+
+class OnnxRecord(Record):
+    """What ``model.onnx`` gives, and how it was checked."""
+
+    opset: int = Field(ge=1, description="Version of the ONNX operators.")
+    outputs: tuple[str, ...] = Field(description="Names of the outputs in their order.")
+    weights: Literal["float32", "float16", "int8"] = Field(default="float32", description="How weights are stored.")
+    parity: Parity = Field(
+        description="Against PyTorch, at the export; of 8-bit weights, before they were rounded to these."
+    )
+    variants: tuple[Variant, ...] = Field(default=(), description="Smaller weights that were tried.")
+
+
+class Figure(Record):
+    """A metric with its interval; null where it is not defined."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+class TrainingData(Record):
+    """What the model was made of."""
+
+    name: str = Field(description="Short name of the data set.")
+    source: str = Field(default="", description="Where the images came from; not said of a folder of one's own.")
+    licence: str = Field(default="", description="Licence of the images.")
+    citation: str = Field(default="", description="What to cite.")
+    images: dict[str, int] = Field(description="By split.")
+    patients: dict[str, int] = Field(description="By split.")
+    classes: dict[str, int] = Field(description="Images of training and validation that are of each class.")
+    sha256: str = Field(
+        pattern="^[0-9a-f]{64}$",
+        description="Of the SHA-256 hashes of the training and validation images' contents, sorted, one a line.",
+    )
+
+
+class SplitMetrics(Record):
+    """How the model did on one split."""
+
+    n: int = Field(ge=0, description="Images.")
+    metrics: dict[str, Figure] = Field(description="By name, at the model's operating point.")
+
+
+class FramingRecord(FramingSummary):
+    """How the model's answers hang on the framing of images, as it was found on one split."""
+
+    split: Literal["train", "val", "test"] = Field(
+        description="Of the images that were changed: test, or val where no more was looked at."
+    )
+
+
+class Abstention(Record):
+    """When the model does not commit itself. A rate is the key that it has as text, such as ``0.05``."""
+
+    error_rate: float = Field(gt=0, lt=1, description="The stated rate of error, unless another is asked for.")
+    least_probabilities: dict[str, tuple[float, ...]] = Field(
+        default_factory=dict,
+        description="By rate of error: for each class the least probability with which it stays possible.",
+    )
+    refuse_rate: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="The share of images like those of validation that is refused as unfamiliar, unless another is "
+        "asked for; 0: the model cannot tell.",
+    )
+    farthest: dict[str, float] = Field(
+        default_factory=dict,
+        description="By that share: the distance from the training images beyond which an image is refused.",
+    )
+
+    @model_validator(mode="after")
+    def _stated_rates_are_there(self) -> Self:
+        for rate, limits in ((self.error_rate, self.least_probabilities), (self.refuse_rate, self.farthest)):
+            if limits and f"{rate:g}" not in limits:
+                raise ValueError(f"there is no limit for the rate {rate:g}, only for {', '.join(limits)}")
+        if bool(self.refuse_rate) != bool(self.farthest):
+            raise ValueError("a share that is refused needs distances, and distances such a share")
+        return self
+
+    @property
+    def least(self) -> tuple[float, ...] | None:
+        """The least probabilities at the stated rate of error; None: there are none."""
+        return self.least_probabilities.get(f"{self.error_rate:g}")
+
+    @property
+    def distance(self) -> float | None:
+        """The distance beyond which an image is refused; None: the model cannot tell."""
+        return self.farthest.get(f"{self.refuse_rate:g}")

@@ -1,0 +1,1 @@
+"""Intervals, proportions, AUROC and its variances, paired tests, resampling by patient."""

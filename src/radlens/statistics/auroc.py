@@ -1,0 +1,157 @@
+"""AUROC of held-out scores, with an interval from resampling groups of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.special import expit, logit
+
+from radlens.statistics.groups import FOLDS, Bools, Ints, count_groups
+
+Floats = npt.NDArray[np.float64]
+
+CONFIDENCE = 0.95
+RESAMPLES = 1000
+# Models of different folds share most of what they were fitted to, so their scores vary together; the limits are moved
+# away by this factor (1.5 for five folds) on the scale of log odds. Where there is nothing to tell, 78 to 88 % of the
+# intervals covered one half without it, and 94 to 97 % do with it.
+WIDENING = (1 + FOLDS / (FOLDS - 1)) ** 0.5
+
+_EDGE = 1e-6
+# Weights of about this many numbers are held at once.
+_CHUNK = 2_000_000
+
+
+class Auroc(BaseModel):
+    """The chance that an image of a class scores above one of another class; 0.5 is guessing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: float = Field(ge=0, le=1, description="Area under the ROC curve.")
+    low: float = Field(ge=0, le=1, description="Lower limit of the 95 % interval.")
+    high: float = Field(ge=0, le=1, description="Upper limit of the 95 % interval.")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How well held-out scores tell the classes.
+
+    Attributes:
+        mean: of the classes, each against the rest.
+        classes: of each class; the limits hold for all of them together (Bonferroni), so that the highest is no
+            better than it looks.
+    """
+
+    mean: Auroc
+    classes: tuple[Auroc, ...]
+
+
+def judge(
+    scores: Floats,
+    targets: Bools,
+    folds: Ints,
+    groups: Ints,
+    seed: int,
+    resamples: int = RESAMPLES,
+    widening: float = WIDENING,
+) -> Judged:
+    """AUROC of each class against the rest, with intervals by drawing groups with replacement.
+
+    Only images of the same fold are compared: each fold was scored by another model. The percentile limits are widened
+    for cross-validation as Nadeau and Bengio do (2003, doi:10.1023/A:1024068626366). Where there is no error at all,
+    and so no spread among the resamples, the lower limit is that of Clopper and Pearson (1934,
+    doi:10.1093/biomet/26.4.404) for as many groups as the smaller side has.
+
+    Args:
+        scores: shape (images, classes), for each image by a model that was not fitted to it.
+        targets: whether an image is of a class, shape (images, classes).
+        folds: the fold of each image; every fold has images with and without each class, or no part in it.
+        groups: images drawn together, such as those of a patient.
+        seed: of the draws.
+        resamples: number of draws.
+        widening: factor of the distance between estimate and limits, in log odds; 1 for scores of one fixed model.
+    """
+    statistics = [concordance(column, truth, folds) for column, truth in zip(scores.T, targets.T, strict=True)]
+    once = np.ones((1, len(groups)))
+    values = [float(statistic(once)[0]) for statistic in statistics]
+    draws = np.concatenate(
+        [
+            np.stack([statistic(weights) for statistic in statistics])
+            for weights in group_weights(groups, resamples, np.random.default_rng(seed))
+        ],
+        axis=1,
+    )
+    smaller = np.minimum(count_groups(targets, groups), count_groups(~targets, groups))
+    tail = (1 - CONFIDENCE) / 2
+    each = tuple(
+        _limits(value, replicates, int(count), tail / len(values), widening)
+        for value, replicates, count in zip(values, draws, smaller, strict=True)
+    )
+    mean = _limits(float(np.mean(values)), draws.mean(axis=0), int(smaller.min()), tail, widening)
+    return Judged(mean, each)
+
+
+def auroc(scores: Floats, truth: Bools, folds: Ints) -> float:
+    """AUROC over the pairs of images of the same fold, without an interval.
+
+    >>> auroc(np.array([0.1, 0.4, 0.9, 0.2]), np.array([False, True, False, True]), np.array([0, 0, 1, 1]))
+    0.5
+    """
+    return float(concordance(scores, truth, folds)(np.ones((1, len(scores))))[0])
+
+
+def concordance(scores: Floats, truth: Bools, folds: Ints) -> Callable[[Floats], Floats]:
+    """AUROC as a function of the images' weights, shape (resamples, images); equal scores count half.
+
+    One sort serves all resamples.
+    """
+    order = np.lexsort((scores, folds))
+    score, fold = scores[order], folds[order]
+    new_fold = np.diff(fold, prepend=fold[0] - 1) != 0
+    starts = np.flatnonzero(new_fold | (np.diff(score, prepend=np.nan) != 0))
+    first = np.flatnonzero(new_fold[starts])
+    fold_of_group = np.cumsum(new_fold[starts]) - 1
+    positive_image = truth[order].astype(np.float64)
+
+    def evaluate(weights: Floats) -> Floats:
+        drawn = weights[:, order]
+        everyone = np.add.reduceat(drawn, starts, axis=1)
+        positive = np.add.reduceat(drawn * positive_image, starts, axis=1)
+        negative = everyone - positive
+        below = np.cumsum(negative, axis=1) - negative
+        below -= below[:, first][:, fold_of_group]
+        pairs = (np.add.reduceat(positive, first, axis=1) * np.add.reduceat(negative, first, axis=1)).sum(axis=1)
+        concordant = (positive * (below + negative / 2)).sum(axis=1)
+        return np.asarray(np.divide(concordant, pairs, out=np.full(len(weights), np.nan), where=pairs > 0))
+
+    return evaluate
+
+
+def group_weights(groups: Ints, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
+    """How often each image counts in each resample, in chunks of shape (some resamples, images)."""
+    _, member = np.unique(groups, return_inverse=True)
+    count = int(member.max()) + 1
+    chunk = max(1, _CHUNK // len(member))
+    for start in range(0, resamples, chunk):
+        size = min(chunk, resamples - start)
+        drawn = rng.integers(0, count, size=(size, count)) + count * np.arange(size)[:, None]
+        draws = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
+        yield draws[:, member].astype(np.float64)
+
+
+def _limits(value: float, replicates: Floats, groups: int, tail: float, widening: float) -> Auroc:
+    reach = float(tail ** (1 / groups))
+    if value == 1:
+        return Auroc(value=1, low=reach, high=1)
+    if value == 0:
+        return Auroc(value=0, low=0, high=1 - reach)
+    limits = np.nanquantile(replicates, [tail, 1 - tail])
+    centre = logit(value)
+    # A resample without any error would be infinitely far away.
+    reached = np.clip(limits, _EDGE, 1 - _EDGE)
+    low, high = expit(centre + widening * (logit(reached) - centre)).tolist()
+    return Auroc(value=value, low=min(low, value), high=max(high, value))

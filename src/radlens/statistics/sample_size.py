@@ -1,0 +1,110 @@
+"""Too few cases for a claim: how many more patients would make an interval as narrow as the claim needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from radlens.statistics.delong import Area, area_limits, clustered_auroc
+from radlens.statistics.metrics import Answers
+from radlens.statistics.proportions import Proportion, clustered_proportion, proportion_limits
+
+Block = dict[str, Any]
+
+SOURCE = (
+    "The smallest number of patients whose interval would reach no further than the margin to either side of its "
+    "middle, if the figure and the likeness of a patient's images stay as they are (sensitivity and specificity: "
+    "Buderer 1996, doi:10.1111/j.1553-2712.1996.tb03538.x, with the interval of Wilson; AUROC: Obuchowski 1998, "
+    "doi:10.1177/096228029800700405, positive and negative patients in the proportion of these)."
+)
+_MOST = 10_000_000
+
+
+def sample_size(answers: Answers, patients: npt.ArrayLike, margin: float, confidence: float) -> Block:
+    """Of a question with two answers, what the claims would need.
+
+    Args:
+        answers: of a binary task, or one class against the rest.
+        patients: the patient of each image.
+        margin: the half width of an interval that a claim can stand.
+        confidence: of the intervals.
+
+    Returns:
+        For ``sensitivity``, ``specificity`` and ``auroc``, where they are defined, ``half_width`` and the patients
+        still missing: ``more_positive``, ``more_negative``; 0 where there are enough.
+    """
+    owners = np.asarray(patients)
+    positive, called = answers.truth == 1, answers.predicted == 1
+    block: Block = {}
+    for name, success, base, key in (
+        ("sensitivity", called, positive, "more_positive"),
+        ("specificity", ~called, ~positive, "more_negative"),
+    ):
+        if base.any():
+            found = clustered_proportion(success[base], owners[base])
+            needed = patients_for_share(found, margin, confidence)
+            block[name] = {"half_width": half(proportion_limits(found, confidence))}
+            block[name] |= {"more_positive": 0, "more_negative": 0, key: max(0, needed - found.patients)}
+    try:
+        area = clustered_auroc(answers.truth, answers.probabilities[:, 1], owners)
+    except ValueError:
+        return block
+    times = times_for_area(area, margin, confidence)
+    block["auroc"] = {
+        "half_width": half(area_limits(area, confidence)),
+        "more_positive": max(0, math.ceil(times * area.positives) - area.positives),
+        "more_negative": max(0, math.ceil(times * area.negatives) - area.negatives),
+    }
+    return block
+
+
+def patients_for_share(found: Proportion, margin: float, confidence: float) -> int:
+    """The smallest number of patients, each with as many images as now, for which Wilson's interval is so narrow.
+
+    >>> patients_for_share(Proportion(0.9, 50, 50, 1.0), 0.05, 0.95)
+    141
+    """
+    each = found.images / found.patients
+
+    def reach(count: int) -> float:
+        images = round(count * each) if each > 1 else count
+        return half(proportion_limits(replace(found, images=images, patients=count), confidence))
+
+    return _smallest(lambda count: reach(count) <= margin)
+
+
+def times_for_area(area: Area, margin: float, confidence: float) -> float:
+    """By how much the patients of both kinds would have to be more for the interval of AUROC to be so narrow.
+
+    The variance falls with their number; 1 or less when there are enough.
+    """
+    scarcer = min(area.positives, area.negatives)
+
+    def fits(count: int) -> bool:
+        times = count / scarcer
+        larger = Area(area.value, area.variance / times, round(area.positives * times), round(area.negatives * times))
+        return half(area_limits(larger, confidence)) <= margin
+
+    return _smallest(fits, at_least=2) / scarcer
+
+
+def half(limits: tuple[float, float]) -> float:
+    """Half the width of an interval."""
+    return (limits[1] - limits[0]) / 2
+
+
+def _smallest(fits: Callable[[int], bool], at_least: int = 1) -> int:
+    """The smallest number that fits, of those that all larger ones fit with, by halving."""
+    upper = at_least
+    while not fits(upper) and upper < _MOST:
+        upper *= 2
+    lower = upper // 2 if upper > at_least else at_least - 1
+    while upper - lower > 1:
+        middle = (lower + upper) // 2
+        lower, upper = (lower, middle) if fits(middle) else (middle, upper)
+    return upper

@@ -1,0 +1,163 @@
+"""What a network's scores mean, chosen on validation images: calibration, default threshold, stated targets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from radlens.assessment.calibration_choice import choose_kind, fit_kind
+from radlens.assessment.conformal import (
+    ERROR_RATES,
+    MULTILABEL_RATE,
+    REFUSE_RATES,
+    affordable_error_rate,
+    farthest_distance,
+    least_probabilities,
+)
+from radlens.assessment.operating_point import choose_operating_point, points_for_sensitivities
+from radlens.assessment.predictions import predictions_table, with_answers, with_threshold
+from radlens.config import EvaluateSettings
+from radlens.dataset.manifest import DatasetInfo, Manifest
+from radlens.decision import Calibration, CalibrationKind, OperatingPoint, Task
+from radlens.imaging.framing import reframe_each
+from radlens.learning.corruptions import corrupt_each
+from radlens.learning.data_module import LabelledPixels
+from radlens.learning.trained_model import TrainedModel
+from radlens.runtime.model_folder import Abstention
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What travels with the model.
+
+    Attributes:
+        calibration: how the probabilities are moved.
+        losses: log loss of each kind of calibration on validation patients left out in turn, where that chose one.
+        threshold: the default operating point.
+        operating_point: how it was chosen, and how well it is known what it does.
+        operating_points: thresholds by what they are for, such as ``sensitivity 0.95``; binary tasks alone.
+        operating_point_bounds: what is known of these, by the same names.
+        abstention: limits for stated rates of error and of refusal.
+        validation: predictions on the validation images, calibrated and at this threshold.
+    """
+
+    calibration: Calibration
+    losses: dict[CalibrationKind, float]
+    threshold: float
+    operating_point: OperatingPoint | None
+    operating_points: dict[str, float]
+    operating_point_bounds: dict[str, OperatingPoint]
+    abstention: Abstention
+    validation: pd.DataFrame
+
+
+def choose(
+    model: TrainedModel, manifest: Manifest, images: LabelledPixels, settings: EvaluateSettings, seed: int
+) -> Chosen:
+    """Choose on the validation images, and on changed copies of them too where the settings ask for it.
+
+    A model is surer of images like those of training than of others, and its scores of others shift. Copies under other
+    framings, and under other exposures, noise and sharpness, stand in for the others: calibration, threshold and the
+    limits of what is referred go by them as well.
+
+    Args:
+        model: the trained network, not calibrated; with what tells unfamiliar images, where the settings ask for it.
+        manifest: the validation images.
+        images: their pixels, in the same order.
+        settings: what to choose, and by how many copies of each image.
+        seed: what the changes follow from.
+    """
+    info = manifest.info
+    raw = model.probabilities(images.pixels, images.rows)
+    copies = list(_of_copies(model, images, settings.stress, seed))
+    calibration = Calibration()
+    losses: dict[CalibrationKind, float] = {}
+    if settings.calibration != "none":
+        patients = manifest.table["patient"].to_numpy(dtype=str)
+        calibration, losses = _calibration([raw, *copies], images.targets, patients, info.task, settings.calibration)
+    predictions, *of_copies = (
+        predictions_table(manifest, calibration.apply(each, info.task)) for each in (raw, *copies)
+    )
+    threshold, point = choose_operating_point(settings, predictions, info, of_copies)
+    points = points_for_sensitivities(predictions, info, settings.confidence) if info.task == "binary" else {}
+    logger.info(
+        "Chosen on %d validation images: threshold %.3f; calibration: %s",
+        *(len(manifest), threshold, calibration.kind),
+    )
+    predictions, *of_copies = (with_threshold(each, info, threshold) for each in (predictions, *of_copies))
+    distances = model.distances(images.pixels, images.rows) if settings.refuse else None
+    abstention = _abstention(predictions, of_copies, info, distances, settings)
+    unfamiliarity = None if distances is None or abstention.distance is None else distances / abstention.distance
+    predictions = with_answers(predictions, info, abstention.least, unfamiliarity)
+    return Chosen(
+        calibration,
+        losses,
+        threshold,
+        point,
+        {name: value for name, (value, _) in points.items()},
+        {name: known for name, (_, known) in points.items() if known is not None},
+        abstention,
+        predictions,
+    )
+
+
+def _abstention(
+    predictions: pd.DataFrame,
+    of_copies: Sequence[pd.DataFrame],
+    info: DatasetInfo,
+    distances: npt.NDArray[np.float64] | None,
+    settings: EvaluateSettings,
+) -> Abstention:
+    """Limits for the rates that are asked for, and for others to choose among later."""
+    limits: dict[float, tuple[float, ...]] = {}
+    farthest = {}
+    error_rate = settings.error_rate or MULTILABEL_RATE
+    if info.task != "multilabel":
+        every = pd.concat([predictions, *of_copies])
+        asked = () if settings.error_rate is None else (settings.error_rate,)
+        for rate in sorted({*ERROR_RATES, *asked}):
+            # The lower one of the images' own limit and of that with all copies, so that the rate holds for both.
+            both = (least_probabilities(each, info, rate) for each in (predictions, every))
+            limits[rate] = tuple(map(min, zip(*both, strict=True)))
+        if settings.error_rate is None:
+            error_rate = affordable_error_rate(limits, every, info, settings.most_referred)
+    if distances is not None:
+        for rate in sorted({*REFUSE_RATES, settings.refuse}):
+            farthest[f"{rate:g}"] = farthest_distance(distances, rate)
+    return Abstention(
+        error_rate=error_rate,
+        least_probabilities={f"{rate:g}": least for rate, least in limits.items()},
+        refuse_rate=settings.refuse,
+        farthest=farthest,
+    )
+
+
+def _of_copies(
+    model: TrainedModel, images: LabelledPixels, copies: int, seed: int
+) -> Iterator[npt.NDArray[np.float64]]:
+    """The network's probabilities for so many copies of the images, by turns under other framings and corrupted."""
+    for copy in range(copies):
+        change = reframe_each if copy % 2 == 0 else corrupt_each
+        yield model.probabilities(change(images.pixels[images.rows], np.random.default_rng((seed, 11, copy))))
+
+
+def _calibration(
+    together: Sequence[npt.NDArray[np.float64]],
+    targets: npt.NDArray[np.int64],
+    patients: npt.NDArray[np.str_],
+    task: Task,
+    kind: CalibrationKind | Literal["auto"],
+) -> tuple[Calibration, dict[CalibrationKind, float]]:
+    """Fitted to the images' own probabilities and to those of their copies."""
+    probabilities, every = np.concatenate(together), np.concatenate([targets] * len(together))
+    if kind == "auto":
+        return choose_kind(probabilities, every, np.tile(patients, len(together)), task)
+    return fit_kind(kind, probabilities, every, task), {}

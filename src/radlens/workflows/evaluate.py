@@ -1,0 +1,127 @@
+"""A trained model, or what another program predicted, judged on labelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from radlens.base.errors import DataError, UsageError
+from radlens.dataset.access_log import claim_keeping_ledger
+from radlens.dataset.manifest import Manifest
+from radlens.dataset.sources import read_source
+from radlens.delivery.torch_model import trained_model
+from radlens.runtime.model_folder import ModelConfig, find_model, hash_weights, read_model_folder, run_of
+from radlens.runtime.training_images import read_training_images
+from radlens.workflows.evaluate_external import evaluate_outside, is_predictions_file
+from radlens.workflows.judge import predict_split, write_down_opening, write_evidence
+from radlens.workflows.options import check_folder, settings_of
+from radlens.workflows.prepare import prepare, read_images, write_start
+from radlens.workflows.result import Result
+
+
+def evaluate(
+    model: str | Path,
+    source: str | Path | None,
+    out: str | Path,
+    *,
+    split: str | None = None,
+    config: str | Path | None = None,
+    settings: tuple[str, ...] | list[str] = (),
+    allow: tuple[str, ...] | list[str] = (),
+    overwrite: bool = False,
+) -> Result:
+    """Score a trained model on labelled images it has never seen, at the operating point that it carries.
+
+    Or judge what another program predicted: then the operating point is the one stated (``evaluate.threshold``), that
+    of the file (columns ``threshold`` or ``predicted``), one chosen on its validation rows, or 0.5, which is said.
+
+    Args:
+        model: a run folder, a model folder, the name of a model that comes with radlens, or a CSV of predictions.
+        source: labelled images of the same classes; None only for a CSV that holds the labels itself.
+        out: the folder to make.
+        split: ``train``, ``val``, ``test`` or ``all``; None: test when the source has one, else all.
+        config: YAML file of settings.
+        settings: further settings as ``section.key=value``.
+        allow: checks of the audit whose blocking findings shall not stop the evaluation; written down.
+        overwrite: replace what lies in ``out``.
+
+    Raises:
+        UsageError: a setting cannot be used, or ``out`` is not empty.
+        DataError: the model or the images cannot be used, or the classes differ.
+    """
+    folder = Path(out)
+    chosen = settings_of(source, None, None, None, config, settings, allow)
+    if is_predictions_file(model):
+        check_folder(folder, overwrite, chosen.data.source, model)
+        asked = any(text.partition("=")[0].strip() == "evaluate.threshold" for text in settings)
+        asked |= config is not None and chosen.evaluate.threshold != "balanced"
+        options = {"with_source": source is not None, "threshold_asked": asked, "overwrite": overwrite}
+        return evaluate_outside(Path(model), chosen, folder, split=split, **options)
+    require_own_operating_point(settings)
+    if source is None:
+        raise UsageError("A model is evaluated on labelled images: give a SOURCE. Only a CSV of predictions has none.")
+    model = find_model(model)
+    model_config, tensors = read_model_folder(model)
+    trained = trained_model(model_config, tensors)
+    chosen = chosen.model_copy(update={"preprocessing": model_config.preprocessing})
+    check_folder(folder, overwrite, chosen.data.source, model)
+    manifest, name = select_images(for_model(read_source(chosen.data), model_config), split)
+    trained_on = read_training_images(model)
+    manifest = manifest.with_notes(*filter(None, (trained_on.unknown(),)))
+    cache = read_images(manifest, chosen.data, model_config.preprocessing)
+    prepared = prepare(manifest, cache, chosen.data, chosen.seed, trained_on)
+    claim_keeping_ledger(folder, overwrite=overwrite)
+    write_start(folder, chosen, manifest, prepared)
+    if name == "test":
+        write_down_opening("evaluate", hash_weights(model), prepared, folder, run_of(model))
+    predictions = predict_split(trained, model_config, prepared, name)
+    return write_evidence(chosen, prepared, predictions, model_config.threshold, folder, None, trained, "model", model)
+
+
+def select_images(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
+    """The images to evaluate and the split they are reported as; all images together are a test of the model."""
+    present = set(manifest.table["split"]) - {""}
+    wanted = split or ("test" if "test" in present else "all")
+    if wanted == "all":
+        return manifest.with_split(["test"] * len(manifest)), "test"
+    if wanted not in present:
+        raise UsageError(
+            f"The source has no split {wanted!r}. It has: {', '.join(sorted(present)) or 'no splits'}. "
+            "Use --split all for every image."
+        )
+    return manifest.only((manifest.table["split"] == wanted).to_numpy()), wanted
+
+
+def require_own_operating_point(settings: Sequence[str]) -> None:
+    """Nothing is chosen on the images that a model is judged on.
+
+    Raises:
+        UsageError: a setting asks for it.
+    """
+    chosen = ("evaluate.threshold", "evaluate.calibration", "evaluate.mirror")
+    asked = [name for name in chosen if any(text.partition("=")[0].strip() == name for text in settings)]
+    if asked:
+        raise UsageError(
+            f"{asked[0]} has no effect here: the model carries what was chosen on its validation images, and nothing "
+            "is chosen on the images that it is judged on. Train with that setting; or judge the answers at another "
+            "threshold: radlens evaluate OUT/predictions.csv --set evaluate.threshold=NUMBER --out DIR"
+        )
+
+
+def for_model(manifest: Manifest, model: ModelConfig) -> Manifest:
+    """The same images with the model's class names and order.
+
+    Raises:
+        DataError: the classes or the task differ.
+    """
+    same = {name.casefold(): name for name in model.classes}
+    if manifest.info.task != model.task or {name.casefold() for name in manifest.info.classes} != set(same):
+        raise DataError(
+            f"The source has the {manifest.info.task} classes {', '.join(manifest.info.classes)}; the model answers "
+            f"the {model.task} classes {', '.join(model.classes)}. Rename the class folders or labels to the model's."
+        )
+    label = manifest.table["label"].map(
+        lambda cell: "|".join(same[part.casefold()] for part in cell.split("|") if part)
+    )
+    info = manifest.info.model_copy(update={"classes": model.classes})
+    return Manifest(manifest.table.assign(label=label), info)

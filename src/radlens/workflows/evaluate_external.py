@@ -1,0 +1,199 @@
+"""Evidence for a model that radlens never saw: what any other program predicted, judged like a model's own answers."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from radlens.assessment.operating_point import choose_operating_point
+from radlens.assessment.outside_manifest import agree_on_labels, own_manifest, stated_threshold
+from radlens.assessment.outside_predictions import OutsidePredictions, match_images, read_outside
+from radlens.assessment.predictions import predictions_table, with_threshold
+from radlens.base.errors import DataError, UsageError
+from radlens.config import EvaluateSettings, RunSettings
+from radlens.dataset.access_log import claim_keeping_ledger
+from radlens.dataset.manifest import DatasetInfo, Manifest
+from radlens.dataset.sources import read_source
+from radlens.dataset.sources.csv_table import splits_of
+from radlens.runtime.model_folder import run_of
+from radlens.workflows.judge import write_down_opening, write_evidence
+from radlens.workflows.prepare import Listed, Prepared, list_only, prepare, read_images, write_start
+from radlens.workflows.result import Result
+
+logger = logging.getLogger(__name__)
+
+_NAMED = 5
+
+
+def is_predictions_file(model: str | Path) -> bool:
+    """Whether what was named as a model is a table of predictions."""
+    return Path(model).suffix.casefold() in (".csv", ".tsv") and Path(model).is_file()
+
+
+def evaluate_outside(
+    file: Path,
+    chosen: RunSettings,
+    folder: Path,
+    *,
+    with_source: bool,
+    threshold_asked: bool,
+    split: str | None = None,
+    overwrite: bool = False,
+) -> Result:
+    """Judge a table of predictions; see :func:`radlens.workflows.evaluate.evaluate`.
+
+    Args:
+        file: the table.
+        chosen: the settings.
+        folder: where the evidence goes.
+        with_source: whether ``chosen.data.source`` holds the labelled images; else the table says all.
+        threshold_asked: whether the user stated ``evaluate.threshold``, and not merely a preset.
+        split: ``train``, ``val``, ``test`` or ``all``; None: test when there is one, else all.
+        overwrite: replace what lies in ``folder``.
+
+    Raises:
+        UsageError: a split that is not there, or a threshold that cannot be chosen without validation rows.
+        DataError: the table does not fit the images, or is no table of predictions.
+    """
+    outside = read_outside(file, chosen.data.csv.path)
+    manifest = read_source(chosen.data) if with_source else own_manifest(outside, chosen.data)
+    rows = _rows_of(outside, manifest, chosen.data.csv.label[0], with_source=with_source)
+    if with_source and not (manifest.table["split"] != "").any():
+        manifest = _with_splits_of_the_file(outside, manifest, rows)
+    manifest, kept, judged = _select(outside, manifest, rows, split)
+    table = outside.probabilities(manifest.info).loc[kept]
+    predictions = predictions_table(manifest, table.to_numpy())
+    threshold, how = operating_point_of(outside, predictions, manifest.info, chosen.evaluate, threshold_asked)
+    logger.info("%s", how)
+    manifest = manifest.with_notes(
+        f"The probabilities were made by another program and read from {outside.file.name} (SHA-256 "
+        f"{outside.digest[:16]}…). What it was trained on is not known here: patients it has seen would flatter it.",
+        *_positive_note(outside, manifest.info),
+        how,
+    )
+    prepared: Prepared | Listed
+    if with_source:
+        cache = read_images(manifest, chosen.data, chosen.preprocessing)
+        prepared = prepare(manifest, cache, chosen.data, chosen.seed)
+    else:
+        prepared = list_only(manifest, chosen.data.allow)
+    predictions = with_threshold(predictions, manifest.info, threshold)
+    predictions = predictions[predictions["path"].isin(prepared.manifest.table["path"])].reset_index(drop=True)
+    claim_keeping_ledger(folder, overwrite=overwrite)
+    write_start(folder, chosen, manifest, prepared)
+    write_down_opening("evaluate", outside.digest, prepared, folder, _run_that_answered(outside.file))
+    logger.info("Judged on %s: %d images.", judged, len(predictions))
+    return write_evidence(chosen, prepared, predictions, threshold, folder, fitted=None)
+
+
+def _run_that_answered(file: Path) -> Path | None:
+    """The run whose own ``predictions.csv`` this is: another threshold for its answers is another look at them."""
+    own = file.name == "predictions.csv" and run_of(file.parent) == file.parent
+    return file.parent if own else None
+
+
+def _rows_of(outside: OutsidePredictions, manifest: Manifest, label: str, *, with_source: bool) -> pd.Series:
+    """The row number of each image of the manifest that has one, by its position."""
+    if not with_source:
+        return pd.Series(outside.paths.index, index=range(len(manifest)))
+    position = match_images(outside, manifest)
+    agree_on_labels(outside, manifest.table["label"].to_numpy()[position].tolist(), label)
+    return pd.Series(position.index, index=position.to_numpy())
+
+
+def _with_splits_of_the_file(outside: OutsidePredictions, manifest: Manifest, rows: pd.Series) -> Manifest:
+    """The splits that the table gives, where the source has none."""
+    column = outside.column("split")
+    if column is None:
+        return manifest
+    splits = np.full(len(manifest), "", dtype=object)
+    splits[rows.index.to_numpy()] = splits_of(column, outside.file).loc[rows].to_numpy()
+    return manifest.with_split(splits.tolist())
+
+
+def _select(
+    outside: OutsidePredictions, manifest: Manifest, rows: pd.Series, split: str | None
+) -> tuple[Manifest, list[int], str]:
+    """The images judged, and those of validation that the operating point may be chosen on; with their rows.
+
+    Raises:
+        UsageError: there is no such split.
+        DataError: images to be judged have no row.
+    """
+    present = set(manifest.table["split"]) - {""}
+    wanted = split or ("test" if "test" in present else "all")
+    if wanted != "all" and wanted not in present:
+        raise UsageError(
+            f"There is no split {wanted!r}. There are: {', '.join(sorted(present)) or 'no splits'}. "
+            "Use --split all for every image."
+        )
+    predicted = manifest.table.index.isin(rows.index)
+    needed = (manifest.table["split"] == wanted).to_numpy() | (wanted == "all")
+    missing = manifest.table["path"][needed & ~predicted]
+    if len(missing):
+        listed = "\n".join(f"  - {path}" for path in missing[:_NAMED])
+        raise DataError(
+            f"{outside.file} has no row for {len(missing)} of {int(needed.sum())} images"
+            f"{'' if wanted == 'all' else f' of the split {wanted}'}, first:\n{listed}\n"
+            "Left out, they would be left out by choice: predict them too, or judge another split (--split)."
+        )
+    if wanted == "all":
+        manifest = manifest.with_split(["test"] * len(manifest))
+    chosen = needed | (predicted & (manifest.table["split"] == "val").to_numpy())
+    kept = [int(row) for row in rows.reindex(range(len(manifest)))[chosen]]
+    if wanted == "all":
+        name = "all images, as a test"
+    else:
+        name = " and ".join(dict.fromkeys((wanted, *(["val"] if (chosen & ~needed).any() else []))))
+    return manifest.only(chosen), kept, name
+
+
+def _positive_note(outside: OutsidePredictions, info: DatasetInfo) -> tuple[str, ...]:
+    if not outside.score:
+        return ()
+    return (f"The column {outside.score} was read as the probability of {info.classes[1]}.",)
+
+
+def operating_point_of(
+    outside: OutsidePredictions,
+    predictions: pd.DataFrame,
+    info: DatasetInfo,
+    settings: EvaluateSettings,
+    asked: bool,
+) -> tuple[float, str]:
+    """The threshold, and a sentence on where it is from; it is never chosen on the images that it is judged on."""
+    setting, validation = settings.threshold, predictions[predictions["split"] == "val"]
+    if info.task == "multiclass":
+        return 0.5, "The most probable class is the answer; there is no operating point."
+    if asked and isinstance(setting, float):
+        return float(setting), f"Operating point {setting:.3g}: as stated in the settings."
+    if not asked:
+        stated = stated_threshold(outside, outside.probabilities(info), info)
+        if stated is not None:
+            column = "threshold" if outside.column("threshold") is not None else "predicted"
+            return stated, f"Operating point {stated:.3g}: as the column {column} of the file has it."
+    if not validation.empty:
+        own = settings if asked else settings.model_copy(update={"threshold": "balanced"})
+        threshold, _ = choose_operating_point(own, validation, info)
+        return threshold, (
+            f"Operating point {threshold:.3g}: chosen ({setting if asked else 'balanced'}) on the "
+            f"{len(validation):,} validation rows of the file."
+        )
+    if asked:
+        raise UsageError(
+            f"evaluate.threshold={setting}: an operating point is not chosen on the images that it is judged on, and "
+            f"{outside.file.name} has no rows of the split val. State a number (--set evaluate.threshold=0.5), or add "
+            "validation rows with val in a split column."
+        )
+    logger.warning(
+        "Neither the file nor a setting states an operating point, and there are no validation rows: 0.5 is taken. "
+        "State it with --set evaluate.threshold=NUMBER."
+    )
+    return 0.5, (
+        "Operating point 0.5, for want of another: neither the file nor a setting states one, and there are no "
+        "validation rows to choose it on. Sensitivity and specificity are those at 0.5, whatever the model was meant "
+        "to be used at; AUROC does not depend on it."
+    )

@@ -1,0 +1,169 @@
+"""From a manifest to images ready to train on or to be scored: read, parted, audited, and all that written down."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from radlens.base.environment import describe_environment
+from radlens.base.errors import DataError
+from radlens.base.files import write_text
+from radlens.config import DataSettings, RunSettings, to_yaml
+from radlens.dataset.audit import Audit
+from radlens.dataset.audit import audit as audit_manifest
+from radlens.dataset.audit.duplicates import Duplicates, find_duplicates
+from radlens.dataset.copies import join_patients, restore_patients
+from radlens.dataset.manifest import Manifest
+from radlens.dataset.split import assign_splits
+from radlens.imaging.cache.pixel_cache import PixelCache
+from radlens.imaging.limits import DecodeLimits
+from radlens.imaging.preprocess import Preprocessing
+from radlens.learning.data_module import LabelledPixels
+from radlens.learning.device import visible_gpus
+from radlens.reporting.audit_page import write_audit_page
+from radlens.runtime.known_images import NO_IMAGES_KNOWN, KnownImages
+from radlens.workflows.pictures import picture_reader
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Images ready to train on or to be scored: readable, split, preprocessed."""
+
+    manifest: Manifest
+    cache: PixelCache
+    audit: Audit
+
+    def split(self, name: str) -> LabelledPixels:
+        """Pixels and targets of one split."""
+        chosen = (self.manifest.table["split"] == name).to_numpy()
+        return LabelledPixels(self.cache.pixels, self.cache.rows[chosen], self.manifest.targets()[chosen])
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Images of which no more is known than a table says: none was opened."""
+
+    manifest: Manifest
+    audit: Audit
+    cache: None = None
+
+
+def list_only(manifest: Manifest, allow: Sequence[str]) -> Listed:
+    """Audit a table of images, without the images.
+
+    Raises:
+        DataError: the audit found what makes results wrong and it was not allowed.
+    """
+    found = audit_manifest(manifest, allowed=allow)
+    _heed(found)
+    return Listed(manifest, found)
+
+
+def read_images(manifest: Manifest, data: DataSettings, contract: Preprocessing) -> PixelCache:
+    """Decode and preprocess every image.
+
+    Raises:
+        DataError: more of them cannot be read than ``data.max_rejected`` allows.
+    """
+    cache = PixelCache.build(manifest.locations, contract, data.workers, data.limits)
+    share = len(cache.rejected) / len(manifest)
+    if share > data.max_rejected:
+        listed = "\n".join(f"  {path}: {reason}" for path, reason in named(manifest, cache)[:10])
+        raise DataError(
+            f"{len(cache.rejected)} of {len(manifest)} images cannot be read; at most "
+            f"{data.max_rejected:.0%} may be (data.max_rejected). Mend or remove them:\n{listed}"
+        )
+    return cache
+
+
+def part(manifest: Manifest, cache: PixelCache, settings: RunSettings) -> tuple[Manifest, PixelCache, Duplicates]:
+    """Assign the splits, all images of a patient and all copies of an image going into the same one.
+
+    Returns:
+        The images that have a split, their pixels, and the copies among them; a set may ask for some to be dropped.
+    """
+    chosen = settings.data.split
+    if chosen.overlap is None and "leak" in settings.data.allow:
+        chosen = chosen.model_copy(update={"overlap": "keep"})
+    copies = find_duplicates(cache.digests, cache.pixels, cache.rows)
+    joined = join_patients(manifest, copies.groups())
+    parted = restore_patients(assign_splits(joined, chosen, settings.seed), manifest)
+    kept = manifest.table["path"].isin(parted.table["path"]).to_numpy()
+    return parted, cache.only(kept), copies.only(kept)
+
+
+def prepare(
+    manifest: Manifest,
+    cache: PixelCache,
+    data: DataSettings,
+    seed: int,
+    trained_on: KnownImages = NO_IMAGES_KNOWN,
+    duplicates: Duplicates | None = None,
+) -> Prepared:
+    """Audit the images; leave out, and say aloud, those that cannot be read.
+
+    Args:
+        manifest: the images, each with its split.
+        cache: their pixels, in the same order.
+        data: what of the audit's findings is allowed.
+        seed: what the cross-validation of the audit follows from.
+        trained_on: the images that a model to be judged was made with.
+        duplicates: the copies among the images, where they are known already.
+
+    Raises:
+        DataError: the audit found what makes results wrong and it was not allowed.
+    """
+    found = audit_manifest(manifest, named(manifest, cache), cache, seed, data.allow, trained_on, duplicates)
+    _heed(found)
+    readable = cache.rows >= 0
+    return Prepared(manifest.only(readable), cache.only(readable), found)
+
+
+def _heed(found: Audit) -> None:
+    """Say what an audit found, and stop where it blocks."""
+    for finding in found.findings:
+        logger.log(logging.INFO if finding.severity == "note" else logging.WARNING, "Audit: %s", finding.message)
+    if found.blocks:
+        names = " ".join(f"--allow {name}" for name in dict.fromkeys(finding.check for finding in found.blocks))
+        messages = "\n".join(f"{finding.check}: {finding.message}" for finding in found.blocks)
+        raise DataError(
+            f"The audit stops this run.\n{messages}\nTo go on in spite of it, which is written down: {names}"
+        )
+
+
+def named(manifest: Manifest, cache: PixelCache) -> list[tuple[str, str]]:
+    """The rejected images by their manifest path."""
+    path_of = dict(zip(manifest.locations, manifest.table["path"], strict=True))
+    return [(path_of[location], reason) for location, reason in cache.rejected if location in path_of]
+
+
+def write_start(folder: Path, settings: RunSettings, manifest: Manifest, prepared: Prepared | Listed) -> None:
+    """Write what a run starts from: settings, manifest, audit, rejected files, environment."""
+    write_text(folder / "config.yaml", to_yaml(settings))
+    manifest.write(folder)
+    prepared.audit.write(folder)
+    _write_rejected(folder, named(manifest, prepared.cache) if prepared.cache else [])
+    environment = describe_environment(settings.seed, visible_gpus())
+    write_text(folder / "environment.json", json.dumps(environment, indent=2) + "\n")
+
+
+def write_audit(
+    folder: Path, manifest: Manifest, found: Audit, rejected: list[tuple[str, str]], limits: DecodeLimits
+) -> None:
+    """Write an audit alone: ``audit.json``, ``audit.html``, the manifest and the rejected files."""
+    manifest.write(folder)
+    found.write(folder)
+    _write_rejected(folder, rejected)
+    write_audit_page(found, manifest, rejected, picture_reader(manifest, limits), folder / "audit.html")
+
+
+def _write_rejected(folder: Path, rejected: list[tuple[str, str]]) -> None:
+    if rejected:
+        write_text(folder / "rejected.csv", pd.DataFrame(rejected, columns=["path", "reason"]).to_csv(index=False))

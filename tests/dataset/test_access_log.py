@@ -1,0 +1,91 @@
+"""The ledger of test images: nothing is lost, nothing is counted twice, and the report says how often."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from radlens.base.errors import UsageError
+from radlens.dataset.access_log import (
+    LEDGER_FILE,
+    Opening,
+    claim_keeping_ledger,
+    new_opening,
+    opening_note,
+    read_openings,
+    record,
+)
+
+
+def opening(day: int, model: str = "m", data: str = "d") -> Opening:
+    return Opening(when=f"2026-01-{day:02d}T10:00:00+00:00", why="evaluate", model=model, data=data, images=9)
+
+
+def test_the_data_are_known_by_content_and_label_in_any_order() -> None:
+    images = [("aa", "NORMAL"), ("bb", "PNEUMONIA")]
+    one, turned = new_opening("run", "m", images), new_opening("run", "m", images[::-1])
+    assert one.data == turned.data
+    assert one.images == 2
+    assert one.data != new_opening("run", "m", [("aa", "PNEUMONIA"), ("bb", "NORMAL")]).data
+
+
+def test_the_run_and_the_evaluation_both_remember(tmp_path: Path) -> None:
+    run, first, second = tmp_path / "run", tmp_path / "first", tmp_path / "second"
+    for folder in (run, first, second):
+        folder.mkdir()
+    record(opening(1), run)
+    record(opening(2), first, run)
+    record(opening(3), second, run)
+    assert [one.when[8:10] for one in read_openings(run)] == ["01", "02", "03"]
+    assert [one.when[8:10] for one in read_openings(first)] == ["01", "02"]
+    assert read_openings(second) == read_openings(run)
+
+
+def test_overwriting_does_not_forget(tmp_path: Path) -> None:
+    for name in ("manifest.csv", "dataset.yaml", "report.html"):
+        (tmp_path / name).touch()
+    record(opening(1), tmp_path)
+    with pytest.raises(UsageError, match="not empty"):
+        claim_keeping_ledger(tmp_path, overwrite=False)
+    claim_keeping_ledger(tmp_path, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == [LEDGER_FILE]
+    record(opening(2), tmp_path)
+    assert len(read_openings(tmp_path)) == 2
+    assert not list(claim_keeping_ledger(tmp_path / "new", overwrite=True).iterdir())
+
+
+def test_a_run_that_cannot_be_written_to_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, no_privileges: None
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    run.mkdir(mode=0o500)
+    with caplog.at_level(logging.WARNING):
+        record(opening(1), out, run)
+    assert "could not be written down in the run" in caplog.text
+    assert read_openings(out) == [opening(1)]
+
+
+def test_a_damaged_line_is_said_and_the_others_count(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    record(opening(1), tmp_path)
+    with (tmp_path / LEDGER_FILE).open("a") as ledger:
+        ledger.write('{"when": "2026-')
+    with caplog.at_level(logging.WARNING):
+        assert read_openings(tmp_path) == [opening(1)]
+    assert "Line 2" in caplog.text
+    record(opening(3), tmp_path / "out", tmp_path)
+    assert read_openings(tmp_path) == [opening(1), opening(3)]
+
+
+@pytest.mark.parametrize(
+    ("openings", "said"),
+    [
+        ([opening(1)], "scored once, on 2026-01-01."),
+        ([opening(1), opening(5)], "scored 2 times, from 2026-01-01 to 2026-01-05, each time by the same model."),
+        ([opening(1), opening(2, model="n")], "by 2 different models. Whatever was changed or chosen after the first"),
+        ([opening(1, data="x"), opening(2)], "scored once, on 2026-01-02. It knows of 1 other set of test images."),
+    ],
+)
+def test_the_note_counts_looks_models_and_sets(openings: list[Opening], said: str) -> None:
+    assert said in opening_note(openings)

@@ -1,0 +1,118 @@
+"""Cross-validation on small phantoms: each image once, no patient on both sides, and it can be stopped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import radlens
+from radlens.base.errors import TrainingInterruptedError, UsageError
+from radlens.dataset.access_log import read_openings
+from radlens.learning.callbacks import History
+from radlens.workflows.result import Result
+
+SMALL = (
+    "data.phantom.images=96",
+    "data.phantom.size=64",
+    "preprocessing.height=32",
+    "preprocessing.width=32",
+    "train.network=small_resnet",
+    "train.epochs=1",
+    "train.first_size=1",
+    "evaluate.stress=0",
+    "evaluate.resamples=100",
+    "evaluate.refuse=false",
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    os.environ["RADLENS_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
+    return radlens.cross_validate("phantom", tmp_path_factory.mktemp("folds") / "two", folds=2, settings=SMALL)
+
+
+def test_each_image_is_answered_once_by_a_model_that_had_not_seen_its_patient(finished: Any) -> None:
+    table = finished.manifest.table
+    assert sorted(finished.predictions["path"]) == sorted(table["path"])
+    assert set(table["fold"]) == {"1", "2"}
+    for number in ("1", "2"):
+        fold = Result(finished.folder / "folds" / number)
+        mine = fold.manifest.table.set_index("path")["split"]
+        judged = set(table.loc[table["fold"] == number, "path"])
+        assert set(mine.index[mine == "test"]) == judged
+        patients = fold.manifest.table.groupby("patient")["split"].nunique()
+        assert (patients == 1).all()
+        answers = fold.predictions[fold.predictions["split"] == "test"].set_index("path")["predicted"]
+        pooled = finished.predictions.set_index("path")["predicted"]
+        assert (pooled[answers.index] == answers).all()
+
+
+def test_the_figures_say_which_they_are(finished: Any) -> None:
+    block = finished.metrics["test"]
+    figures = block["cross_validation"]["auroc"]
+    own = [Result(finished.folder / "folds" / number).metrics["test"]["auroc"]["value"] for number in ("1", "2")]
+    assert figures["folds"] == own
+    assert figures["mean"] == pytest.approx(sum(own) / 2)
+    page = finished.report.read_text(encoding="utf-8")
+    assert "Cross-validation with 2 folds of patients" in page
+    assert f"Mean of the folds&#39; own AUROCs: {figures['mean']:.3f}" in page
+    assert block["n"] == 96
+    assert "fold" not in set(pd.read_csv(finished.folder / "subgroups.csv")["column"])
+    assert [one.why for one in read_openings(finished.folder)] == ["run --folds"]
+
+
+def test_a_stopped_one_goes_on_to_the_same_figures(finished: Any, tmp_path: Path) -> None:
+    stopped = tmp_path / "stopped"
+    shutil.copytree(finished.folder, stopped)
+    for name in ("metrics.json", "report.html", "predictions.csv"):
+        (stopped / name).unlink()
+    shutil.rmtree(stopped / "folds" / "2")
+    again = radlens.cross_validate(out=stopped, resume=True)
+    assert again.metrics == finished.metrics
+    assert [one.why for one in read_openings(stopped)] == ["run --folds", "run --folds --resume"]
+
+
+@pytest.mark.parametrize("hook", ["on_train_epoch_start", "on_train_epoch_end"])
+def test_ctrl_c_names_the_way_to_go_on_with_all_folds(
+    hook: str, finished: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = tmp_path / "stopped"
+    shutil.copytree(finished.folder, stopped)
+    shutil.rmtree(stopped / "folds" / "2")
+    own = getattr(History, hook)
+    # A process that was started in the background has it ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def interrupted(self: History, *given: Any) -> None:
+        own(self, *given)
+        signal.raise_signal(signal.SIGINT)
+
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(History, hook, interrupted)
+            with pytest.raises(TrainingInterruptedError, match=r"fold 2 of 2\. .* --resume --folds 2 ") as caught:
+                radlens.cross_validate(out=stopped, resume=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert caught.value.exit_code == 130
+    assert str(stopped) in str(caught.value)
+    again = radlens.cross_validate(out=stopped, resume=True)
+    assert again.metrics["test"]["auroc"] == finished.metrics["test"]["auroc"]
+
+
+def test_going_on_as_with_a_plain_run_is_refused(finished: Any) -> None:
+    with pytest.raises(UsageError, match="is a cross-validation"):
+        radlens.run(out=finished.folder, resume=True)
+
+
+def test_one_fold_is_none(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="2 folds or more"):
+        radlens.cross_validate("phantom", tmp_path / "out", folds=1)
+    with pytest.raises(UsageError, match="no stopped cross-validation"):
+        radlens.cross_validate(out=tmp_path, resume=True)
