@@ -257,7 +257,7 @@ def test_reading_a_model_needs_no_training_packages() -> None:
 def test_a_model_is_found_by_its_folder_first_and_then_by_its_name(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_folder, "__file__", str(tmp_path / "radlens" / "delivery" / "model_folder.py"))
+    monkeypatch.setattr(model_folder, "__file__", str(tmp_path / "radlens" / "runtime" / "model_folder.py"))
     assert boxed_models() == {}
     with pytest.raises(DataError, match="no model 'lungs': a run folder or a model folder .* or a name of: none"):
         find_model("lungs")

@@ -171,7 +171,7 @@ def test_space_is_looked_at_before_anything_is_written(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
-    with pytest.raises(radlens.base.errors.RadlensError, match=r"take about .* MB, and .* has 0.0 MB left"):
+    with pytest.raises(radlens.RadlensError, match=r"take about .* MB, and .* has 0.0 MB left"):
         radlens.write_stress_images(pictures.parent / "source", tmp_path / "out", images=4)
     assert not (tmp_path / "out").exists()
     with pytest.raises(UsageError, match="at least 16 pixels"):
