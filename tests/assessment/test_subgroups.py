@@ -14,7 +14,8 @@ from radlens.assessment.predictions import predictions_table
 from radlens.assessment.subgroups import SUBGROUP_COLUMNS, find_subgroups
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
-from radlens.statistics.heterogeneity import auroc_metric, difference_test, share_metric
+from radlens.statistics.heterogeneity import difference_test, share_metric
+from radlens.statistics.ranking import concordance
 
 SETTINGS = EvaluateSettings(resamples=500)
 
@@ -150,7 +151,7 @@ def test_under_the_null_five_in_a_hundred_are_called_different(kind: str) -> Non
         by_patient, by_image = (rng.random(60) < 0.4)[patient], rng.random(180) < 0.4
         mixed = np.where(patient < 30, by_patient, by_image)
         inside = {"patients": by_patient, "images": by_image, "both": mixed}[kind]
-        metric = auroc_metric(truth, score)
+        metric = concordance(score, truth)
         p_values.append(difference_test(metric, inside, patient, truth, 199, rng)[1])
         naive.append(difference_test(metric, inside, np.arange(180), truth, 199, rng)[1])
     assert 0.025 <= np.mean(np.array(p_values) <= 0.05) <= 0.08
@@ -160,7 +161,7 @@ def test_under_the_null_five_in_a_hundred_are_called_different(kind: str) -> Non
 
 def test_a_metric_that_is_undefined_on_a_side_is_not_tested() -> None:
     truth = np.repeat([0, 1], 20)
-    metric = auroc_metric(truth, np.linspace(0, 1, 40))
+    metric = concordance(np.linspace(0, 1, 40), truth)
     difference, p_value = difference_test(metric, truth == 1, np.arange(40), truth, 99, np.random.default_rng(0))
     assert np.isnan(difference)
     assert p_value == 1.0

@@ -12,12 +12,14 @@ from radlens.assessment.matched_runs import MatchedRuns
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import Task
 from radlens.runtime.framing_records import FramingSummary
-from radlens.statistics.intervals import MAX_UNDEFINED, patient_weights, percentile_limits
+from radlens.statistics.intervals import MAX_UNDEFINED, percentile_limits
 from radlens.statistics.mcnemar import McNemar, mcnemar
 from radlens.statistics.metrics import Answers, Floats, squared_errors
+from radlens.statistics.multiplicity import holm
 from radlens.statistics.paired_delong import paired_delong
-from radlens.statistics.paired_difference import Difference, holm, mean_difference
-from radlens.statistics.weighted import Statistics, statistic
+from radlens.statistics.paired_difference import Difference, mean_difference
+from radlens.statistics.resampling import bootstrap
+from radlens.statistics.weighted import Statistic, Statistics, statistic
 
 COMPARED = ("auroc", "accuracy", "exact_match", "sensitivity", "specificity", "brier")
 # What the verdict speaks of: the metric of a task that has a test which holds for several images a patient.
@@ -151,18 +153,23 @@ def _resampled(
     answers: list[Answers], info: DatasetInfo, patients: np.ndarray[Any, Any], resamples: int, seed: int
 ) -> tuple[list[dict[str, float]], list[dict[str, Floats]]]:
     """Each model's metrics, and those of every resample; the same patients are drawn for all models."""
-    statistics = [statistic(one, info.task) for one in answers]
-    once = np.ones((1, len(patients)))
-    values = [{name: float(found[0]) for name, found in _kept(one(once)).items()} for one in statistics]
-    parts: list[list[dict[str, Floats]]] = [[] for _ in answers]
-    for weights in patient_weights(patients, resamples, np.random.default_rng([seed, 7])):
-        for number, one in enumerate(statistics):
-            parts[number].append(_kept(one(weights)))
-    return values, [{name: np.concatenate([part[name] for part in found]) for name in found[0]} for found in parts]
+    values, draws = [], []
+    for model in answers:
+        measure = _compared(model, info.task)
+        values.append({name: float(value[0]) for name, value in measure(np.ones((1, len(patients)))).items()})
+        draws.append(bootstrap(measure, patients, resamples, np.random.default_rng([seed, 7])))
+    return values, draws
 
 
-def _kept(found: Statistics) -> dict[str, Floats]:
-    return {name: found[name] for name in COMPARED if name in found}
+def _compared(answers: Answers, task: Task) -> Statistic:
+    """The metrics that are compared, as a function of the weights."""
+    measure = statistic(answers, task)
+
+    def evaluate(weights: Floats) -> Statistics:
+        values = measure(weights)
+        return {name: values[name] for name in COMPARED if name in values}
+
+    return evaluate
 
 
 def _differences(

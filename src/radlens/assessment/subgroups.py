@@ -13,16 +13,16 @@ from radlens.assessment.subgroup_columns import UNKNOWN, group_order, subgroup_c
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import Task
+from radlens.statistics.groups import Bools, Ints, count_patients
 from radlens.statistics.heterogeneity import (
     FEWEST_PATIENTS,
-    Bools,
     Metric,
-    auroc_metric,
     difference_test,
     share_metric,
 )
 from radlens.statistics.metrics import Answers
-from radlens.statistics.paired_difference import holm
+from radlens.statistics.multiplicity import holm
+from radlens.statistics.ranking import concordance
 
 SUBGROUP_COLUMNS = (
     "split",
@@ -159,16 +159,16 @@ def _rows(answers: Answers, metric: str) -> Bools:
 def _metric(answers: Answers, task: Task, metric: str, rows: Bools) -> Metric:
     """The metric on the images that count for it."""
     if metric == "auroc":
-        return auroc_metric(answers.truth[rows], answers.probabilities[rows, 1])
+        return concordance(answers.probabilities[rows, 1], answers.truth[rows])
     right = answers.predicted[rows] == answers.truth[rows]
     return share_metric(right.mean(axis=1) if task == "multilabel" else right)
 
 
-def _patients(answers: Answers, metric: str, rows: Bools, patients: np.ndarray[Any, Any]) -> int:
+def _patients(answers: Answers, metric: str, rows: Bools, patients: Ints) -> int:
     """The patients that count for a metric; for AUROC, of the rarer class."""
     if metric == "auroc":
-        return min(len(np.unique(patients[rows & (answers.truth == label)])) for label in (0, 1))
-    return len(np.unique(patients[rows]))
+        return min(count_patients(patients, rows & (answers.truth == label)) for label in (0, 1))
+    return count_patients(patients, rows)
 
 
 def _adjusted(table: pd.DataFrame) -> pd.DataFrame:

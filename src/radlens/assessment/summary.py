@@ -13,13 +13,8 @@ from radlens.config import EvaluateSettings
 from radlens.decision import Task
 from radlens.statistics import interval_methods as methods
 from radlens.statistics.delong import area_limits, clustered_auroc
-from radlens.statistics.intervals import (
-    MAX_UNDEFINED,
-    bootstrap,
-    bootstrap_logit_limits,
-    count_patients,
-    inverted_limits,
-)
+from radlens.statistics.groups import count_patients
+from radlens.statistics.intervals import MAX_UNDEFINED, bootstrap_logit_limits, inverted_limits
 from radlens.statistics.metrics import (
     Answers,
     Estimate,
@@ -30,6 +25,7 @@ from radlens.statistics.metrics import (
     per_class_metrics,
 )
 from radlens.statistics.proportions import clustered_proportion, proportion_limits
+from radlens.statistics.resampling import bootstrap
 from radlens.statistics.weighted import Statistics, statistic
 
 Block = dict[str, Any]
