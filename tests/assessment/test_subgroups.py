@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,11 +11,15 @@ from scipy.stats import permutation_test
 from sklearn.metrics import recall_score, roc_auc_score
 
 from fixture_types import PredictionsOf
+from radlens.assessment import evaluate as evaluation
+from radlens.assessment import summary
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import predictions_table
 from radlens.assessment.subgroups import SUBGROUP_COLUMNS, find_subgroups
+from radlens.base.errors import DataError
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
+from radlens.decision import Task
 from radlens.statistics.heterogeneity import difference_test, share_metric
 from radlens.statistics.ranking import concordance
 
@@ -121,6 +127,49 @@ def test_the_other_tasks_are_tested_by_accuracy(task: str, predictions_of: Predi
     assert set(found.loc[found["p"].notna(), "metric"]) == {"accuracy"}
     again = find_subgroups(predictions, table, info, 0.5, SETTINGS, 0, "test")
     pd.testing.assert_frame_equal(found, again)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+def test_a_group_has_the_figures_of_its_whole_evaluation_without_the_rest_of_it(
+    task: Task, predictions_of: PredictionsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictions, info = predictions_of(task, 225)
+    predictions = predictions[predictions["split"] == "test"]
+    # The last group has one patient: figures without an interval, or none at all where a class is absent.
+    sites = np.where(predictions["patient"] == predictions["patient"].iloc[0], "c", ["a", "b", "b"] * 50)
+    table = predictions[["path", "label", "patient", "split"]].assign(site=sites)
+    blocks = {site: evaluate(predictions[sites == site], info, 0.5, SETTINGS, 3)["test"] for site in "abc"}
+    called: list[str] = []
+    for module, names in {
+        evaluation: ("calibration_evidence", "sample_size", "predictive_values", "threshold_table", "decision_curve"),
+        summary: ("bootstrap",),
+    }.items():
+        for name in names:
+            wanted = getattr(module, name)
+
+            def counted(*given: object, _wanted: Callable[..., object] = wanted, _name: str = name) -> object:
+                called.append(_name)
+                return _wanted(*given)
+
+            monkeypatch.setattr(module, name, counted)
+    rows = find_subgroups(predictions, table, info, 0.5, SETTINGS, 3, "test")
+    # Shares and the AUROC of two classes have limits without a resample; of several classes, the last group has not all.
+    assert called == ["bootstrap"] * {"binary": 0, "multiclass": 2, "multilabel": 3}[task]
+    assert set(rows["group"]) == {"a", "b", "c"}
+    for row in rows.to_dict("records"):
+        block = blocks[row["group"]]
+        assert (row["n"], row["n_patients"]) == (block["n"], block["n_patients"])
+        for name in ("value", "low", "high"):
+            expected = block[row["metric"]][name]
+            assert np.isnan(row[name]) if expected is None else row[name] == expected
+        if block[row["metric"]]["value"] is None:
+            assert block[row["metric"]]["reason"] in row["remark"]
+
+
+def test_predictions_at_another_threshold_are_refused() -> None:
+    predictions, manifest = model(sex=sex())
+    with pytest.raises(DataError, match="do not follow from the probabilities at threshold 0.9"):
+        find_subgroups(predictions, manifest.table, manifest.info, 0.9, SETTINGS, 0, "test")
 
 
 def test_nothing_to_group_gives_an_empty_table() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,23 +35,23 @@ Shares = dict[str, tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]
 
 @dataclass(frozen=True)
 class Summary:
-    """The metrics of one split with their intervals.
+    """The metrics of one split with their intervals; what no metric asked for needs is not resampled.
 
     Attributes:
         answers: what the images were answered.
         task: binary, multiclass or multilabel.
         patients: the patient of each image.
-        observed: what :func:`radlens.statistics.weighted.statistic` says of the images as they are.
-        replicates: what it says of each resample.
         confidence: of the intervals.
+        resamples: number of them.
+        rng: where the resamples come from, drawn once.
     """
 
     answers: Answers
     task: Task
     patients: npt.NDArray[Any]
-    observed: Statistics
-    replicates: Statistics
     confidence: float
+    resamples: int
+    rng: np.random.Generator
 
     @classmethod
     def of(
@@ -61,24 +62,33 @@ class Summary:
         settings: EvaluateSettings,
         rng: np.random.Generator,
     ) -> Summary:
-        """Measure and resample."""
-        measure = statistic(answers, task)
-        observed = measure(np.ones((1, len(patients))))
-        replicates = bootstrap(measure, patients, settings.resamples, rng)
-        return cls(answers, task, patients, observed, replicates, settings.confidence)
+        """The summary with the confidence and the number of resamples of the settings."""
+        return cls(answers, task, patients, settings.confidence, settings.resamples, rng)
 
-    def overall(self) -> dict[str, Block]:
-        """The metrics of the split as a whole."""
+    @cached_property
+    def observed(self) -> Statistics:
+        """What :func:`radlens.statistics.weighted.statistic` says of the images as they are."""
+        return statistic(self.answers, self.task)(np.ones((1, len(self.patients))))
+
+    @cached_property
+    def replicates(self) -> Statistics:
+        """What it says of each resample."""
+        return bootstrap(statistic(self.answers, self.task), self.patients, self.resamples, self.rng)
+
+    def overall(self, names: Collection[str] | None = None) -> dict[str, Block]:
+        """The metrics of the split as a whole: those named; None: all of them."""
         estimators: dict[Task, Callable[[Answers], dict[str, Estimate]]] = {
             "binary": binary_metrics,
             "multiclass": multiclass_metrics,
             "multilabel": multilabel_metrics,
         }
-        found = estimators[self.task](self.answers)
+        estimates = estimators[self.task](self.answers)
+        if names is not None:
+            estimates = {name: estimate for name, estimate in estimates.items() if name in names}
         if self.task == "binary":
-            return self._question(self.answers, found, "")
+            return self._question(self.answers, estimates, "")
         shares = _whole(self.answers)
-        return {name: self._interval(name, estimate, "", shares.get(name)) for name, estimate in found.items()}
+        return {name: self._interval(name, estimate, "", shares.get(name)) for name, estimate in estimates.items()}
 
     def each(self, counts: list[int]) -> dict[str, Block]:
         """The metrics of every class or label."""
@@ -89,15 +99,15 @@ class Summary:
             block: Block = {"n": len(self.patients), "n_positive": counts[index]}
             if self.task == "multilabel":
                 block["confusion_matrix"] = confusion(answers)
-            found = binary_metrics(answers) if self.task == "multilabel" else one_vs_rest[name]
-            blocks[name] = block | self._question(answers, found, f"{index}/")
+            estimates = binary_metrics(answers) if self.task == "multilabel" else one_vs_rest[name]
+            blocks[name] = block | self._question(answers, estimates, f"{index}/")
         return blocks
 
-    def _question(self, answers: Answers, found: dict[str, Estimate], prefix: str) -> dict[str, Block]:
+    def _question(self, answers: Answers, estimates: dict[str, Estimate], prefix: str) -> dict[str, Block]:
         """The metrics of one question with two answers."""
         shares = _shares(answers)
         blocks = {}
-        for name, estimate in found.items():
+        for name, estimate in estimates.items():
             if name == "auroc":
                 blocks[name] = self._auroc(answers, estimate)
             else:
@@ -162,10 +172,10 @@ def share_block(success: npt.ArrayLike, patients: npt.ArrayLike, confidence: flo
         patients: the patient of each.
         confidence: of the interval.
     """
-    found = clustered_proportion(success, patients)
-    low, high = proportion_limits(found, confidence)
-    method = methods.WILSON if found.images == found.patients else methods.CLUSTERED_WILSON
-    return limited(found.value, low, high, method)
+    share = clustered_proportion(success, patients)
+    low, high = proportion_limits(share, confidence)
+    method = methods.WILSON if share.images == share.patients else methods.CLUSTERED_WILSON
+    return limited(share.value, low, high, method)
 
 
 def limited(value: float, low: float, high: float, method: str) -> Block:
