@@ -153,7 +153,7 @@ def test_a_group_has_the_figures_of_its_whole_evaluation_without_the_rest_of_it(
 
             monkeypatch.setattr(module, name, counted)
     rows = find_subgroups(predictions, table, info, 0.5, SETTINGS, 3, "test")
-    # Shares and the AUROC of two classes have limits without a resample; of several classes, the last group has not all.
+    # Shares and the AUROC of two classes have limits without a resample. The last group lacks one of three classes.
     assert called == ["bootstrap"] * {"binary": 0, "multiclass": 2, "multilabel": 3}[task]
     assert set(rows["group"]) == {"a", "b", "c"}
     for row in rows.to_dict("records"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from radlens.base.files import write_text
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import SPLITS, DatasetInfo
 from radlens.statistics.interval_methods import described
-from radlens.statistics.metrics import DEFINITIONS, Answers, confusion
+from radlens.statistics.metrics import DEFINITIONS, EVERY, Answers, confusion
 from radlens.statistics.sample_size import SOURCE, sample_size
 
 Block = dict[str, Any]
@@ -78,12 +79,14 @@ def answers_of(predictions: pd.DataFrame, info: DatasetInfo) -> Answers:
     )
 
 
-def summary_of(part: pd.DataFrame, info: DatasetInfo, settings: EvaluateSettings, seed: int) -> Summary:
-    """The metrics of rows of one split; the same seed gives the same intervals."""
+def summary_of(
+    part: pd.DataFrame, info: DatasetInfo, settings: EvaluateSettings, seed: int, names: Collection[str] = EVERY
+) -> Summary:
+    """The named metrics of rows of one split; the same seed gives the same intervals."""
     # Numbers are sorted and compared much faster than names.
     _, patients = np.unique(part["patient"].to_numpy(dtype=str), return_inverse=True)
     rng = np.random.default_rng([seed, SPLITS.index(str(part["split"].iloc[0]))])
-    return Summary.of(answers_of(part, info), info.task, patients, settings, rng)
+    return Summary.of(answers_of(part, info), info.task, patients, settings, rng, names)
 
 
 def decided_at(predictions: pd.DataFrame, info: DatasetInfo, threshold: float) -> pd.DataFrame:

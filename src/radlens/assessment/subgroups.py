@@ -88,8 +88,8 @@ def find_subgroups(
         rng = np.random.default_rng([seed, 17, number])
         tests = _tests(answers_of(part, info), info.task, part["patient"], groups, settings.resamples, rng)
         for group in group_order(groups):
-            summary = summary_of(part[(groups == group).to_numpy()], info, settings, seed)
-            figures = summary.overall(SHOWN)
+            summary = summary_of(part[(groups == group).to_numpy()], info, settings, seed, SHOWN)
+            figures = summary.overall()
             rows += [
                 {
                     "split": split,

@@ -17,6 +17,7 @@ from radlens.statistics.delong import area_limits, clustered_auroc
 from radlens.statistics.groups import count_patients
 from radlens.statistics.intervals import MAX_UNDEFINED, bootstrap_logit_limits, inverted_limits
 from radlens.statistics.metrics import (
+    EVERY,
     Answers,
     Estimate,
     binary_metrics,
@@ -27,7 +28,7 @@ from radlens.statistics.metrics import (
 )
 from radlens.statistics.proportions import clustered_proportion, proportion_limits
 from radlens.statistics.resampling import bootstrap
-from radlens.statistics.weighted import Statistics, statistic
+from radlens.statistics.weighted import Statistic, Statistics, statistic
 
 Block = dict[str, Any]
 Shares = dict[str, tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]
@@ -35,7 +36,7 @@ Shares = dict[str, tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]
 
 @dataclass(frozen=True)
 class Summary:
-    """The metrics of one split with their intervals; what no metric asked for needs is not resampled.
+    """The metrics of one split with their intervals.
 
     Attributes:
         answers: what the images were answered.
@@ -43,7 +44,8 @@ class Summary:
         patients: the patient of each image.
         confidence: of the intervals.
         resamples: number of them.
-        rng: where the resamples come from, drawn once.
+        rng: where the resamples come from; they are drawn once, and only if a metric's interval needs them.
+        names: of the metrics wanted.
     """
 
     answers: Answers
@@ -52,6 +54,7 @@ class Summary:
     confidence: float
     resamples: int
     rng: np.random.Generator
+    names: Collection[str]
 
     @classmethod
     def of(
@@ -61,30 +64,34 @@ class Summary:
         patients: npt.NDArray[Any],
         settings: EvaluateSettings,
         rng: np.random.Generator,
+        names: Collection[str] = EVERY,
     ) -> Summary:
         """The summary with the confidence and the number of resamples of the settings."""
-        return cls(answers, task, patients, settings.confidence, settings.resamples, rng)
+        return cls(answers, task, patients, settings.confidence, settings.resamples, rng, names)
+
+    @cached_property
+    def _measure(self) -> Statistic:
+        return statistic(self.answers, self.task, self.names)
 
     @cached_property
     def observed(self) -> Statistics:
         """What :func:`radlens.statistics.weighted.statistic` says of the images as they are."""
-        return statistic(self.answers, self.task)(np.ones((1, len(self.patients))))
+        return self._measure(np.ones((1, len(self.patients))))
 
     @cached_property
     def replicates(self) -> Statistics:
         """What it says of each resample."""
-        return bootstrap(statistic(self.answers, self.task), self.patients, self.resamples, self.rng)
+        return bootstrap(self._measure, self.patients, self.resamples, self.rng)
 
-    def overall(self, names: Collection[str] | None = None) -> dict[str, Block]:
-        """The metrics of the split as a whole: those named; None: all of them."""
+    def overall(self) -> dict[str, Block]:
+        """The metrics of the split as a whole."""
         estimators: dict[Task, Callable[[Answers], dict[str, Estimate]]] = {
             "binary": binary_metrics,
             "multiclass": multiclass_metrics,
             "multilabel": multilabel_metrics,
         }
-        estimates = estimators[self.task](self.answers)
-        if names is not None:
-            estimates = {name: estimate for name, estimate in estimates.items() if name in names}
+        every = estimators[self.task](self.answers)
+        estimates = {name: estimate for name, estimate in every.items() if name in self.names}
         if self.task == "binary":
             return self._question(self.answers, estimates, "")
         shares = _whole(self.answers)

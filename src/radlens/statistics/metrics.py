@@ -13,6 +13,8 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 METRICS = ("accuracy", "sensitivity", "specificity", "precision", "f1", "auroc", "average_precision", "brier", "ece")
+# Those of any task.
+EVERY = (*METRICS, "exact_match")
 ONE_VS_REST = ("sensitivity", "specificity", "precision", "f1", "auroc", "average_precision")
 ECE_BINS = 15
 

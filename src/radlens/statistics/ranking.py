@@ -42,15 +42,15 @@ class _Ranking:
         return cls(order, truth[order].astype(np.float64), ties, np.flatnonzero(new_fold), np.cumsum(new_fold) - 1)
 
     def weigh(self, weights: Floats) -> tuple[Floats, Floats]:
-        """The weights of the positive and of the negative images of each tie, shape (resamples, ties)."""
+        """The weights of the positive and of all images of each tie, shape (resamples, ties)."""
         drawn = weights[:, self.order]
         everyone = np.add.reduceat(drawn, self.ties, axis=1)
         positive = np.add.reduceat(drawn * self.positive, self.ties, axis=1)
-        return positive, everyone - positive
+        return positive, everyone
 
-    def auroc(self, positive: Floats, negative: Floats) -> Floats:
+    def auroc(self, positive: Floats, everyone: Floats) -> Floats:
         """The share of pairs of a positive and a negative image of one fold in which the positive one is higher."""
-        above = np.cumsum(positive, axis=1)
+        negative, above = everyone - positive, np.cumsum(positive, axis=1)
         if len(self.folds) == 1:
             pairs = above[:, -1] * negative.sum(axis=1)
         else:
@@ -77,8 +77,8 @@ def ranking_statistic(truth: Ints, score: Floats) -> Callable[[Floats], tuple[Fl
     ranking = _Ranking.of(score, truth)
 
     def evaluate(weights: Floats) -> tuple[Floats, Floats]:
-        positive, negative = ranking.weigh(weights)
-        return ranking.auroc(positive, negative), _average_precision(positive, negative)
+        positive, everyone = ranking.weigh(weights)
+        return ranking.auroc(positive, everyone), _average_precision(positive, everyone)
 
     return evaluate
 
@@ -88,9 +88,8 @@ def ratio(part: Floats, whole: Floats) -> Floats:
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
 
 
-def _average_precision(positive: Floats, negative: Floats) -> Floats:
+def _average_precision(positive: Floats, everyone: Floats) -> Floats:
     """The area under the precision-recall curve as a step function, from the weights of each tie."""
-    hits = np.cumsum(positive, axis=1)
-    called = np.cumsum(positive + negative, axis=1)
+    hits, called = np.cumsum(positive, axis=1), np.cumsum(everyone, axis=1)
     precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
     return ratio((positive * precision).sum(axis=1), hits[:, -1])
