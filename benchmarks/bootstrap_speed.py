@@ -12,8 +12,8 @@ from common import describe_machine, print_table, spread
 
 from radlens.assessment.summary import Summary
 from radlens.config import EvaluateSettings
-from radlens.statistics.intervals import bootstrap
 from radlens.statistics.metrics import METRICS, Answers
+from radlens.statistics.resampling import bootstrap
 from radlens.statistics.weighted import statistic
 
 IMAGES, RESAMPLES, REPEATS = 5_000, 2_000, 7

@@ -10,8 +10,8 @@ from sklearn.metrics import confusion_matrix
 
 from radlens.assessment.decision_curve import STEPS, better_range, decision_curve
 from radlens.assessment.threshold_table import THRESHOLDS, threshold_table
-from radlens.statistics.intervals import bootstrap
 from radlens.statistics.metrics import Answers, Floats, Ints, binary_metrics
+from radlens.statistics.resampling import bootstrap
 from radlens.statistics.weighted import Statistics
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,12 +11,17 @@ from scipy.stats import permutation_test
 from sklearn.metrics import recall_score, roc_auc_score
 
 from fixture_types import PredictionsOf
+from radlens.assessment import evaluate as evaluation
+from radlens.assessment import summary
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import predictions_table
 from radlens.assessment.subgroups import SUBGROUP_COLUMNS, find_subgroups
+from radlens.base.errors import DataError
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
-from radlens.statistics.heterogeneity import auroc_metric, difference_test, share_metric
+from radlens.decision import Task
+from radlens.statistics.heterogeneity import difference_test, share_metric
+from radlens.statistics.ranking import concordance
 
 SETTINGS = EvaluateSettings(resamples=500)
 
@@ -122,6 +129,49 @@ def test_the_other_tasks_are_tested_by_accuracy(task: str, predictions_of: Predi
     pd.testing.assert_frame_equal(found, again)
 
 
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+def test_a_group_has_the_figures_of_its_whole_evaluation_without_the_rest_of_it(
+    task: Task, predictions_of: PredictionsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictions, info = predictions_of(task, 225)
+    predictions = predictions[predictions["split"] == "test"]
+    # The last group has one patient: figures without an interval, or none at all where a class is absent.
+    sites = np.where(predictions["patient"] == predictions["patient"].iloc[0], "c", ["a", "b", "b"] * 50)
+    table = predictions[["path", "label", "patient", "split"]].assign(site=sites)
+    blocks = {site: evaluate(predictions[sites == site], info, 0.5, SETTINGS, 3)["test"] for site in "abc"}
+    called: list[str] = []
+    for module, names in {
+        evaluation: ("calibration_evidence", "sample_size", "predictive_values", "threshold_table", "decision_curve"),
+        summary: ("bootstrap",),
+    }.items():
+        for name in names:
+            wanted = getattr(module, name)
+
+            def counted(*given: object, _wanted: Callable[..., object] = wanted, _name: str = name) -> object:
+                called.append(_name)
+                return _wanted(*given)
+
+            monkeypatch.setattr(module, name, counted)
+    rows = find_subgroups(predictions, table, info, 0.5, SETTINGS, 3, "test")
+    # Shares and the AUROC of two classes have limits without a resample. The last group lacks one of three classes.
+    assert called == ["bootstrap"] * {"binary": 0, "multiclass": 2, "multilabel": 3}[task]
+    assert set(rows["group"]) == {"a", "b", "c"}
+    for row in rows.to_dict("records"):
+        block = blocks[row["group"]]
+        assert (row["n"], row["n_patients"]) == (block["n"], block["n_patients"])
+        for name in ("value", "low", "high"):
+            expected = block[row["metric"]][name]
+            assert np.isnan(row[name]) if expected is None else row[name] == expected
+        if block[row["metric"]]["value"] is None:
+            assert block[row["metric"]]["reason"] in row["remark"]
+
+
+def test_predictions_at_another_threshold_are_refused() -> None:
+    predictions, manifest = model(sex=sex())
+    with pytest.raises(DataError, match="do not follow from the probabilities at threshold 0.9"):
+        find_subgroups(predictions, manifest.table, manifest.info, 0.9, SETTINGS, 0, "test")
+
+
 def test_nothing_to_group_gives_an_empty_table() -> None:
     predictions, manifest = model()
     assert find_subgroups(predictions, manifest.table, manifest.info, 0.5, SETTINGS, 0, "test").empty
@@ -150,7 +200,7 @@ def test_under_the_null_five_in_a_hundred_are_called_different(kind: str) -> Non
         by_patient, by_image = (rng.random(60) < 0.4)[patient], rng.random(180) < 0.4
         mixed = np.where(patient < 30, by_patient, by_image)
         inside = {"patients": by_patient, "images": by_image, "both": mixed}[kind]
-        metric = auroc_metric(truth, score)
+        metric = concordance(score, truth)
         p_values.append(difference_test(metric, inside, patient, truth, 199, rng)[1])
         naive.append(difference_test(metric, inside, np.arange(180), truth, 199, rng)[1])
     assert 0.025 <= np.mean(np.array(p_values) <= 0.05) <= 0.08
@@ -160,7 +210,7 @@ def test_under_the_null_five_in_a_hundred_are_called_different(kind: str) -> Non
 
 def test_a_metric_that_is_undefined_on_a_side_is_not_tested() -> None:
     truth = np.repeat([0, 1], 20)
-    metric = auroc_metric(truth, np.linspace(0, 1, 40))
+    metric = concordance(np.linspace(0, 1, 40), truth)
     difference, p_value = difference_test(metric, truth == 1, np.arange(40), truth, 99, np.random.default_rng(0))
     assert np.isnan(difference)
     assert p_value == 1.0

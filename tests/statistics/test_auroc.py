@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import logit
 from sklearn.metrics import roc_auc_score
 
-from radlens.statistics.auroc import auroc, concordance, group_weights, judge
+from radlens.statistics.auroc import auroc, judge
 
 
 def one_fold(count: int) -> np.ndarray:
@@ -37,25 +37,6 @@ def test_only_pairs_of_the_same_fold_count() -> None:
         pairs, right = pairs + size, right + size * roc_auc_score(truth[inside], scores[inside])
     assert auroc(scores, truth, folds) == pytest.approx(right / pairs)
     assert abs(roc_auc_score(truth, scores) - right / pairs) > 0.05
-
-
-def test_weights_count_like_copies_of_images() -> None:
-    rng = np.random.default_rng(1)
-    scores, truth, folds = rng.integers(0, 9, 50).astype(float), rng.random(50) < 0.5, rng.integers(0, 2, 50)
-    weights = rng.integers(0, 4, (5, 50))
-    found = concordance(scores, truth, folds)(weights.astype(float))
-    copied = [auroc(np.repeat(scores, row), np.repeat(truth, row), np.repeat(folds, row)) for row in weights]
-    assert found == pytest.approx(copied)
-
-
-def test_images_of_a_group_are_drawn_together_and_groups_as_often_as_there_are() -> None:
-    groups = np.array([7, 7, 7, 2, 2, 5])
-    weights = np.concatenate(list(group_weights(groups, 3000, np.random.default_rng(0))))
-    assert weights.shape == (3000, 6)
-    assert (weights[:, 0] == weights[:, 2]).all()
-    assert (weights[:, 3] == weights[:, 4]).all()
-    assert (weights[:, [0, 3, 5]].sum(axis=1) == 3).all()
-    assert weights.mean(axis=0) == pytest.approx(np.ones(6), abs=0.08)
 
 
 def simulate(seed: int, groups: int = 60, size: int = 5, shift: float = 1.0) -> tuple[np.ndarray, ...]:

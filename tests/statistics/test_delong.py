@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from radlens.statistics.delong import area_limits, clustered_auroc, placements
-from radlens.statistics.intervals import bootstrap
-from radlens.statistics.weighted import ranking_statistic
+from radlens.statistics.delong import area_limits, clustered_auroc
+from radlens.statistics.placements import placements
+from radlens.statistics.ranking import concordance
+from radlens.statistics.resampling import bootstrap
 
 
 def kernel(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
@@ -85,8 +86,8 @@ def test_the_variance_is_that_of_resampled_patients() -> None:
     patients = np.repeat(np.arange(400), 3)
     truth = np.repeat(rng.integers(0, 2, 400), 3)
     score = truth + np.repeat(rng.normal(size=400), 3) + rng.normal(0, 0.5, 1200)
-    ranks = ranking_statistic(truth, score)
-    resampled = bootstrap(lambda weights: {"auroc": ranks(weights)[0]}, patients, 2000, rng)["auroc"]
+    area = concordance(score, truth)
+    resampled = bootstrap(lambda weights: {"auroc": area(weights)}, patients, 2000, rng)["auroc"]
     found = clustered_auroc(truth, score, patients)
     assert found.variance == pytest.approx(resampled.var(), rel=0.1)
     assert found.variance > 2 * clustered_auroc(truth, score, np.arange(1200)).variance

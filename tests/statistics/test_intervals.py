@@ -3,28 +3,19 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import stats
 
-from radlens.statistics import intervals
 from radlens.statistics.intervals import (
-    bootstrap,
     bootstrap_logit_limits,
-    count_patients,
     inverted_limits,
     logit_limits,
-    patient_weights,
     percentile_limits,
 )
 from radlens.statistics.metrics import Answers, Floats, Ints
-from radlens.statistics.weighted import Statistic, binary_statistic, ranking_statistic
-
-
-def all_weights(patients: npt.ArrayLike, resamples: int = 200, seed: int = 0) -> Floats:
-    return np.concatenate(list(patient_weights(patients, resamples, np.random.default_rng(seed))))
+from radlens.statistics.ranking import concordance
+from radlens.statistics.resampling import bootstrap
+from radlens.statistics.weighted import Statistic, binary_statistic
 
 
 def correct_share(right: Floats) -> Statistic:
@@ -32,45 +23,8 @@ def correct_share(right: Floats) -> Statistic:
 
 
 def auroc_alone(truth: Ints, score: Floats) -> Statistic:
-    ranks = ranking_statistic(truth, score)
-    return lambda weights: {"auroc": ranks(weights)[0]}
-
-
-@settings(deadline=None, max_examples=30)
-@given(sizes=st.lists(st.integers(1, 6), min_size=1, max_size=20), seed=st.integers(0, 100))
-def test_all_images_of_a_patient_come_along(sizes: list[int], seed: int) -> None:
-    patients = np.repeat(np.arange(len(sizes)), sizes)
-    weights = all_weights(patients, 30, seed)
-    assert weights.shape == (30, len(patients))
-    for patient in range(len(sizes)):
-        columns = weights[:, patients == patient]
-        assert (columns == columns[:, :1]).all()
-    # As many patients are drawn as there are.
-    first = np.unique(patients, return_index=True)[1]
-    assert (weights[:, first].sum(axis=1) == len(sizes)).all()
-
-
-def test_unique_patients_give_the_ordinary_bootstrap() -> None:
-    images = 40
-    weights = all_weights([f"p{i:02d}" for i in range(images)], 50, seed=3)
-    drawn = np.random.default_rng(3).integers(0, images, size=(50, images))
-    np.testing.assert_array_equal(weights, [np.bincount(row, minlength=images) for row in drawn])
-
-
-def test_same_seed_same_weights_in_any_row_order() -> None:
-    patients = np.array([f"p{i % 7}" for i in range(30)])
-    order = np.random.default_rng(1).permutation(30)
-    np.testing.assert_array_equal(all_weights(patients)[:, order], all_weights(patients[order]))
-    assert not np.array_equal(all_weights(patients, seed=0), all_weights(patients, seed=1))
-
-
-def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    patients = np.arange(11)
-    whole = all_weights(patients, 101)
-    monkeypatch.setattr(intervals, "_CHUNK", 50)
-    chunks = list(patient_weights(patients, 101, np.random.default_rng(0)))
-    assert len(chunks) > 1
-    np.testing.assert_array_equal(np.concatenate(chunks), whole)
+    area = concordance(score, truth)
+    return lambda weights: {"auroc": area(weights)}
 
 
 def test_accuracy_agrees_with_wilson_when_there_are_many_images() -> None:
@@ -188,7 +142,3 @@ def test_bootstrap_logit_limits_know_the_spread_of_a_mean() -> None:
     value = right.mean()
     low, high = bootstrap_logit_limits(replicates, value, 0.95, 500)
     assert high - low == pytest.approx(2 * 1.965 * math.sqrt(value * (1 - value) / 500), rel=0.05)
-
-
-def test_count_patients() -> None:
-    assert count_patients(["a", "a", "b", "c"], np.array([True, True, True, False])) == 2

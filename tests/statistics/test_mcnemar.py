@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binomtest, chi2, ttest_rel
 
 from radlens.statistics.mcnemar import mcnemar, swap_test
-from radlens.statistics.paired_difference import Difference, holm, mean_difference
+from radlens.statistics.paired_difference import Difference, mean_difference
 
 
 @pytest.mark.parametrize(("alone", "other"), [(0, 0), (1, 0), (3, 9), (10, 10), (40, 17)])
@@ -71,9 +71,3 @@ def test_a_difference_that_is_none_is_certain_of_it() -> None:
     found = mean_difference([1, 0, 1], [1, 0, 1], ["a", "a", "b"])
     assert found == Difference(0.0, 0.0, 2)
     assert (found.p_value, found.p_above(-0.01), found.p_below(0.01)) == (1.0, 0.0, 0.0)
-
-
-def test_holm_adjusts_step_by_step_and_keeps_the_order() -> None:
-    assert holm([0.04, 0.01, 0.03, 0.005]) == pytest.approx([0.06, 0.03, 0.06, 0.02])
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-    assert holm([0.02]) == [0.02]

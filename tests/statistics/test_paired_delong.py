@@ -7,7 +7,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from radlens.statistics.metrics import Floats, Ints
-from radlens.statistics.paired_delong import paired_delong, placements
+from radlens.statistics.paired_delong import paired_delong
+from radlens.statistics.placements import placements
 
 
 def delong_by_definition(truth: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:

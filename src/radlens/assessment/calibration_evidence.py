@@ -12,7 +12,7 @@ from radlens.assessment.summary import Summary, limited, share_block
 from radlens.decision import Task
 from radlens.statistics import interval_methods as methods
 from radlens.statistics.intervals import inverted_limits
-from radlens.statistics.metrics import Answers, Floats, Ints, equal_mass_bins
+from radlens.statistics.metrics import Answers, Floats, Ints, equal_mass_bins, top_label
 
 Block = dict[str, Any]
 
@@ -47,8 +47,7 @@ def outcomes(answers: Answers, task: Task) -> tuple[Floats, Ints]:
     for each image.
     """
     if task == "multiclass":
-        chosen = np.take_along_axis(answers.probabilities, answers.predicted[:, None], axis=1)[:, 0]
-        return chosen, (answers.predicted == answers.truth).astype(np.int64)
+        return top_label(answers)
     if task == "binary":
         return answers.probabilities[:, 1], answers.truth
     return answers.probabilities.ravel(), answers.truth.ravel()

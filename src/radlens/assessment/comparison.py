@@ -12,12 +12,14 @@ from radlens.assessment.matched_runs import MatchedRuns
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import Task
 from radlens.runtime.framing_records import FramingSummary
-from radlens.statistics.intervals import MAX_UNDEFINED, patient_weights, percentile_limits
+from radlens.statistics.intervals import MAX_UNDEFINED, percentile_limits
 from radlens.statistics.mcnemar import McNemar, mcnemar
 from radlens.statistics.metrics import Answers, Floats, squared_errors
+from radlens.statistics.multiplicity import holm
 from radlens.statistics.paired_delong import paired_delong
-from radlens.statistics.paired_difference import Difference, holm, mean_difference
-from radlens.statistics.weighted import Statistics, statistic
+from radlens.statistics.paired_difference import Difference, mean_difference
+from radlens.statistics.resampling import bootstrap
+from radlens.statistics.weighted import statistic
 
 COMPARED = ("auroc", "accuracy", "exact_match", "sensitivity", "specificity", "brier")
 # What the verdict speaks of: the metric of a task that has a test which holds for several images a patient.
@@ -115,12 +117,12 @@ def compare(
     values, draws = _resampled(answers, info, patients, resamples, seed)
     tests = [_tests(answers[0], other, info, patients) for other in answers[1:]]
     primary = PRIMARY[info.task]
-    if any(primary not in found for found in tests):
+    if any(primary not in differences for differences in tests):
         # Images of one class alone have no AUROC.
         primary = "accuracy"
-    main = [found[primary] for found in tests]
+    main = [differences[primary] for differences in tests]
     swaps = [_mcnemar(answers[0], other, info, patients) for other in answers[1:]]
-    p_values = [_p_values(found, swap, info) for found, swap in zip(tests, swaps, strict=True)]
+    p_values = [_p_values(differences, swap, info) for differences, swap in zip(tests, swaps, strict=True)]
     # Of few images that only one answers rightly, the exact test claims less than the approximation does.
     exact = [0.0 if primary == "auroc" else swap["all"].p_exact / 2 for swap in swaps]
     claims = [
@@ -129,7 +131,7 @@ def compare(
         holm([test.p_above(-margin) for test in main]),
         holm([test.p_below(margin) for test in main]),
     ]
-    adjusted = holm([found[primary] for found in p_values])
+    adjusted = holm([of_model[primary] for of_model in p_values])
     pairs = [
         Comparison(
             matched.names[0],
@@ -151,24 +153,18 @@ def _resampled(
     answers: list[Answers], info: DatasetInfo, patients: np.ndarray[Any, Any], resamples: int, seed: int
 ) -> tuple[list[dict[str, float]], list[dict[str, Floats]]]:
     """Each model's metrics, and those of every resample; the same patients are drawn for all models."""
-    statistics = [statistic(one, info.task) for one in answers]
-    once = np.ones((1, len(patients)))
-    values = [{name: float(found[0]) for name, found in _kept(one(once)).items()} for one in statistics]
-    parts: list[list[dict[str, Floats]]] = [[] for _ in answers]
-    for weights in patient_weights(patients, resamples, np.random.default_rng([seed, 7])):
-        for number, one in enumerate(statistics):
-            parts[number].append(_kept(one(weights)))
-    return values, [{name: np.concatenate([part[name] for part in found]) for name in found[0]} for found in parts]
-
-
-def _kept(found: Statistics) -> dict[str, Floats]:
-    return {name: found[name] for name in COMPARED if name in found}
+    values, draws = [], []
+    for model in answers:
+        measure = statistic(model, info.task, COMPARED)
+        values.append({name: float(value[0]) for name, value in measure(np.ones((1, len(patients)))).items()})
+        draws.append(bootstrap(measure, patients, resamples, np.random.default_rng([seed, 7])))
+    return values, draws
 
 
 def _differences(
     values: list[dict[str, float]], draws: list[dict[str, Floats]], number: int, confidence: float
 ) -> dict[str, dict[str, float | None]]:
-    found: dict[str, dict[str, float | None]] = {}
+    differences: dict[str, dict[str, float | None]] = {}
     for name in COMPARED:
         if name not in values[0]:
             continue
@@ -177,54 +173,56 @@ def _differences(
         low, high = None, None
         if not np.isnan(second - first) and np.isnan(gaps).mean() <= MAX_UNDEFINED:
             low, high = percentile_limits(gaps, confidence)
-        found[name] = {
+        differences[name] = {
             "first": _number(first),
             "second": _number(second),
             "difference": _number(second - first),
             "low": low,
             "high": high,
         }
-    return found
+    return differences
 
 
 def _tests(first: Answers, second: Answers, info: DatasetInfo, patients: np.ndarray[Any, Any]) -> dict[str, Difference]:
     """The metrics that are means over images or, for binary, the AUROC: their differences with standard errors."""
-    right = [_right(one, info.task).astype(np.float64) for one in (first, second)]
-    found = {"exact_match" if info.task == "multilabel" else "accuracy": mean_difference(right[0], right[1], patients)}
+    right = [_right(model, info.task).astype(np.float64) for model in (first, second)]
+    differences = {
+        "exact_match" if info.task == "multilabel" else "accuracy": mean_difference(right[0], right[1], patients)
+    }
     if info.task == "multiclass":
-        found["brier"] = mean_difference(squared_errors(first), squared_errors(second), patients)
+        differences["brier"] = mean_difference(squared_errors(first), squared_errors(second), patients)
     if info.task != "binary":
-        return found
+        return differences
     truth = first.truth
     for name, label in (("sensitivity", 1), ("specificity", 0)):
-        chosen = truth == label
-        if chosen.any():
-            found[name] = mean_difference(right[0][chosen], right[1][chosen], patients[chosen])
-    scores = [one.probabilities[:, 1] for one in (first, second)]
-    found["brier"] = mean_difference((scores[0] - truth) ** 2, (scores[1] - truth) ** 2, patients)
+        members = truth == label
+        if members.any():
+            differences[name] = mean_difference(right[0][members], right[1][members], patients[members])
+    scores = [model.probabilities[:, 1] for model in (first, second)]
+    differences["brier"] = mean_difference((scores[0] - truth) ** 2, (scores[1] - truth) ** 2, patients)
     if len(np.unique(truth)) == 2:
-        found["auroc"] = paired_delong(truth, scores[0], scores[1], patients).difference
-    return found
+        differences["auroc"] = paired_delong(truth, scores[0], scores[1], patients).difference
+    return differences
 
 
 def _p_values(tests: dict[str, Difference], swaps: dict[str, McNemar], info: DatasetInfo) -> dict[str, float]:
     """Two-sided; of shares answered rightly by the exact test."""
-    found = {name: test.p_value for name, test in tests.items()}
+    p_values = {name: test.p_value for name, test in tests.items()}
     of = {"accuracy": "all", "exact_match": "all"}
     if info.task == "binary":
         of |= {"specificity": info.classes[0], "sensitivity": info.classes[1]}
-    return found | {name: swaps[key].p_exact for name, key in of.items() if name in found and key in swaps}
+    return p_values | {name: swaps[key].p_exact for name, key in of.items() if name in p_values and key in swaps}
 
 
 def _mcnemar(first: Answers, second: Answers, info: DatasetInfo, patients: np.ndarray[Any, Any]) -> dict[str, McNemar]:
-    right = [_right(one, info.task) for one in (first, second)]
-    found = {"all": mcnemar(right[0], right[1], patients)}
+    right = [_right(model, info.task) for model in (first, second)]
+    swaps = {"all": mcnemar(right[0], right[1], patients)}
     if info.task == "binary":
         for label, name in enumerate(info.classes):
-            chosen = first.truth == label
-            if chosen.any():
-                found[name] = mcnemar(right[0][chosen], right[1][chosen], patients[chosen])
-    return found
+            members = first.truth == label
+            if members.any():
+                swaps[name] = mcnemar(right[0][members], right[1][members], patients[members])
+    return swaps
 
 
 def _right(answers: Answers, task: Task) -> np.ndarray[Any, Any]:

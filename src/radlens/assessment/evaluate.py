@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from radlens.base.files import write_text
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import SPLITS, DatasetInfo
 from radlens.statistics.interval_methods import described
-from radlens.statistics.metrics import DEFINITIONS, Answers, confusion
+from radlens.statistics.metrics import DEFINITIONS, EVERY, Answers, confusion
 from radlens.statistics.sample_size import SOURCE, sample_size
 
 Block = dict[str, Any]
@@ -54,13 +55,12 @@ def evaluate(
     Raises:
         DataError: the table is invalid, or was decided with another threshold.
     """
-    predictions = check_predictions(predictions, info)
-    _require_same_decision(predictions, info, threshold)
-    found = set(predictions["split"])
+    predictions = decided_at(predictions, info, threshold)
+    splits = set(predictions["split"])
     return {
         split: _evaluate_split(predictions[predictions["split"] == split], info, threshold, settings, seed)
         for split in SPLITS
-        if split in found
+        if split in splits
     }
 
 
@@ -79,7 +79,23 @@ def answers_of(predictions: pd.DataFrame, info: DatasetInfo) -> Answers:
     )
 
 
-def _require_same_decision(predictions: pd.DataFrame, info: DatasetInfo, threshold: float) -> None:
+def summary_of(
+    part: pd.DataFrame, info: DatasetInfo, settings: EvaluateSettings, seed: int, names: Collection[str] = EVERY
+) -> Summary:
+    """The named metrics of rows of one split; the same seed gives the same intervals."""
+    # Numbers are sorted and compared much faster than names.
+    _, patients = np.unique(part["patient"].to_numpy(dtype=str), return_inverse=True)
+    rng = np.random.default_rng([seed, SPLITS.index(str(part["split"].iloc[0]))])
+    return Summary.of(answers_of(part, info), info.task, patients, settings, rng, names)
+
+
+def decided_at(predictions: pd.DataFrame, info: DatasetInfo, threshold: float) -> pd.DataFrame:
+    """A predictions table that is valid, and whose labels follow from its probabilities at the operating point.
+
+    Raises:
+        DataError: the table is invalid, or was decided with another threshold.
+    """
+    predictions = check_predictions(predictions, info)
     decided = targets_of(with_threshold(predictions, info, threshold), info, "predicted")
     stated = targets_of(predictions, info, "predicted")
     differs = np.asarray(decided != stated).reshape(len(predictions), -1).any(axis=1)
@@ -89,17 +105,14 @@ def _require_same_decision(predictions: pd.DataFrame, info: DatasetInfo, thresho
             f"{differs.sum()} predicted label(s) do not follow from the probabilities at threshold {threshold}, first "
             f"{first['predicted']!r} for {first['path']}. Evaluate with the threshold the predictions were made with."
         )
+    return predictions
 
 
 def _evaluate_split(
     part: pd.DataFrame, info: DatasetInfo, threshold: float, settings: EvaluateSettings, seed: int
 ) -> Block:
-    answers = answers_of(part, info)
-    # Numbers are sorted and compared much faster than names.
-    _, patients = np.unique(part["patient"].to_numpy(dtype=str), return_inverse=True)
-    split_number = SPLITS.index(str(part["split"].iloc[0]))
-    rng = np.random.default_rng([seed, split_number])
-    summary = Summary.of(answers, info.task, patients, settings, rng)
+    summary = summary_of(part, info, settings, seed)
+    answers, patients = summary.answers, summary.patients
     counts = _class_counts(answers)
     block: Block = {
         "task": info.task,

@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from radlens.assessment.evaluate import answers_of, evaluate
+from radlens.assessment.evaluate import answers_of, decided_at, summary_of
 from radlens.assessment.subgroup_columns import UNKNOWN, group_order, subgroup_columns
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import Task
+from radlens.statistics.groups import Bools, Ints, count_patients
 from radlens.statistics.heterogeneity import (
     FEWEST_PATIENTS,
-    Bools,
     Metric,
-    auroc_metric,
     difference_test,
     share_metric,
 )
 from radlens.statistics.metrics import Answers
-from radlens.statistics.paired_difference import holm
+from radlens.statistics.multiplicity import holm
+from radlens.statistics.ranking import concordance
 
 SUBGROUP_COLUMNS = (
     "split",
@@ -77,9 +77,10 @@ def find_subgroups(
         where something is not defined or was not tested. Empty when no column makes groups.
 
     Raises:
+        DataError: the table is invalid, or was decided with another threshold.
         UsageError: a wanted column does not exist or has too many values.
     """
-    part = predictions[predictions["split"] == split].reset_index(drop=True)
+    part = decided_at(predictions[predictions["split"] == split], info, threshold)
     known = manifest.set_index("path").loc[part["path"]].reset_index()
     columns = subgroup_columns(known, wanted)
     rows: list[dict[str, Any]] = []
@@ -87,16 +88,17 @@ def find_subgroups(
         rng = np.random.default_rng([seed, 17, number])
         tests = _tests(answers_of(part, info), info.task, part["patient"], groups, settings.resamples, rng)
         for group in group_order(groups):
-            block = evaluate(part[(groups == group).to_numpy()], info, threshold, settings, seed)[split]
+            summary = summary_of(part[(groups == group).to_numpy()], info, settings, seed, SHOWN)
+            figures = summary.overall()
             rows += [
                 {
                     "split": split,
                     "column": column,
                     "group": group,
-                    "n": block["n"],
-                    "n_patients": block["n_patients"],
+                    "n": len(summary.patients),
+                    "n_patients": len(np.unique(summary.patients)),
                     "metric": metric,
-                    **_figures(block[metric]),
+                    **_figures(figures[metric]),
                     **tests.get((group, metric), {}),
                 }
                 for metric in SHOWN
@@ -106,8 +108,8 @@ def find_subgroups(
 
 
 def _figures(metric: dict[str, Any]) -> dict[str, Any]:
-    found = {name: metric[name] for name in ("value", "low", "high")}
-    return {**found, "remark": metric["reason"]} if metric["value"] is None else found
+    limits = {name: metric[name] for name in ("value", "low", "high")}
+    return {**limits, "remark": metric["reason"]} if metric["value"] is None else limits
 
 
 def _tests(
@@ -116,7 +118,7 @@ def _tests(
     """How each group differs from the rest; images whose group is unknown are of no side."""
     code = np.unique(patients.to_numpy(dtype=str), return_inverse=True)[1]
     known = (groups != UNKNOWN).to_numpy()
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    tests: dict[tuple[str, str], dict[str, Any]] = {}
     for metric in TESTED[task]:
         rows = _rows(answers, metric) & known
         held = [group for group in group_order(groups) if (rows & (groups == group)).any()]
@@ -129,11 +131,11 @@ def _tests(
                 continue
             if fewest < FEWEST_PATIENTS:
                 counted = f"{fewest} patient{'' if fewest == 1 else 's'}"
-                found[group, metric] = {"remark": f"too small to test: {counted}, {FEWEST_PATIENTS} are needed"}
+                tests[group, metric] = {"remark": f"too small to test: {counted}, {FEWEST_PATIENTS} are needed"}
             elif len(held) == 2 and group == held[1]:
                 # Of two groups, one is the rest of the other: the same test, seen from the other side.
-                other = found[held[0], metric]
-                found[group, metric] = {
+                other = tests[held[0], metric]
+                tests[group, metric] = {
                     **other,
                     "rest": other["rest"] + other["difference"],
                     "difference": -other["difference"],
@@ -145,8 +147,8 @@ def _tests(
                 difference, p_value = difference_test(judge, inside[rows], own, strata[rows], permutations, rng)
                 rest = float(judge((~inside[rows])[None].astype(np.float64))[0])
                 test = f"{metric} of {group}"
-                found[group, metric] = {"rest": rest, "difference": difference, "p": p_value, "test": test}
-    return found
+                tests[group, metric] = {"rest": rest, "difference": difference, "p": p_value, "test": test}
+    return tests
 
 
 def _rows(answers: Answers, metric: str) -> Bools:
@@ -159,16 +161,16 @@ def _rows(answers: Answers, metric: str) -> Bools:
 def _metric(answers: Answers, task: Task, metric: str, rows: Bools) -> Metric:
     """The metric on the images that count for it."""
     if metric == "auroc":
-        return auroc_metric(answers.truth[rows], answers.probabilities[rows, 1])
+        return concordance(answers.probabilities[rows, 1], answers.truth[rows])
     right = answers.predicted[rows] == answers.truth[rows]
     return share_metric(right.mean(axis=1) if task == "multilabel" else right)
 
 
-def _patients(answers: Answers, metric: str, rows: Bools, patients: np.ndarray[Any, Any]) -> int:
+def _patients(answers: Answers, metric: str, rows: Bools, patients: Ints) -> int:
     """The patients that count for a metric; for AUROC, of the rarer class."""
     if metric == "auroc":
-        return min(len(np.unique(patients[rows & (answers.truth == label)])) for label in (0, 1))
-    return len(np.unique(patients[rows]))
+        return min(count_patients(patients, rows & (answers.truth == label)) for label in (0, 1))
+    return count_patients(patients, rows)
 
 
 def _adjusted(table: pd.DataFrame) -> pd.DataFrame:

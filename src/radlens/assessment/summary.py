@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,10 @@ from radlens.config import EvaluateSettings
 from radlens.decision import Task
 from radlens.statistics import interval_methods as methods
 from radlens.statistics.delong import area_limits, clustered_auroc
-from radlens.statistics.intervals import (
-    MAX_UNDEFINED,
-    bootstrap,
-    bootstrap_logit_limits,
-    count_patients,
-    inverted_limits,
-)
+from radlens.statistics.groups import count_patients
+from radlens.statistics.intervals import MAX_UNDEFINED, bootstrap_logit_limits, inverted_limits
 from radlens.statistics.metrics import (
+    EVERY,
     Answers,
     Estimate,
     binary_metrics,
@@ -30,7 +27,8 @@ from radlens.statistics.metrics import (
     per_class_metrics,
 )
 from radlens.statistics.proportions import clustered_proportion, proportion_limits
-from radlens.statistics.weighted import Statistics, statistic
+from radlens.statistics.resampling import bootstrap
+from radlens.statistics.weighted import Statistic, Statistics, statistic
 
 Block = dict[str, Any]
 Shares = dict[str, tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]
@@ -44,17 +42,19 @@ class Summary:
         answers: what the images were answered.
         task: binary, multiclass or multilabel.
         patients: the patient of each image.
-        observed: what :func:`radlens.statistics.weighted.statistic` says of the images as they are.
-        replicates: what it says of each resample.
         confidence: of the intervals.
+        resamples: number of them.
+        rng: where the resamples come from; they are drawn once, and only if a metric's interval needs them.
+        names: of the metrics wanted.
     """
 
     answers: Answers
     task: Task
     patients: npt.NDArray[Any]
-    observed: Statistics
-    replicates: Statistics
     confidence: float
+    resamples: int
+    rng: np.random.Generator
+    names: Collection[str]
 
     @classmethod
     def of(
@@ -64,12 +64,24 @@ class Summary:
         patients: npt.NDArray[Any],
         settings: EvaluateSettings,
         rng: np.random.Generator,
+        names: Collection[str] = EVERY,
     ) -> Summary:
-        """Measure and resample."""
-        measure = statistic(answers, task)
-        observed = measure(np.ones((1, len(patients))))
-        replicates = bootstrap(measure, patients, settings.resamples, rng)
-        return cls(answers, task, patients, observed, replicates, settings.confidence)
+        """The summary with the confidence and the number of resamples of the settings."""
+        return cls(answers, task, patients, settings.confidence, settings.resamples, rng, names)
+
+    @cached_property
+    def _measure(self) -> Statistic:
+        return statistic(self.answers, self.task, self.names)
+
+    @cached_property
+    def observed(self) -> Statistics:
+        """What :func:`radlens.statistics.weighted.statistic` says of the images as they are."""
+        return self._measure(np.ones((1, len(self.patients))))
+
+    @cached_property
+    def replicates(self) -> Statistics:
+        """What it says of each resample."""
+        return bootstrap(self._measure, self.patients, self.resamples, self.rng)
 
     def overall(self) -> dict[str, Block]:
         """The metrics of the split as a whole."""
@@ -78,11 +90,12 @@ class Summary:
             "multiclass": multiclass_metrics,
             "multilabel": multilabel_metrics,
         }
-        found = estimators[self.task](self.answers)
+        every = estimators[self.task](self.answers)
+        estimates = {name: estimate for name, estimate in every.items() if name in self.names}
         if self.task == "binary":
-            return self._question(self.answers, found, "")
+            return self._question(self.answers, estimates, "")
         shares = _whole(self.answers)
-        return {name: self._interval(name, estimate, "", shares.get(name)) for name, estimate in found.items()}
+        return {name: self._interval(name, estimate, "", shares.get(name)) for name, estimate in estimates.items()}
 
     def each(self, counts: list[int]) -> dict[str, Block]:
         """The metrics of every class or label."""
@@ -93,15 +106,15 @@ class Summary:
             block: Block = {"n": len(self.patients), "n_positive": counts[index]}
             if self.task == "multilabel":
                 block["confusion_matrix"] = confusion(answers)
-            found = binary_metrics(answers) if self.task == "multilabel" else one_vs_rest[name]
-            blocks[name] = block | self._question(answers, found, f"{index}/")
+            estimates = binary_metrics(answers) if self.task == "multilabel" else one_vs_rest[name]
+            blocks[name] = block | self._question(answers, estimates, f"{index}/")
         return blocks
 
-    def _question(self, answers: Answers, found: dict[str, Estimate], prefix: str) -> dict[str, Block]:
+    def _question(self, answers: Answers, estimates: dict[str, Estimate], prefix: str) -> dict[str, Block]:
         """The metrics of one question with two answers."""
         shares = _shares(answers)
         blocks = {}
-        for name, estimate in found.items():
+        for name, estimate in estimates.items():
             if name == "auroc":
                 blocks[name] = self._auroc(answers, estimate)
             else:
@@ -166,10 +179,10 @@ def share_block(success: npt.ArrayLike, patients: npt.ArrayLike, confidence: flo
         patients: the patient of each.
         confidence: of the interval.
     """
-    found = clustered_proportion(success, patients)
-    low, high = proportion_limits(found, confidence)
-    method = methods.WILSON if found.images == found.patients else methods.CLUSTERED_WILSON
-    return limited(found.value, low, high, method)
+    share = clustered_proportion(success, patients)
+    low, high = proportion_limits(share, confidence)
+    method = methods.WILSON if share.images == share.patients else methods.CLUSTERED_WILSON
+    return limited(share.value, low, high, method)
 
 
 def limited(value: float, low: float, high: float, method: str) -> Block:

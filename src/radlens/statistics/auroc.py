@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import expit, logit
 
-from radlens.statistics.groups import FOLDS, Bools, Ints, count_groups
-
-Floats = npt.NDArray[np.float64]
+from radlens.statistics.groups import FOLDS, Bools, Floats, Ints, count_groups
+from radlens.statistics.intervals import percentile_limits
+from radlens.statistics.multiplicity import tail
+from radlens.statistics.ranking import concordance
+from radlens.statistics.resampling import patient_weights
 
 CONFIDENCE = 0.95
 RESAMPLES = 1000
@@ -22,8 +22,6 @@ RESAMPLES = 1000
 WIDENING = (1 + FOLDS / (FOLDS - 1)) ** 0.5
 
 _EDGE = 1e-6
-# Weights of about this many numbers are held at once.
-_CHUNK = 2_000_000
 
 
 class Auroc(BaseModel):
@@ -81,17 +79,16 @@ def judge(
     draws = np.concatenate(
         [
             np.stack([statistic(weights) for statistic in statistics])
-            for weights in group_weights(groups, resamples, np.random.default_rng(seed))
+            for weights in patient_weights(groups, resamples, np.random.default_rng(seed))
         ],
         axis=1,
     )
     smaller = np.minimum(count_groups(targets, groups), count_groups(~targets, groups))
-    tail = (1 - CONFIDENCE) / 2
     each = tuple(
-        _limits(value, replicates, int(count), tail / len(values), widening)
+        _limits(value, replicates, int(count), len(values), widening)
         for value, replicates, count in zip(values, draws, smaller, strict=True)
     )
-    mean = _limits(float(np.mean(values)), draws.mean(axis=0), int(smaller.min()), tail, widening)
+    mean = _limits(float(np.mean(values)), draws.mean(axis=0), int(smaller.min()), 1, widening)
     return Judged(mean, each)
 
 
@@ -104,54 +101,14 @@ def auroc(scores: Floats, truth: Bools, folds: Ints) -> float:
     return float(concordance(scores, truth, folds)(np.ones((1, len(scores))))[0])
 
 
-def concordance(scores: Floats, truth: Bools, folds: Ints) -> Callable[[Floats], Floats]:
-    """AUROC as a function of the images' weights, shape (resamples, images); equal scores count half.
-
-    One sort serves all resamples.
-    """
-    order = np.lexsort((scores, folds))
-    score, fold = scores[order], folds[order]
-    new_fold = np.diff(fold, prepend=fold[0] - 1) != 0
-    starts = np.flatnonzero(new_fold | (np.diff(score, prepend=np.nan) != 0))
-    first = np.flatnonzero(new_fold[starts])
-    fold_of_group = np.cumsum(new_fold[starts]) - 1
-    positive_image = truth[order].astype(np.float64)
-
-    def evaluate(weights: Floats) -> Floats:
-        drawn = weights[:, order]
-        everyone = np.add.reduceat(drawn, starts, axis=1)
-        positive = np.add.reduceat(drawn * positive_image, starts, axis=1)
-        negative = everyone - positive
-        below = np.cumsum(negative, axis=1) - negative
-        below -= below[:, first][:, fold_of_group]
-        pairs = (np.add.reduceat(positive, first, axis=1) * np.add.reduceat(negative, first, axis=1)).sum(axis=1)
-        concordant = (positive * (below + negative / 2)).sum(axis=1)
-        return np.asarray(np.divide(concordant, pairs, out=np.full(len(weights), np.nan), where=pairs > 0))
-
-    return evaluate
-
-
-def group_weights(groups: Ints, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """How often each image counts in each resample, in chunks of shape (some resamples, images)."""
-    _, member = np.unique(groups, return_inverse=True)
-    count = int(member.max()) + 1
-    chunk = max(1, _CHUNK // len(member))
-    for start in range(0, resamples, chunk):
-        size = min(chunk, resamples - start)
-        drawn = rng.integers(0, count, size=(size, count)) + count * np.arange(size)[:, None]
-        draws = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
-        yield draws[:, member].astype(np.float64)
-
-
-def _limits(value: float, replicates: Floats, groups: int, tail: float, widening: float) -> Auroc:
-    reach = float(tail ** (1 / groups))
+def _limits(value: float, replicates: Floats, groups: int, intervals: int, widening: float) -> Auroc:
+    reach = float(tail(CONFIDENCE, intervals) ** (1 / groups))
     if value == 1:
         return Auroc(value=1, low=reach, high=1)
     if value == 0:
         return Auroc(value=0, low=0, high=1 - reach)
-    limits = np.nanquantile(replicates, [tail, 1 - tail])
     centre = logit(value)
     # A resample without any error would be infinitely far away.
-    reached = np.clip(limits, _EDGE, 1 - _EDGE)
+    reached = np.clip(percentile_limits(replicates, CONFIDENCE, intervals), _EDGE, 1 - _EDGE)
     low, high = expit(centre + widening * (logit(reached) - centre)).tolist()
     return Auroc(value=value, low=min(low, value), high=max(high, value))

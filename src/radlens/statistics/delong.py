@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
+from radlens.statistics.groups import Floats, Ints, count_patients
 from radlens.statistics.intervals import logit_limits
-from radlens.statistics.metrics import Floats, Ints
+from radlens.statistics.placements import clustered_variance, placements
 from radlens.statistics.proportions import wilson_limits
 
 
@@ -30,31 +30,6 @@ class Area:
     negatives: int
 
 
-def placements(truth: Ints, score: Floats) -> tuple[Floats, Floats]:
-    """For each positive image the share of negatives below it, for each negative the share of positives above it.
-
-    Equal scores count half. By midranks, in the time of a sort (Sun and Xu 2014, doi:10.1109/LSP.2014.2337313).
-
-    Args:
-        truth: 0 or 1, shape (images,), both kinds present.
-        score: shape (images,).
-
-    Returns:
-        Shapes (positives,) and (negatives,), in the order of the images. The mean of either is the AUROC.
-
-    >>> placements(np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.4, 0.8]))
-    (array([0.75, 1.  ]), array([1.  , 0.75]))
-    """
-    positive = truth == 1
-    count, others = int(positive.sum()), int((~positive).sum())
-    if not count or not others:
-        raise ValueError(f"an AUROC needs positive and negative images, got {count} and {others}")
-    everyone = stats.rankdata(score)
-    above = (everyone[positive] - stats.rankdata(score[positive])) / others
-    below = 1 - (everyone[~positive] - stats.rankdata(score[~positive])) / count
-    return above, below
-
-
 def clustered_auroc(truth: Ints, score: Floats, patients: npt.ArrayLike) -> Area:
     """AUROC and its variance, with what images of one patient share (Obuchowski 1997, doi:10.2307/2533958).
 
@@ -71,18 +46,12 @@ def clustered_auroc(truth: Ints, score: Floats, patients: npt.ArrayLike) -> Area
     positive = truth == 1
     above, below = placements(truth, score)
     area = float(above.mean())
-    names, membership = np.unique(np.asarray(patients), return_inverse=True)
-    parts, excess, owners = [], [], []
-    for mask, placed in ((positive, above), (~positive, below)):
-        count = len(np.unique(membership[mask]))
-        if count < 2:
-            raise ValueError("the spread of an AUROC shows with two patients or more with images of each kind")
-        sums = np.bincount(membership[mask], weights=placed - area, minlength=len(names))
-        parts.append(count / (count - 1) * float(sums @ sums) / len(placed) ** 2)
-        excess.append(sums / len(placed))
-        owners.append(count)
-    shared = len(names) / (len(names) - 1) * float(excess[0] @ excess[1])
-    return Area(area, max(0.0, sum(parts) + 2 * shared), *owners)
+    _, membership = np.unique(np.asarray(patients), return_inverse=True)
+    positives, negatives = (count_patients(membership, members) for members in (positive, ~positive))
+    if min(positives, negatives) < 2:
+        raise ValueError("the spread of an AUROC shows with two patients or more with images of each kind")
+    variance = clustered_variance(above - area, below - area, positive, membership)
+    return Area(area, variance, positives, negatives)
 
 
 def area_limits(area: Area, confidence: float) -> tuple[float, float]:

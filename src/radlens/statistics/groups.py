@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
@@ -12,6 +13,11 @@ Bools = npt.NDArray[np.bool_]
 FOLDS = 5
 
 
+def count_patients(patients: npt.ArrayLike, members: Bools) -> int:
+    """The number of different patients, or other groups, among the images that the mask is true for."""
+    return len(np.unique(np.asarray(patients)[members]))
+
+
 def count_groups(targets: Bools, groups: Ints) -> Ints:
     """The number of groups with any image of each class, shape (classes,); ``targets`` has shape (images, classes)."""
-    return np.array([len(np.unique(groups[column])) for column in targets.T], dtype=np.int64)
+    return np.array([count_patients(groups, column) for column in targets.T], dtype=np.int64)

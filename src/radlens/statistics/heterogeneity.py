@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from radlens.statistics.metrics import Floats, Ints
-from radlens.statistics.weighted import ranking_statistic
+from radlens.statistics.groups import Bools, Floats, Ints
+from radlens.statistics.ranking import ratio
 
-Bools = npt.NDArray[np.bool_]
 # Weights, shape (permutations, images), to a metric, shape (permutations,).
 Metric = Callable[[Floats], Floats]
 
@@ -23,18 +22,7 @@ _CHUNK = 2_000_000
 def share_metric(success: npt.ArrayLike) -> Metric:
     """The weighted share of successes, such as right answers."""
     hits = np.asarray(success, dtype=np.float64)
-
-    def evaluate(weights: Floats) -> Floats:
-        total = weights.sum(axis=1)
-        return np.asarray(np.divide(weights @ hits, total, out=np.full(len(total), np.nan), where=total > 0))
-
-    return evaluate
-
-
-def auroc_metric(truth: Ints, score: Floats) -> Metric:
-    """The weighted AUROC."""
-    ranks = ranking_statistic(truth, score)
-    return lambda weights: ranks(weights)[0]
+    return lambda weights: ratio(weights @ hits, weights.sum(axis=1))
 
 
 def difference_test(

@@ -1,57 +1,32 @@
-"""Confidence intervals by resampling patients, not images: images of one patient are not independent evidence."""
+"""Limits of confidence intervals, from a variance or from the resamples of :mod:`radlens.statistics.resampling`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 
-from radlens.statistics.metrics import Floats
-from radlens.statistics.weighted import Statistic, Statistics
+from radlens.statistics.groups import Floats
+from radlens.statistics.multiplicity import tail
 
 # The share of resamples in which a metric may be undefined before its interval is withheld.
 MAX_UNDEFINED = 0.05
 
-# Weights of about this many numbers are held at once.
-_CHUNK = 4_000_000
 
-
-def patient_weights(patients: npt.ArrayLike, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """How often each image counts in each resample, in chunks of shape (some resamples, images).
-
-    When every image is a patient of its own this is the ordinary bootstrap.
+def percentile_limits(replicates: Floats, confidence: float, intervals: int = 1) -> tuple[float, float]:
+    """The central quantiles of the defined replicates (Efron 1979, doi:10.1214/aos/1176344552).
 
     Args:
-        patients: the patient of each image.
-        resamples: how many times as many patients as there are are drawn with replacement.
-        rng: where the draws come from; the same state gives the same weights, in whatever order the rows stand.
-    """
-    names, membership = np.unique(np.asarray(patients), return_inverse=True)
-    count = len(names)
-    chunk = max(1, _CHUNK // max(len(membership), count))
-    for start in range(0, resamples, chunk):
-        size = min(chunk, resamples - start)
-        drawn = rng.integers(0, count, size=(size, count)) + count * np.arange(size)[:, None]
-        draws = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
-        yield draws[:, membership].astype(np.float64)
-
-
-def bootstrap(statistic: Statistic, patients: npt.ArrayLike, resamples: int, rng: np.random.Generator) -> Statistics:
-    """The metrics of every resample, each of shape (resamples, ...), NaN where undefined."""
-    parts = [statistic(weights) for weights in patient_weights(patients, resamples, rng)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def percentile_limits(replicates: Floats, confidence: float) -> tuple[float, float]:
-    """The central quantiles of the defined replicates (Efron 1979, doi:10.1214/aos/1176344552).
+        replicates: shape (resamples,).
+        confidence: such as 0.95.
+        intervals: how many intervals hold together with that confidence.
 
     >>> percentile_limits(np.arange(101.0), 0.5)
     (25.0, 75.0)
     """
-    tail = (1 - confidence) / 2
-    low, high = np.nanquantile(replicates, [tail, 1 - tail])
+    beyond = tail(confidence, intervals)
+    low, high = np.nanquantile(replicates, [beyond, 1 - beyond])
     return float(low), float(high)
 
 
@@ -61,8 +36,8 @@ def quantile(confidence: float, patients: float = np.inf) -> float:
     >>> round(quantile(0.95), 3), round(quantile(0.95, patients=11), 3)
     (1.96, 2.228)
     """
-    tail = (1 + confidence) / 2
-    return float(stats.norm.ppf(tail) if np.isinf(patients) else stats.t.ppf(tail, max(patients - 1, 1)))
+    below = (1 + confidence) / 2
+    return float(stats.norm.ppf(below) if np.isinf(patients) else stats.t.ppf(below, max(patients - 1, 1)))
 
 
 def logit_limits(
@@ -131,8 +106,8 @@ def inverted_limits(
         drawn = norm(factor * gaps + deviations)
         return float((drawn < seen).mean() + (drawn == seen).mean() / 2)
 
-    tail = (1 - confidence) / 2
-    low, middle, high = (seen * _factor(smaller, level) for level in (1 - tail, 0.5, tail))
+    beyond = tail(confidence)
+    low, middle, high = (seen * _factor(smaller, level) for level in (1 - beyond, 0.5, beyond))
     return low, middle, high
 
 
@@ -148,8 +123,3 @@ def _factor(smaller: Callable[[float], float], level: float) -> float:
         middle = (lower + upper) / 2
         lower, upper = (middle, upper) if smaller(middle) > level else (lower, middle)
     return (lower + upper) / 2
-
-
-def count_patients(patients: npt.ArrayLike, mask: npt.NDArray[np.bool_]) -> int:
-    """The number of different patients among the images that the mask is true for."""
-    return len(np.unique(np.asarray(patients)[mask]))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2
 
-from radlens.statistics.metrics import Floats
+from radlens.statistics.groups import Floats
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_], patient
         patients: whose image each is.
 
     >>> right = np.array([True] * 9 + [False])
-    >>> found = mcnemar(right, ~right, range(10))
-    >>> found.only_first, found.only_second, round(found.p_exact, 4)
+    >>> test = mcnemar(right, ~right, range(10))
+    >>> test.only_first, test.only_second, round(test.p_exact, 4)
     (9, 1, 0.0215)
     """
     _, member = np.unique(np.asarray(patients), return_inverse=True)

@@ -13,6 +13,8 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 METRICS = ("accuracy", "sensitivity", "specificity", "precision", "f1", "auroc", "average_precision", "brier", "ece")
+# Those of any task.
+EVERY = (*METRICS, "exact_match")
 ONE_VS_REST = ("sensitivity", "specificity", "precision", "f1", "auroc", "average_precision")
 ECE_BINS = 15
 
@@ -128,13 +130,12 @@ def multiclass_metrics(answers: Answers) -> dict[str, Estimate]:
     A macro average over the classes is undefined as soon as it is for one class.
     """
     each = per_class_metrics(answers)
-    chosen = np.take_along_axis(answers.probabilities, answers.predicted[:, None], axis=1)[:, 0]
-    right = (answers.predicted == answers.truth).astype(np.int64)
+    score, right = top_label(answers)
     return {
         "accuracy": Estimate(float(right.mean())),
         **{name: macro(name, each) for name in ONE_VS_REST},
         "brier": Estimate(float(squared_errors(answers).mean())),
-        "ece": Estimate(expected_calibration_error(chosen, right)),
+        "ece": Estimate(expected_calibration_error(score, right)),
     }
 
 
@@ -169,6 +170,12 @@ def confusion(answers: Answers) -> list[list[int]] | list[list[list[int]]]:
     else:
         counts = confusion_matrix(answers.truth, answers.predicted, labels=range(len(answers.classes)))
     return list(counts.tolist())
+
+
+def top_label(answers: Answers) -> tuple[Floats, Ints]:
+    """For each image of a multiclass task, the probability of the class answered, and 1 where it is right, else 0."""
+    score = np.take_along_axis(answers.probabilities, answers.predicted[:, None], axis=1)[:, 0]
+    return score, (answers.predicted == answers.truth).astype(np.int64)
 
 
 def squared_errors(answers: Answers) -> Floats:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
-from radlens.statistics.metrics import Floats, Ints
-from radlens.statistics.paired_difference import Difference, patient_sums
+from radlens.statistics.groups import Floats, Ints
+from radlens.statistics.paired_difference import Difference, without_rounding
+from radlens.statistics.placements import clustered_variance, placements
 
 
 @dataclass(frozen=True)
@@ -19,29 +19,6 @@ class PairedAuroc:
     first: float
     second: float
     difference: Difference
-
-
-def placements(truth: Ints, scores: Floats) -> tuple[Floats, Floats]:
-    """Where each image stands among those of the other class.
-
-    Args:
-        truth: 0 or 1, shape (images,).
-        scores: shape (images,); equal scores count half.
-
-    Returns:
-        For each positive image the share of negative images below it, and for each negative image the share of
-        positive images above it; the mean of either is the AUROC.
-
-    >>> positive, negative = placements(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.4, 0.8]))
-    >>> positive.tolist(), negative.tolist()
-    ([0.75, 1.0], [1.0, 0.75])
-    """
-    ranks = rankdata(scores)
-    positive, negative = truth == 1, truth == 0
-    among_positive, among_negative = rankdata(scores[positive]), rankdata(scores[negative])
-    below = (ranks[positive] - among_positive) / negative.sum()
-    above = 1 - (ranks[negative] - among_negative) / positive.sum()
-    return np.asarray(below), np.asarray(above)
 
 
 def paired_delong(truth: Ints, first: Floats, second: Floats, patients: npt.ArrayLike) -> PairedAuroc:
@@ -60,29 +37,11 @@ def paired_delong(truth: Ints, first: Floats, second: Floats, patients: npt.Arra
     Raises:
         ValueError: a class is absent.
     """
-    if len(np.unique(truth)) < 2:
-        raise ValueError("an AUROC needs images of both classes")
     _, member = np.unique(np.asarray(patients), return_inverse=True)
-    positive, count = truth == 1, int(member.max()) + 1
-    areas, found = [], []
-    for scores in (first, second):
-        below, above = placements(truth, scores)
-        area = float(below.mean())
-        areas.append(area)
-        found.append((below - area, above - area))
-    gaps = [later - earlier for earlier, later in zip(*found, strict=True)]
-    by_positive = patient_sums(gaps[0], member[positive], count) / positive.sum()
-    by_negative = patient_sums(gaps[1], member[~positive], count) / (~positive).sum()
-    variance = (
-        _scale(member[positive]) * (by_positive**2).sum()
-        + _scale(member[~positive]) * (by_negative**2).sum()
-        + 2 * count / max(1, count - 1) * (by_positive * by_negative).sum()
+    (above, below), (later_above, later_below) = (placements(truth, scores) for scores in (first, second))
+    areas = float(above.mean()), float(later_above.mean())
+    variance = clustered_variance(
+        (later_above - areas[1]) - (above - areas[0]), (later_below - areas[1]) - (below - areas[0]), truth == 1, member
     )
-    error = float(max(variance, 0.0)) ** 0.5
-    return PairedAuroc(areas[0], areas[1], Difference(areas[1] - areas[0], error if error > 1e-12 else 0.0, count))
-
-
-def _scale(member: Ints) -> float:
-    """Patients over patients less one, of those that have images of a class."""
-    count = len(np.unique(member))
-    return count / max(1, count - 1)
+    difference = Difference(areas[1] - areas[0], without_rounding(variance**0.5), int(member.max()) + 1)
+    return PairedAuroc(*areas, difference)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import t as student
 
-from radlens.statistics.metrics import Floats
+from radlens.statistics.intervals import quantile
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Difference:
 
     def limits(self, confidence: float) -> tuple[float, float]:
         """The confidence interval."""
-        reach = float(student.ppf((1 + confidence) / 2, max(1, self.patients - 1))) * self.standard_error
+        reach = quantile(confidence, self.patients) * self.standard_error
         return self.value - reach, self.value + reach
 
     @property
@@ -67,8 +66,8 @@ def mean_difference(first: npt.ArrayLike, second: npt.ArrayLike, patients: npt.A
         second: the same of the second model.
         patients: whose image each is.
 
-    >>> found = mean_difference([0, 1, 0, 1], [1, 1, 1, 0], ["a", "b", "c", "d"])
-    >>> found.value, round(found.standard_error, 4)
+    >>> gain = mean_difference([0, 1, 0, 1], [1, 1, 1, 0], ["a", "b", "c", "d"])
+    >>> gain.value, round(gain.standard_error, 4)
     (0.25, 0.4787)
     """
     gaps = np.asarray(second, dtype=np.float64) - np.asarray(first, dtype=np.float64)
@@ -77,26 +76,9 @@ def mean_difference(first: npt.ArrayLike, second: npt.ArrayLike, patients: npt.A
     value = float(gaps.mean())
     sums = np.bincount(member, weights=gaps - value, minlength=count)
     variance = count / max(1, count - 1) * float((sums**2).sum()) / len(gaps) ** 2
-    return Difference(value, _rounded(variance**0.5), count)
+    return Difference(value, without_rounding(variance**0.5), count)
 
 
-def patient_sums(values: Floats, member: npt.NDArray[np.int64], count: int) -> Floats:
-    """The sum of some images' values for each of ``count`` patients."""
-    return np.bincount(member, weights=values, minlength=count).astype(np.float64)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted for so many tests, by Holm's step-down procedure (1979, https://www.jstor.org/stable/4615733).
-
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    order = np.argsort(p_values, kind="stable")
-    steps = [(len(p_values) - rank) * p_values[index] for rank, index in enumerate(order)]
-    adjusted = np.minimum(1.0, np.maximum.accumulate(steps))
-    return [float(adjusted[rank]) for rank in np.argsort(order, kind="stable")]
-
-
-def _rounded(error: float) -> float:
-    """Without what rounding alone left of a zero."""
+def without_rounding(error: float) -> float:
+    """A standard error without what rounding alone left of a zero."""
     return 0.0 if error < 1e-12 else error

@@ -84,14 +84,14 @@ def wilson_limits(value: float, trials: float, confidence: float, patients: floa
     return max(0.0, min(value, float(centre - reach))), min(1.0, max(value, float(centre + reach)))
 
 
-def proportion_limits(found: Proportion, confidence: float) -> tuple[float, float]:
+def proportion_limits(share: Proportion, confidence: float) -> tuple[float, float]:
     """Wilson's limits with the effective number of images in place of their number, as for surveys.
 
     Of the intervals for proportions from complex surveys this one covers best (Franco et al. 2019,
     doi:10.1093/jssam/smy019). With one image a patient it is Wilson's own.
     """
-    patients = np.inf if found.images == found.patients else found.patients
-    return wilson_limits(found.value, found.effective, confidence, patients)
+    patients = np.inf if share.images == share.patients else share.patients
+    return wilson_limits(share.value, share.effective, confidence, patients)
 
 
 def clustered_wilson(success: npt.ArrayLike, patients: npt.ArrayLike, confidence: float) -> tuple[float, float]:

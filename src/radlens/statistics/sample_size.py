@@ -46,10 +46,10 @@ def sample_size(answers: Answers, patients: npt.ArrayLike, margin: float, confid
         ("specificity", ~called, ~positive, "more_negative"),
     ):
         if base.any():
-            found = clustered_proportion(success[base], owners[base])
-            needed = patients_for_share(found, margin, confidence)
-            block[name] = {"half_width": half(proportion_limits(found, confidence))}
-            block[name] |= {"more_positive": 0, "more_negative": 0, key: max(0, needed - found.patients)}
+            share = clustered_proportion(success[base], owners[base])
+            needed = patients_for_share(share, margin, confidence)
+            block[name] = {"half_width": half(proportion_limits(share, confidence))}
+            block[name] |= {"more_positive": 0, "more_negative": 0, key: max(0, needed - share.patients)}
     try:
         area = clustered_auroc(answers.truth, answers.probabilities[:, 1], owners)
     except ValueError:
@@ -63,17 +63,17 @@ def sample_size(answers: Answers, patients: npt.ArrayLike, margin: float, confid
     return block
 
 
-def patients_for_share(found: Proportion, margin: float, confidence: float) -> int:
+def patients_for_share(share: Proportion, margin: float, confidence: float) -> int:
     """The smallest number of patients, each with as many images as now, for which Wilson's interval is so narrow.
 
     >>> patients_for_share(Proportion(0.9, 50, 50, 1.0), 0.05, 0.95)
     141
     """
-    each = found.images / found.patients
+    each = share.images / share.patients
 
     def reach(count: int) -> float:
         images = round(count * each) if each > 1 else count
-        return half(proportion_limits(replace(found, images=images, patients=count), confidence))
+        return half(proportion_limits(replace(share, images=images, patients=count), confidence))
 
     return _smallest(lambda count: reach(count) <= margin)
 

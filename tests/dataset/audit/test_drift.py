@@ -5,15 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from scipy.stats import chi2_contingency, ks_2samp
 from scipy.stats.contingency import association
 
 from fixture_types import MakeImages
 from radlens.dataset.audit import drift as module
-from radlens.dataset.audit.drift import Drift, compare_splits, cramers_v, holm
+from radlens.dataset.audit.drift import Drift, compare_splits, cramers_v
 from radlens.dataset.manifest import Manifest
 from radlens.imaging.cache.pixel_cache import PixelCache
 
@@ -173,14 +170,6 @@ def test_of_many_patients_a_part_is_drawn(make_images: MakeImages, monkeypatch: 
     monkeypatch.setattr(module, "LIMIT", 30)
     found = compare_splits(*null_set(make_images, 0))
     assert {(each.patients, each.reference_patients) for each in found} == {(30, 30)}
-
-
-@given(arrays(np.float64, st.integers(1, 12), elements=st.floats(0, 1)))
-def test_holm_only_raises_p_keeps_the_order_and_is_below_bonferroni(p: np.ndarray) -> None:
-    corrected = holm(p)
-    assert (corrected >= p).all()
-    assert (corrected <= np.minimum(p * len(p), 1)).all()
-    assert (np.diff(corrected[np.argsort(p, kind="stable")]) >= 0).all()
 
 
 def test_cramers_v_is_that_of_scipy_but_for_the_bias() -> None:

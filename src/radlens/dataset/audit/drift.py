@@ -15,6 +15,7 @@ from radlens.dataset.grouping import group_images
 from radlens.dataset.manifest import Manifest
 from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.statistics.groups import Ints
+from radlens.statistics.multiplicity import holm
 
 REFERENCE = "train"
 COMPARED = ("val", "test")
@@ -79,28 +80,15 @@ def compare_splits(manifest: Manifest, cache: PixelCache, seed: int = 0) -> tupl
     if (split == REFERENCE).sum() < FEWEST or not present:
         return ()
     facts = pd.concat([_labels(manifest, images), image_facts(manifest, cache, images)], axis=1)
-    found = [
+    drifts = [
         _compare(facts[fact][split == REFERENCE], facts[fact][split == name], name)
         for fact in facts.columns
         if facts[fact].nunique(dropna=False) > 1
         for name in present
     ]
-    corrected = holm(np.array([drift.p for drift in found])).tolist()
-    found = [drift.model_copy(update={"p_corrected": p}) for drift, p in zip(found, corrected, strict=True)]
-    return tuple(sorted(found, key=lambda drift: (drift.p, -drift.effect)))
-
-
-def holm(p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """p-values such that, at any level, the chance of one or more false alarms among all of them is at most that level.
-
-    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    order = np.argsort(p, kind="stable")
-    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    corrected = np.empty(len(p))
-    corrected[order] = np.minimum(steps, 1)
-    return corrected
+    corrected = holm([drift.p for drift in drifts])
+    drifts = [drift.model_copy(update={"p_corrected": p}) for drift, p in zip(drifts, corrected, strict=True)]
+    return tuple(sorted(drifts, key=lambda drift: (drift.p, -drift.effect)))
 
 
 def _one_of_each_patient(manifest: Manifest, cache: PixelCache, rng: np.random.Generator) -> Ints:
