@@ -22,6 +22,7 @@ from radlens.imaging.framing import reframe_each
 from radlens.learning.corruptions import corrupt_each
 from radlens.learning.networks.efficientnet_lite import SCALES, STAGES, EfficientNetLite, load_imagenet
 from radlens.learning.nuisance import whitening_of
+from radlens.learning.process_settings import kept_random_state
 
 Floats = npt.NDArray[np.floating]
 Pixels = npt.NDArray[np.uint8]
@@ -188,7 +189,9 @@ def _check(centre: Floats, whitening: Floats, references: Floats | None) -> None
 
 def _early_layers(channels: int, stages: Sequence[int]) -> tuple[nn.Sequential, frozenset[int]]:
     """The first stages of EfficientNet-Lite0, with ImageNet's weights, and which layers end the wanted ones."""
-    network = EfficientNetLite(channels, 1, SCALES[0])
+    with kept_random_state():
+        # The weights drawn here are replaced.
+        network = EfficientNetLite(channels, 1, SCALES[0])
     load_imagenet(network, 0)
     ends = np.cumsum([stage.repeats for stage in STAGES]).tolist()
     layers = nn.Sequential(network.stem, *list(network.blocks)[: ends[max(stages) - 1]])
