@@ -104,7 +104,7 @@ def one_batch(settings: RunSettings, train: LabelledPixels) -> tuple[Classifier,
 def operations(settings: RunSettings, train: LabelledPixels, *, back: bool = True) -> float:
     """Floating-point operations of a training step, or of the way there alone, for each image."""
     classifier, images, target = one_batch(settings, train)
-    # In 64 bit the layers run one by one; the counter does not know the fused ones.
+    # In 64 bit depthwise convolutions go PyTorch's own way back; the counter does not know ours.
     classifier, images = classifier.double(), images.double()
     with FlopCounterMode(display=False) as counter:
         loss = classifier.loss(classifier(images), target)
