@@ -10,11 +10,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from radlens.base.errors import RadlensError
 from radlens.base.files import is_place_here
 from radlens.dataset.manifest import Manifest
 from radlens.delivery.card import MARK, model_card
-from radlens.delivery.onnx_export import OPSET, Pixels, check_maps, check_parity, export_graph, graph_outputs
+from radlens.delivery.onnx_export import (
+    OPSET,
+    NoGraphError,
+    Pixels,
+    check_maps,
+    check_parity,
+    export_graph,
+    graph_outputs,
+)
 from radlens.delivery.onnx_on_demand import map_on_demand
 from radlens.delivery.onnx_variants import Trial, halve, measure, quantize, store_float16
 from radlens.delivery.torch_model import trained_model
@@ -48,7 +55,7 @@ def release(
     smaller: Collection[Kind] = (),
     trial: Trial | None = None,
 ) -> ModelConfig:
-    """Write a model folder with the graph beside the weights, once both were found to give the same answers.
+    """Write a model folder with graph and weights, once both were found to give the same answers.
 
     Args:
         folder: where to. A card that lies there stays if radlens did not write it.
@@ -64,8 +71,9 @@ def release(
         The config as it was written, but for the hashes.
 
     Raises:
-        DataError: the network cannot be written as ONNX, or graph and network differ. Nothing was written then.
-        RadlensError: a package is not installed, or the folder cannot be written to.
+        NoGraphError: the network cannot be written as ONNX, graph and network differ, or a package is not installed.
+            Nothing was written then.
+        RadlensError: the folder cannot be written to.
     """
     if smaller and trial is None:
         raise ValueError("smaller weights need images to be measured on")
@@ -122,12 +130,18 @@ def _tried(variant: Variant) -> Variant:
 
 
 def release_if_possible(folder: Path, config: ModelConfig, tensors: Tensors, pixels: Pixels, source: str) -> None:
-    """The same; where there can be no graph, say why and write the model without it."""
+    """The same; where there can be no graph, say why and leave the model without it.
+
+    Raises:
+        RadlensError: the folder cannot be written to.
+        Exception: any other error of building the graph is a fault of radlens. The model is kept, without a graph.
+    """
+    # First, so that whatever becomes of the graph, what took hours to train is kept.
+    write_model_folder(folder, config, tensors, card=_card(folder, config))
     try:
         release(folder, config, tensors, pixels, source)
-    except RadlensError as error:
+    except NoGraphError as error:
         logger.warning("The model has no model.onnx. %s", error)
-        write_model_folder(folder, config, tensors, card=_card(folder, config))
 
 
 def add_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
