@@ -26,13 +26,8 @@ from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.networks import build_network
 from radlens.learning.trained_model import TrainedModel
-from radlens.runtime.model_folder import (
-    ModelConfig,
-    find_model,
-    read_model_folder,
-    split_tensors,
-    write_model_folder,
-)
+from radlens.runtime.model_config import ModelConfig
+from radlens.runtime.model_folder import find_model, read_model_folder, split_tensors, write_model_folder
 from radlens.workflows.load import load
 
 THREADS = (1, 2)

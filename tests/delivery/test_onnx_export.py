@@ -126,7 +126,7 @@ def test_flips_are_counted_by_image() -> None:
 
 
 def make_config(task: str, classes: tuple[str, ...], threshold: float) -> Any:
-    from radlens.runtime.model_folder import ModelConfig
+    from radlens.runtime.model_config import ModelConfig
 
     values = {"radlens_version": "0", "task": task, "classes": classes, "network": "x", "threshold": threshold}
     return ModelConfig.model_validate({**values, "preprocessing": {}})

@@ -28,8 +28,8 @@ from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.framing import SUITE
 from radlens.learning.familiarity import Familiarity
 from radlens.runtime.known_images import NO_IMAGES_KNOWN
+from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.model_folder import (
-    ModelConfig,
     join_tensors,
     open_model_folder,
     read_model_folder,

@@ -15,8 +15,10 @@ from radlens.base.cpu import available_cores
 from radlens.base.errors import DataError, RadlensError
 from radlens.decision import decide
 from radlens.imaging.preprocess import Preprocessing
-from radlens.runtime.model_folder import ModelConfig, Parity, Tensors, split_tensors
+from radlens.runtime.model_config import ModelConfig
+from radlens.runtime.model_folder import Tensors, split_tensors
 from radlens.runtime.onnx_network import switch
+from radlens.runtime.records import Parity
 
 Floats = npt.NDArray[np.floating]
 Pixels = npt.NDArray[np.uint8]

@@ -26,18 +26,10 @@ from radlens.delivery.onnx_on_demand import map_on_demand
 from radlens.delivery.onnx_variants import Trial, halve, measure, quantize, store_float16
 from radlens.delivery.torch_model import trained_model
 from radlens.runtime.framing_records import FramingEvidence, read_framing
+from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.model_files import CARD_FILE
-from radlens.runtime.model_folder import (
-    ModelConfig,
-    OnnxRecord,
-    Parity,
-    Tensors,
-    open_model_folder,
-    split_tensors,
-    write_config,
-    write_model_folder,
-)
-from radlens.runtime.records import Figure, FramingRecord, SplitMetrics, TrainingData, Variant
+from radlens.runtime.model_folder import Tensors, open_model_folder, split_tensors, write_config, write_model_folder
+from radlens.runtime.records import Figure, FramingRecord, OnnxRecord, Parity, SplitMetrics, TrainingData, Variant
 
 logger = logging.getLogger(__name__)
 
@@ -176,19 +168,19 @@ def _framing_record(split: str, evidence: FramingEvidence) -> FramingRecord:
 
 
 def _rewrite(path: Path, changes: Mapping[str, Any]) -> None:
-    found = open_model_folder(path)
-    config = found.config.model_copy(update=dict(changes))
-    write_config(found.path, config, _card(found.path, config))
+    model = open_model_folder(path)
+    config = model.config.model_copy(update=dict(changes))
+    write_config(model.path, config, _card(model.path, config))
 
 
 def evidence_for_config(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Of the content of ``metrics.json``, what the config of the model says too, by its names there."""
-    found: dict[str, Any] = {"metrics": metrics_by_split(metrics)}
+    evidence: dict[str, Any] = {"metrics": metrics_by_split(metrics)}
     for split, block in metrics.items():
-        evidence = read_framing(block) if isinstance(block, dict) else None
-        if evidence is not None:
-            found["framing"] = _framing_record(split, evidence)
-    return found
+        framing = read_framing(block) if isinstance(block, dict) else None
+        if framing is not None:
+            evidence["framing"] = _framing_record(split, framing)
+    return evidence
 
 
 def metrics_by_split(metrics: Mapping[str, Any]) -> dict[str, SplitMetrics]:
@@ -214,7 +206,7 @@ def describe_data(manifest: Manifest, digests: Iterable[str]) -> TrainingData:
     """
     info, table = manifest.info, manifest.table
     used = table["split"].isin(("train", "val")).to_numpy()
-    chosen = sorted(digest for digest, mine in zip(digests, used, strict=True) if mine)
+    used_digests = sorted(digest for digest, mine in zip(digests, used, strict=True) if mine)
     by_split = table.groupby("split")
     labels = table["label"][used].str.split("|").explode()
     return TrainingData(
@@ -225,7 +217,7 @@ def describe_data(manifest: Manifest, digests: Iterable[str]) -> TrainingData:
         images={str(split): int(count) for split, count in by_split.size().items() if split},
         patients={str(split): int(count) for split, count in by_split["patient"].nunique().items() if split},
         classes={name: int((labels == name).sum()) for name in info.classes},
-        sha256=hashlib.sha256("".join(f"{digest}\n" for digest in chosen).encode("ascii")).hexdigest(),
+        sha256=hashlib.sha256("".join(f"{digest}\n" for digest in used_digests).encode("ascii")).hexdigest(),
     )
 
 
