@@ -34,8 +34,10 @@ import torch
 from common import HERE, describe_machine, device_name, in_processes, markdown_table, write_between
 from shift_tests import CLASSES, SHIFTS, answering, ask, judged, mean_answer, radiographs
 
+from radlens.base.cpu import available_cores
 from radlens.config import RunSettings
 from radlens.config.presets import presets
+from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.corruptions import SUITE, corrupt
 from radlens.learning.fit import fit
 
@@ -164,6 +166,8 @@ class Job:
 
 def measure(job: Job, folder: Path, threads: int) -> dict[str, Any]:
     """Train once and ask the network about all images; its answers are kept in ``folder``."""
+    keep_freed_memory()
+    torch.set_num_threads(threads or available_cores())
     settings = settings_of(VARIANTS[job.variant], job.seed, threads)
     parts = radiographs(settings.preprocessing).parts(job.shift, job.seed)
     started = time.perf_counter()

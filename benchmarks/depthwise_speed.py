@@ -18,7 +18,6 @@ from torch.nn import functional
 
 from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.networks import build_network
-from radlens.learning.networks.conv_block import convolves_in_bfloat16
 from radlens.learning.networks.depthwise import depthwise
 from radlens.learning.networks.efficientnet_lite import SameConv
 
@@ -81,7 +80,7 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     keep_freed_memory()
     print(describe_machine())
-    kinds = [torch.float32, *([torch.bfloat16] if convolves_in_bfloat16() else [])]
+    kinds = [torch.float32, *([torch.bfloat16] if torch.ops.mkldnn._is_mkldnn_bf16_supported() else [])]
     columns = [(kind, way) for kind in kinds for way in WAYS]
     rows = []
     for shape in shapes():

@@ -32,6 +32,7 @@ from sklearn.model_selection import cross_val_predict
 from radlens.config import RunSettings
 from radlens.config.presets import presets
 from radlens.imaging.framing import SUITE, reframe, reframe_each
+from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.corruptions import corrupt_each
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.fit import fit
@@ -208,6 +209,8 @@ def thresholds_of(scores: Mapping[str, Any]) -> dict[str, float]:
 
 def measure(variant: str, seed: int, folder: Path, threads: int) -> dict[str, Any]:
     """Train once, keep the answers, and the row."""
+    keep_freed_memory()
+    torch.set_num_threads(threads)
     settings = settings_of(variant, seed, threads)
     images = parts(settings)
     if variant in WEIGHTED:

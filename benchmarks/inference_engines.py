@@ -23,15 +23,11 @@ from radlens.delivery.onnx_export import export_graph
 from radlens.delivery.onnx_on_demand import map_on_demand
 from radlens.delivery.torch_model import load_trained
 from radlens.imaging.preprocess import Preprocessing
+from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.networks import build_network
 from radlens.learning.trained_model import TrainedModel
-from radlens.runtime.model_folder import (
-    ModelConfig,
-    find_model,
-    read_model_folder,
-    split_tensors,
-    write_model_folder,
-)
+from radlens.runtime.model_config import ModelConfig
+from radlens.runtime.model_folder import find_model, read_model_folder, split_tensors, write_model_folder
 from radlens.workflows.load import load
 
 THREADS = (1, 2)
@@ -60,6 +56,7 @@ def baseline_folder(folder: Path) -> Path:
 
 def timers(folder: Path, *, compiled: bool, keras: ExitStack | None) -> dict[tuple[str, int], Timer]:
     """What runs the model of a folder, by engine and threads."""
+    keep_freed_memory()
     found: dict[tuple[str, int], Timer] = {}
     for threads in THREADS:
         model, trained = load(folder, threads=threads), load_trained(folder)

@@ -34,12 +34,12 @@ from scipy.stats import spearmanr
 from shift_tests import border_alone, logit
 from sklearn.metrics import log_loss, roc_auc_score
 from torch import nn
+from torch.nn import functional
 
 import radlens
 from radlens.dataset.manifest import Manifest
 from radlens.delivery.torch_model import trained_model
 from radlens.imaging.cache.pixel_cache import PixelCache
-from radlens.learning.saliency import upsample
 from radlens.learning.trained_model import TrainedModel
 from radlens.runtime.model_folder import read_model_folder
 
@@ -69,7 +69,9 @@ class Images:
 
     def maps(self, model: TrainedModel, rows: npt.NDArray[np.int64]) -> Maps:
         """Of the positive class, at the size of the images."""
-        return upsample(model.maps(self.pixels, rows)[:, 0], *self.pixels.shape[-2:])
+        maps = torch.from_numpy(model.maps(self.pixels, rows)[:, :1])
+        enlarged = functional.interpolate(maps, self.pixels.shape[-2:], mode="bilinear", align_corners=False)
+        return np.asarray(enlarged[:, 0].numpy())
 
     def lesion(self, row: np.integer[Any]) -> npt.NDArray[np.bool_]:
         """Where it is in one image, of phantoms."""

@@ -30,7 +30,8 @@ from radlens.imaging.framing import SUITE, Framing, FramingChange, reframe
 from radlens.learning.corruptions import SUITE as CORRUPTIONS
 from radlens.learning.corruptions import corrupt
 from radlens.learning.trained_model import TrainedModel
-from radlens.runtime.model_folder import ModelConfig, read_model_folder
+from radlens.runtime.model_config import ModelConfig
+from radlens.runtime.model_folder import read_model_folder
 from radlens.statistics.metrics import expected_calibration_error
 
 DATA = HERE / "results" / "shifted_answers.csv"

@@ -62,7 +62,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (("run", "phantom", "--out", "OUT", "--config", "/no/such.yaml"), 2, "does not exist"),
         (("run", "phantom"), 2, "--out"),
         (("dance",), 2, "No such command"),
-        (("evaluate", "/no/model", "phantom", "--out", "OUT"), 1, "is no model"),
+        (("evaluate", "/no/model", "phantom", "--out", "OUT"), 1, "is not a model"),
     ],
 )
 def test_a_mistake_gives_one_message_and_its_exit_code(

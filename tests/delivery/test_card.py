@@ -13,7 +13,7 @@ from radlens.decision import OperatingPoint
 from radlens.delivery.card import MARK, model_card
 from radlens.imaging.preprocess import Preprocessing
 from radlens.runtime.framing_records import Estimate
-from radlens.runtime.model_folder import ModelConfig
+from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.records import Figure, FramingRecord, OnnxRecord, Parity, SplitMetrics, TrainingData, Variant
 
 DATA = TrainingData(

@@ -14,14 +14,8 @@ import pytest
 from radlens.base.errors import DataError, RadlensError, UsageError
 from radlens.delivery.hub import files_to_send, push
 from radlens.runtime.hub import fetch, is_hub_id
-from radlens.runtime.model_folder import (
-    ModelConfig,
-    Tensors,
-    find_model,
-    open_model_folder,
-    read_model_folder,
-    write_model_folder,
-)
+from radlens.runtime.model_config import ModelConfig
+from radlens.runtime.model_folder import Tensors, find_model, open_model_folder, read_model_folder, write_model_folder
 
 Maker = Callable[..., tuple[ModelConfig, Tensors]]
 
@@ -110,7 +104,7 @@ def test_what_the_hub_does_not_have_is_said(hub: Any) -> None:
         fetch("owner/none")
     with pytest.raises(DataError, match="There is no folder 'owner/none' here. Taken for a model of the hub: "):
         find_model("owner/none")
-    with pytest.raises(UsageError, match="is no model of the hub"):
+    with pytest.raises(UsageError, match="is not the name of a model of the hub"):
         fetch("owner/none/more")
 
 

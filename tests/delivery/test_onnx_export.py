@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 import transformers
+from torch import Tensor, nn
 
 from radlens.base.errors import DataError, RadlensError
 from radlens.delivery.onnx_export import (
     FEWEST_IMAGES,
+    NoGraphError,
     check_maps,
     check_parity,
     count_flips,
@@ -123,7 +126,7 @@ def test_flips_are_counted_by_image() -> None:
 
 
 def make_config(task: str, classes: tuple[str, ...], threshold: float) -> Any:
-    from radlens.runtime.model_folder import ModelConfig
+    from radlens.runtime.model_config import ModelConfig
 
     values = {"radlens_version": "0", "task": task, "classes": classes, "network": "x", "threshold": threshold}
     return ModelConfig.model_validate({**values, "preprocessing": {}})
@@ -154,6 +157,49 @@ def test_a_network_that_cannot_be_written_is_said_and_named(make_model: Maker, m
         export_graph(config, tensors)
     monkeypatch.setattr("radlens.delivery.onnx_export._LARGEST_GRAPH", 10)
     with pytest.raises(DataError, match="over 2 GB"):
+        export_graph(config, tensors)
+
+
+class Choosy(nn.Module):
+    """Goes one way or another by what it sees, which no graph can; or its logits come out of no linear layer."""
+
+    def __init__(self, *, ends_in_linear: bool) -> None:
+        super().__init__()
+        self.head = nn.Linear(1, 1)
+        self.ends_in_linear = ends_in_linear
+
+    def forward(self, images: Tensor) -> Tensor:
+        """To logits."""
+        mean = images.mean(dim=(1, 2, 3), keepdim=True).flatten(1)
+        if not self.ends_in_linear:
+            return torch.as_tensor(self.head(mean)).tanh()
+        return torch.as_tensor(self.head(mean if mean.sum() > 0 else -mean))
+
+
+@pytest.mark.parametrize(
+    ("ends_in_linear", "reason"), [(True, "data-dependent"), (False, "logits do not come out of a linear layer")]
+)
+def test_what_no_graph_can_do_is_said(
+    make_model: Maker, monkeypatch: pytest.MonkeyPatch, ends_in_linear: bool, reason: str
+) -> None:
+    config, _ = make_model()
+    network = Choosy(ends_in_linear=ends_in_linear)
+    monkeypatch.setattr("radlens.learning.trained_model.build_network", lambda *_: network)
+    with pytest.raises(NoGraphError, match=f"small_resnet cannot be written as ONNX: .*{reason}.*efficientnet"):
+        export_graph(config, {name: value.numpy() for name, value in network.state_dict().items()})
+
+
+@pytest.mark.parametrize("place", ["radlens.delivery.onnx_graph.OnnxGraph.forward", "torch.onnx.export"])
+@pytest.mark.parametrize("error", [AttributeError, TypeError, AssertionError, KeyError])
+def test_a_bug_in_building_the_graph_surfaces(
+    make_model: Maker, monkeypatch: pytest.MonkeyPatch, place: str, error: type[Exception]
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error("a slip of the pen")
+
+    config, tensors = make_model()
+    monkeypatch.setattr(place, fails)
+    with pytest.raises(error, match="a slip of the pen"):
         export_graph(config, tensors)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from radlens.dataset.phantom.source import make_phantoms
 from radlens.delivery import release as release_module
 from radlens.delivery.card import MARK
 from radlens.delivery.export import export, parity_images
-from radlens.delivery.onnx_export import export_graph, phantom_pixels, run_graph
+from radlens.delivery.onnx_export import NoGraphError, export_graph, phantom_pixels, run_graph
 from radlens.delivery.onnx_variants import Trial
 from radlens.delivery.release import add_framing, add_metrics, describe_data, release, release_if_possible
 from radlens.delivery.torch_model import trained_model
@@ -27,8 +28,8 @@ from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.framing import SUITE
 from radlens.learning.familiarity import Familiarity
 from radlens.runtime.known_images import NO_IMAGES_KNOWN
+from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.model_folder import (
-    ModelConfig,
     join_tensors,
     open_model_folder,
     read_model_folder,
@@ -100,7 +101,7 @@ def test_a_run_goes_on_without_a_graph_and_says_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def fails(*_: object, **__: object) -> None:
-        raise DataError("The network cannot be written as ONNX.")
+        raise NoGraphError("The network cannot be written as ONNX.")
 
     release_if_possible(tmp_path / "model", *model, pixels, "phantoms")
     assert "model.onnx" not in caplog.text
@@ -110,6 +111,36 @@ def test_a_run_goes_on_without_a_graph_and_says_so(
     found = open_model_folder(tmp_path / "model")
     assert found.config.onnx is None
     assert found.config.files.keys() == {"model.safetensors", "README.md"}
+
+
+@pytest.mark.parametrize("error", [AttributeError("a slip of the pen"), DataError("onnxruntime cannot load the graph")])
+def test_a_bug_in_building_the_graph_surfaces_and_the_model_is_kept(
+    model: tuple[Any, Any], pixels: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(release_module, "export_graph", fails)
+    with pytest.raises(type(error), match=str(error)):
+        release_if_possible(tmp_path / "model", *model, pixels, "phantoms")
+    config, tensors = read_model_folder(tmp_path / "model")
+    assert config.onnx is None
+    assert tensors.keys() == model[1].keys()
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript"])
+def test_a_run_goes_on_without_the_packages_for_a_graph(
+    model: tuple[Any, Any],
+    pixels: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    package: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    release_if_possible(tmp_path / "model", *model, pixels, "phantoms")
+    assert f"The model has no model.onnx. Writing ONNX needs {package}, which is not installed." in caplog.text
+    assert open_model_folder(tmp_path / "model").config.onnx is None
 
 
 def test_smaller_weights_are_in_both_files_and_stay_when_written_anew(

@@ -22,9 +22,32 @@ import ctypes, os, sys
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
 libc.memset.argtypes, libc.free.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t), (ctypes.c_void_p,)
-if sys.argv[1] == "keep":
+how = sys.argv.pop()
+if how == "keep":
     from radlens.learning.allocator import keep_freed_memory
     assert keep_freed_memory()
+elif how == "command line":
+    from radlens.cli.commands import main
+    sys.argv.append("--version")
+    try:
+        main()
+    except SystemExit:
+        pass
+elif how == "library":
+    import tempfile
+    from pathlib import Path
+    import numpy as np
+    from radlens.config import resolve
+    from radlens.learning.data_module import LabelledPixels
+    from radlens.learning.fit import fit
+    from radlens.learning.trained_model import TrainedModel
+    small = {"network": "small_resnet_28", "epochs": 1, "accelerator": "cpu", "first_size": 1.0, "threads": 1}
+    settings = resolve("fast", preprocessing={"height": 28, "width": 28}, train=small)
+    images = LabelledPixels(np.zeros((4, 1, 28, 28), np.uint8), np.arange(4), np.arange(4) % 2)
+    with tempfile.TemporaryDirectory() as folder:
+        fitted = fit(settings, "binary", ("a", "b"), images, images, Path(folder))
+    tensors = {name: value.numpy() for name, value in fitted.network.items()}
+    TrainedModel("binary", ("a", "b"), "small_resnet_28", settings.preprocessing, 0.5, tensors)
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 before = resident()
@@ -37,13 +60,23 @@ print(resident() - before)
 
 def kept(how: str) -> float:
     done = subprocess.run([sys.executable, "-c", MEASURE, how], capture_output=True, text=True, check=True)
-    return float(done.stdout)
+    return float(done.stdout.split()[-1])
 
 
 @on_glibc
 def test_a_big_freed_buffer_stays_with_the_process() -> None:
     assert kept("default") < 20
     assert kept("keep") > 150
+
+
+@on_glibc
+def test_the_command_line_which_owns_its_process_keeps_memory() -> None:
+    assert kept("command line") > 150
+
+
+@on_glibc
+def test_training_and_building_a_model_leave_the_callers_allocator_alone() -> None:
+    assert kept("library") < 20
 
 
 def test_off_linux_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

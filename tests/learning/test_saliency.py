@@ -9,7 +9,7 @@ from torch import nn
 
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.networks import build_network
-from radlens.learning.saliency import activation_maps, find_layers, shared_out, upsample
+from radlens.learning.saliency import activation_maps, find_layers, shared_out
 from radlens.learning.trained_model import TrainedModel
 
 
@@ -159,11 +159,3 @@ def test_a_model_that_looks_at_the_mirror_image_has_a_map_that_turns_with_the_im
     assert np.allclose(straight, turned[..., ::-1], atol=1e-4) == mirror
     positive = model.probabilities(pixels)[:, 1]
     np.testing.assert_allclose(1 / (1 + np.exp(-straight.mean(axis=(1, 2, 3)))), positive, atol=1e-4)
-
-
-def test_enlarging_keeps_what_is_straight() -> None:
-    ramp = np.tile(np.arange(4.0), (1, 4, 1))
-    large = upsample(ramp, 16, 16)
-    np.testing.assert_allclose(np.diff(large[0, 8, 2:14]), 0.25, atol=1e-6)
-    assert large.shape == (1, 16, 16)
-    assert upsample(np.ones((2, 3, 5)), 30, 20) == pytest.approx(1.0)

@@ -55,7 +55,7 @@ def test_a_folder_stands_for_the_images_below_it_and_the_rest_is_counted(folder:
     assert left_out.hidden == 4
     assert describe(left_out) == [
         "4 hidden or system file(s) or folder(s) are left out.",
-        "2 file(s) that are no images are left out: 1 without suffix, 1 .txt.",
+        "2 file(s) that are not images are left out: 1 without suffix, 1 .txt.",
     ]
     assert describe(LeftOut()) == []
     assert found("in/") == WHOLE

@@ -20,6 +20,7 @@ from safetensors.numpy import save
 from radlens.base.errors import DataError
 from radlens.delivery.torch_model import trained_model
 from radlens.imaging.preprocess import Preprocessing
+from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.model_files import (
     CARD_FILE,
     CONFIG_FILE,
@@ -29,13 +30,7 @@ from radlens.runtime.model_files import (
     check_size,
     safe_file,
 )
-from radlens.runtime.model_folder import (
-    ModelConfig,
-    open_model_folder,
-    read_model_folder,
-    write_config,
-    write_model_folder,
-)
+from radlens.runtime.model_folder import open_model_folder, read_model_folder, write_config, write_model_folder
 
 CONFIG = ModelConfig(
     radlens_version="0.1.0",
@@ -136,11 +131,11 @@ def test_links_within_the_folder_and_within_a_cache_of_the_hub_are_followed(fold
 def test_what_is_no_plain_file_is_refused(folder: Path) -> None:
     (folder / CARD_FILE).unlink()
     (folder / CARD_FILE).mkdir()
-    with pytest.raises(DataError, match=r"README\.md is no plain file"):
+    with pytest.raises(DataError, match=r"README\.md is not a regular file"):
         open_model_folder(folder)
     (folder / CARD_FILE).rmdir()
     os.mkfifo(folder / CARD_FILE)
-    with pytest.raises(DataError, match=r"README\.md is no plain file"):
+    with pytest.raises(DataError, match=r"README\.md is not a regular file"):
         open_model_folder(folder)
     (folder / CARD_FILE).unlink()
     (folder / CARD_FILE).symlink_to(CARD_FILE)
@@ -181,7 +176,7 @@ def test_weights_that_are_no_numbers_are_refused(folder: Path, kind: type[np.flo
     weights = np.ones((2, 3), kind)
     weights[1, 2] = value
     write_model_folder(folder, CONFIG, {"fine": np.ones(2, np.float32), "head.weight": weights})
-    with pytest.raises(DataError, match=r"no numbers, in 'head\.weight'"):
+    with pytest.raises(DataError, match=r"not finite numbers, in 'head\.weight'"):
         read_model_folder(folder)
 
 

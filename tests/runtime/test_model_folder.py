@@ -23,10 +23,10 @@ from radlens.base.errors import DataError, RadlensError
 from radlens.decision import Calibration, OperatingPoint
 from radlens.imaging.preprocess import Preprocessing
 from radlens.runtime import model_folder
+from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.model_folder import (
     CONFIG_FILE,
     WEIGHTS_FILE,
-    ModelConfig,
     boxed_models,
     find_model,
     read_model_folder,
@@ -117,10 +117,10 @@ def test_an_earlier_model_is_replaced(folder: Path) -> None:
 
 def test_a_folder_that_is_no_model_says_how_to_get_one(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(DataError, match="is no model.*radlens run"):
+        with pytest.raises(DataError, match="is not a model.*radlens run"):
             read_model_folder(path)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match="is no model"):
+    with pytest.raises(DataError, match="is not a model"):
         read_model_folder(tmp_path / "file")
 
 

@@ -22,7 +22,8 @@ from radlens.imaging.preprocess import Preprocessing
 from radlens.runtime.answers import Answer
 from radlens.runtime.loading import load
 from radlens.runtime.onnx_network import OnnxNetwork
-from radlens.runtime.predictor import Predictor, Source
+from radlens.runtime.predictor import Predictor
+from radlens.runtime.sources import Source
 
 TASKS: list[tuple[Task, tuple[str, ...]]] = [
     ("binary", ("NORMAL", "PNEUMONIA")),
@@ -152,7 +153,7 @@ def test_pixels_of_another_kind_are_refused(model: Predictor, pixels: Any) -> No
 )
 def test_an_array_that_is_no_picture_is_an_error_of_its_answer(model: Predictor, array: Any) -> None:
     answer = model.predict(array)
-    assert "are no picture" in answer.error
+    assert "are not a picture" in answer.error
     assert (answer.predicted, answer.probabilities) == ("", {})
 
 

@@ -17,7 +17,8 @@ from radlens.decision import Task
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning import networks
 from radlens.learning.networks.network import Network
-from radlens.runtime.model_folder import ModelConfig, write_model_folder
+from radlens.runtime.model_config import ModelConfig
+from radlens.runtime.model_folder import write_model_folder
 
 SIZE = 64
 CLASSES: dict[Task, tuple[str, ...]] = {

@@ -16,7 +16,8 @@ from PIL import Image
 
 from radlens.decision import Task
 from radlens.imaging.preprocess import Preprocessing
-from radlens.runtime.model_folder import ModelConfig, Tensors, write_model_folder
+from radlens.runtime.model_config import ModelConfig
+from radlens.runtime.model_folder import Tensors, write_model_folder
 
 Floats = npt.NDArray[np.float32]
 MakeModel = Callable[..., tuple[ModelConfig, Tensors]]

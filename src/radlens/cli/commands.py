@@ -12,6 +12,7 @@ import typer
 
 from radlens.base.errors import RadlensError, UsageError
 from radlens.cli.tables import show_audit, show_comparison, show_framing, show_result, show_stress
+from radlens.learning.allocator import keep_freed_memory
 
 app = typer.Typer(
     help="A folder of labelled medical images in; a disease classifier you can trust and explain out. "
@@ -413,6 +414,8 @@ def push(
 
 def main() -> None:
     """Run the command line; a user's mistake gives one message and the exit code of DESIGN, never a traceback."""
+    # The process is radlens's own: of a caller's process the library leaves the allocator alone.
+    keep_freed_memory()
     try:
         app(prog_name="radlens")
     except RadlensError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from radlens.assessment.framing_words import advice, change_in_words, verdict_in_words
 from radlens.assessment.operating_words import bound, bounds_in_words, rule_in_words
 from radlens.base.yaml_text import dump_yaml
-from radlens.runtime.model_folder import ModelConfig
+from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.records import Figure
 
 # A card without it was written by someone, and is left as it is.
@@ -155,13 +155,13 @@ def _other_points(config: ModelConfig) -> str:
 
 
 def _calibrated(config: ModelConfig) -> str:
-    found = config.calibration
-    if (found.kind in ("none", "temperature", "line")) and (found.slope, found.offset) == (1, 0):
+    calibration = config.calibration
+    if (calibration.kind in ("none", "temperature", "line")) and (calibration.slope, calibration.offset) == (1, 0):
         return "Probabilities are not calibrated."
-    if found.kind in ("temperature", "line"):
-        line = f"logits times {found.slope:.3f} plus {found.offset:.3f}"
+    if calibration.kind in ("temperature", "line"):
+        line = f"logits times {calibration.slope:.3f} plus {calibration.offset:.3f}"
     else:
-        line = f"{found.kind} calibration"
+        line = f"{calibration.kind} calibration"
     return f"Probabilities are calibrated: {line}, fitted on validation."
 
 
@@ -202,23 +202,23 @@ def _figures(config: ModelConfig) -> str:
 
 def _framing(config: ModelConfig) -> str:
     """How the answers hang on the framing of images, which says nothing about the disease."""
-    found = config.framing
-    if found is None:
+    framing = config.framing
+    if framing is None:
         return (
             "Whether the answers hang on how tightly the images are framed was not measured when this folder was "
             "written: `radlens evaluate MODEL SOURCE --out DIR` does."
         )
-    of = f"{_SPLITS[found.split]} images ({found.images:,} of {found.patients:,} patients)"
-    worst = _figure(Figure(**found.worst_balanced_accuracy.model_dump()))
-    loss = _figure(Figure(**found.loss.model_dump())).replace("-", "−")
+    of = f"{_SPLITS[framing.split]} images ({framing.images:,} of {framing.patients:,} patients)"
+    worst = _figure(Figure(**framing.worst_balanced_accuracy.model_dump()))
+    loss = _figure(Figure(**framing.loss.model_dump())).replace("-", "−")
     said = (
-        f"**{found.verdict.capitalize()}.** {_text(verdict_in_words(found))}",
+        f"**{framing.verdict.capitalize()}.** {_text(verdict_in_words(framing))}",
         f"It was asked about {of} that were cropped, stretched, reduced and shifted in ways that keep the label, at "
         "the operating point above. Balanced accuracy, the mean of the shares answered rightly in each class, is "
-        f"{found.balanced_accuracy:.3f} on the images as they are and {worst} under the worst change: "
-        f"{_text(change_in_words(found.worst))}. The loss is {loss}. In brackets: {found.confidence:.0%} intervals, "
-        "that of the loss for all changes together.",
-        _text(advice(found)),
+        f"{framing.balanced_accuracy:.3f} on the images as they are and {worst} under the worst change: "
+        f"{_text(change_in_words(framing.worst))}. The loss is {loss}. In brackets: {framing.confidence:.0%} "
+        "intervals, that of the loss for all changes together.",
+        _text(advice(framing)),
     )
     return "\n\n".join(filter(None, said))
 

@@ -1,4 +1,4 @@
-"""Write the model of a run, or of an older folder, anew; the images that it is checked on are found here."""
+"""Write the model of a run, or of an older folder, again; the images that it is checked on are found here."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _RunImages:
 
 
 def export(model: Path, out: Path | None = None, smaller: Collection[Kind] = ()) -> Path:
-    """Write the model folder of a run or of an earlier export anew, in today's form and with its graph.
+    """Write the model folder of a run or of an earlier export again, in today's form and with its graph.
 
     Args:
         model: a run folder or a model folder. Its card may have been edited.
@@ -56,20 +56,20 @@ def export(model: Path, out: Path | None = None, smaller: Collection[Kind] = ())
     """
     if out is not None and out.exists():
         raise UsageError(f"The output {out} exists. Choose another --out, or leave it out to write the model in place.")
-    found = open_model_folder(model, any_card=True)
-    tensors = read_weights(found)
-    config = found.config.model_copy(update={"radlens_version": __version__, **_metrics_of(model)})
+    folder = open_model_folder(model, any_card=True)
+    tensors = read_weights(folder)
+    config = folder.config.model_copy(update={"radlens_version": __version__, **_metrics_of(model)})
     images = _read_run(model, config.preprocessing, whole=bool(smaller))
     known = (images.cache, images.split) if images else ()
     pixels, source = parity_images(config.preprocessing, *known)
     trial = _trial(model, images) if smaller else None
     if out is None:
-        release(found.path, config, tensors, pixels, source, smaller, trial)
-        return found.path
+        release(folder.path, config, tensors, pixels, source, smaller, trial)
+        return folder.path
     with building(out) as temporary:
         for name in (TRAINING_IMAGES_FILE, CARD_FILE):
-            if found.file(name) is not None:
-                write_text(temporary / name, safe_file(found.path, name).read_text(encoding="utf-8", errors="replace"))
+            if folder.file(name) is not None:
+                write_text(temporary / name, safe_file(folder.path, name).read_text(encoding="utf-8", errors="replace"))
         release(temporary, config, tensors, pixels, source, smaller, trial)
     return out
 
@@ -143,6 +143,6 @@ def _read_run(run: Path, contract: Preprocessing, *, whole: bool) -> _RunImages 
         some = np.concatenate([each[:: max(1, len(each) // FEWEST_IMAGES)][:FEWEST_IMAGES] for each in rows])
         mask = np.isin(np.arange(len(split)), some)
     data = resolve(file=run / "config.yaml").data
-    chosen = manifest.only(mask)
-    cache = PixelCache.build(chosen.locations, contract, data.workers, data.limits)
-    return _RunImages(cache, split[mask], chosen.targets())
+    part = manifest.only(mask)
+    cache = PixelCache.build(part.locations, contract, data.workers, data.limits)
+    return _RunImages(cache, split[mask], part.targets())

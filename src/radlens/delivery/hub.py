@@ -17,13 +17,13 @@ def files_to_send(model: Path) -> list[Path]:
     Raises:
         DataError: there is no model, a file was altered, or the folder is of an older form.
     """
-    found = open_model_folder(model)
-    if not found.config.files:
+    folder = open_model_folder(model)
+    if not folder.config.files:
         raise DataError(
-            f"The model folder {found.path} is of an older form, without hashes. Write it anew first: "
+            f"The model folder {folder.path} is of an older form, without hashes. Write it again first: "
             f"radlens export {model} --out DIR"
         )
-    return [path for name in KNOWN_FILES if (path := found.file(name)) is not None]
+    return [path for name in KNOWN_FILES if (path := folder.file(name)) is not None]
 
 
 def push(model: Path, name: str, *, private: bool = False) -> str:
@@ -38,12 +38,12 @@ def push(model: Path, name: str, *, private: bool = False) -> str:
         The address of the model.
 
     Raises:
-        UsageError: the name is none of the hub.
+        UsageError: the name is not one that the hub takes.
         DataError: as :func:`files_to_send`.
         RadlensError: huggingface_hub is not installed, there is no token, or the hub refuses.
     """
     if not is_hub_id(name) or "@" in name:
-        raise UsageError(f"{name!r} is no name on the hub: owner/name was expected, such as radlens/pneumonia-cxr.")
+        raise UsageError(f"{name!r} is not a name on the hub: owner/name was expected, such as radlens/pneumonia-cxr.")
     files = files_to_send(model)
     hub = hub_client()
     token = hub.get_token()

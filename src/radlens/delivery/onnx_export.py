@@ -15,8 +15,10 @@ from radlens.base.cpu import available_cores
 from radlens.base.errors import DataError, RadlensError
 from radlens.decision import decide
 from radlens.imaging.preprocess import Preprocessing
-from radlens.runtime.model_folder import ModelConfig, Parity, Tensors, split_tensors
+from radlens.runtime.model_config import ModelConfig
+from radlens.runtime.model_folder import Tensors, split_tensors
 from radlens.runtime.onnx_network import switch
+from radlens.runtime.records import Parity
 
 Floats = npt.NDArray[np.floating]
 Pixels = npt.NDArray[np.uint8]
@@ -28,6 +30,10 @@ OPSET = 20
 _LARGEST_GRAPH = 2**31 - 2**20
 
 
+class NoGraphError(DataError):
+    """There can be no graph: a package is missing, the network cannot be exported, or its graph answers otherwise."""
+
+
 def export_graph(config: ModelConfig, tensors: Tensors, *, keep_weights: bool = False) -> bytes:
     """The graph as a file's bytes, with the inputs and outputs of :class:`radlens.delivery.onnx_graph.OnnxGraph`.
 
@@ -37,11 +43,12 @@ def export_graph(config: ModelConfig, tensors: Tensors, *, keep_weights: bool = 
         keep_weights: have them in the graph as they are, norms not multiplied into them; for half precision.
 
     Raises:
-        DataError: the network cannot be written as ONNX, or the weights do not fit it.
-        RadlensError: onnx and onnxscript are not installed.
+        NoGraphError: the network cannot be written as ONNX, or onnx and onnxscript are not installed.
+        DataError: the weights do not fit the network.
     """
     require("onnx", "onnxscript")
     import torch
+    from torch.onnx.errors import OnnxExporterError
 
     from radlens.delivery.onnx_graph import OnnxGraph, Scores
     from radlens.learning.familiarity import Familiarity
@@ -51,7 +58,7 @@ def export_graph(config: ModelConfig, tensors: Tensors, *, keep_weights: bool = 
     network = load_network(config.network, config.task, len(config.classes), config.preprocessing, weights)
     familiarity = Familiarity.from_statistics(config.preprocessing.shape, statistics) if statistics else None
     if sum(value.nbytes for value in tensors.values()) > _LARGEST_GRAPH:
-        raise DataError(f"The network {config.network} is too large for one ONNX file: its weights are over 2 GB.")
+        raise NoGraphError(f"The network {config.network} is too large for one ONNX file: its weights are over 2 GB.")
     scores = Scores(config.task, config.calibration)
     try:
         graph = OnnxGraph(
@@ -61,11 +68,16 @@ def export_graph(config: ModelConfig, tensors: Tensors, *, keep_weights: bool = 
             familiarity=familiarity,
             mirror=config.mirror,
             keep_weights=keep_weights,
-        )
-        pixels = torch.zeros((2, *config.preprocessing.shape), dtype=torch.uint8)
-        with quiet(), torch.no_grad():
+        ).eval()
+    except RadlensError as error:
+        raise _cannot_be_written(config, error) from error
+    pixels = torch.zeros((2, *config.preprocessing.shape), dtype=torch.uint8)
+    with quiet(), torch.no_grad():
+        # The exporter calls every error its own: a fault of the graph itself is to show as what it is.
+        graph(pixels)
+        try:
             program = torch.onnx.export(
-                graph.eval(),
+                graph,
                 (pixels,),
                 dynamo=True,
                 input_names=["pixels"],
@@ -75,14 +87,18 @@ def export_graph(config: ModelConfig, tensors: Tensors, *, keep_weights: bool = 
                 external_data=False,
                 verbose=False,
             )
-        assert program is not None
-        return _bare(program.model_proto)
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(
-            f"The network {config.network} cannot be written as ONNX: {reason}. PyTorch still answers with the model; "
-            "for prediction without it, train one of radlens's own networks, such as efficientnet_lite0."
-        ) from error
+        except (OnnxExporterError, NotImplementedError) as error:
+            raise _cannot_be_written(config, error.__cause__ or error) from error
+    assert program is not None
+    return _bare(program.model_proto)
+
+
+def _cannot_be_written(config: ModelConfig, error: BaseException) -> NoGraphError:
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+    return NoGraphError(
+        f"The network {config.network} cannot be written as ONNX: {reason}. PyTorch still answers with the model; "
+        "for prediction without it, train one of radlens's own networks, such as efficientnet_lite0."
+    )
 
 
 def _bare(proto: Any) -> bytes:
@@ -128,14 +144,14 @@ def check_parity(model: bytes, config: ModelConfig, pixels: Pixels, expected: Fl
         source: what the images are, for the record.
 
     Raises:
-        DataError: a probability differs by more than 1e-4, or a decision flips.
+        NoGraphError: a probability differs by more than 1e-4, or a decision flips.
     """
     got = run_graph(model, pixels, wanted=("probabilities",))["probabilities"]
     difference = float(np.abs(got - expected).max())
     flipped = count_flips(config, got, expected)
-    # Written so that a difference that is no number fails too.
+    # Written so that a difference that is not a number fails too.
     if not difference <= LARGEST_DIFFERENCE or flipped:
-        raise DataError(
+        raise NoGraphError(
             f"The ONNX graph does not answer as PyTorch does: on {len(pixels)} images ({source}) a probability differs "
             f"by up to {difference:.2g} (at most {LARGEST_DIFFERENCE:g} is allowed) and {flipped} decisions flip (none "
             "may)."
@@ -153,7 +169,7 @@ def check_maps(model: bytes, config: ModelConfig, pixels: Pixels, expected: Floa
         expected: PyTorch's maps of them, shape (images, outputs, rows, columns).
 
     Raises:
-        DataError: they differ by a hundredth of what they hold, or the mean of a map is not the logit.
+        NoGraphError: they differ by a hundredth of what they hold, or the mean of a map is not the logit.
     """
     outputs = run_graph(model, pixels)
     if "cam" not in outputs:
@@ -161,9 +177,9 @@ def check_maps(model: bytes, config: ModelConfig, pixels: Pixels, expected: Floa
     maps = outputs["cam"]
     # A unit that is all but at rest may count here and not there: single places differ more than answers do.
     if maps.shape != expected.shape or not np.linalg.norm(maps - expected) <= 1e-2 * np.linalg.norm(expected):
-        raise DataError(f"The class activation maps of {config.network} are wrong: they are not those of PyTorch.")
+        raise NoGraphError(f"The class activation maps of {config.network} are wrong: they are not those of PyTorch.")
     if not np.allclose(maps.mean(axis=(2, 3)), outputs["logits"], rtol=1e-3, atol=1e-3):
-        raise DataError(f"The class activation maps of {config.network} are wrong: their means are not the logits.")
+        raise NoGraphError(f"The class activation maps of {config.network} are wrong: their means are not the logits.")
 
 
 def count_flips(config: ModelConfig, got: Floats, expected: Floats) -> int:
@@ -208,12 +224,12 @@ def open_session(model: bytes, threads: int = 0) -> Any:
 
 
 def require(*packages: str) -> None:
-    """Raises RadlensError: one of the packages is not installed."""
+    """Raises NoGraphError: one of the packages is not installed."""
     for package in packages:
         try:
             __import__(package)
         except ImportError:
-            raise RadlensError(
+            raise NoGraphError(
                 f"Writing ONNX needs {package}, which is not installed. Install it with: pip install 'radlens[train]'"
             ) from None
 

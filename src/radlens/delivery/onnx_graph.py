@@ -131,14 +131,14 @@ class OnnxGraph(nn.Module):
             images = torch.cat([images, images.flip(-1)])
         with ReversePass() as kept:
             logits = self.network(images)
-        found = [logits.float(), self._seen["embedding"].float()]
+        outputs = [logits.float(), self._seen["embedding"].float()]
         if self.mirror:
-            found = [value.view(2, -1, value.shape[1]).mean(dim=0) for value in found]
+            outputs = [value.view(2, -1, value.shape[1]).mean(dim=0) for value in outputs]
         if self.has_cam:
-            found.append(self._cam(kept, logits))
+            outputs.append(self._cam(kept, logits))
         if self.familiarity is not None:
-            found.append(self.familiarity(pixels))
-        return (self.scores.probabilities(found[0]).float(), *found)
+            outputs.append(self.familiarity(pixels))
+        return (self.scores.probabilities(outputs[0]).float(), *outputs)
 
     def _goes_back(self, layers: Layers) -> bool:
         """Whether the way back from the logits to the features is known, and leads to PyTorch's own maps."""
@@ -147,10 +147,10 @@ class OnnxGraph(nn.Module):
         with torch.no_grad(), ReversePass() as kept:
             logits = self.network(images)
             try:
-                found = self._maps(kept, logits)
+                maps = self._maps(kept, logits)
             except NoReverseError:
                 return False
-        return bool((found - wanted).norm() <= 1e-2 * wanted.norm())
+        return bool((maps - wanted).norm() <= 1e-2 * wanted.norm())
 
     def _maps(self, kept: ReversePass, logits: Tensor) -> Tensor:
         features = self._seen["features"]

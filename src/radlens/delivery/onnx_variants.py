@@ -15,7 +15,8 @@ import numpy.typing as npt
 from radlens.base.errors import DataError
 from radlens.decision import decide
 from radlens.delivery.onnx_export import Floats, Pixels, count_flips, open_session, quiet, require, run_graph
-from radlens.runtime.model_folder import ModelConfig, Tensors, join_tensors, split_tensors
+from radlens.runtime.model_config import ModelConfig
+from radlens.runtime.model_folder import Tensors, join_tensors, split_tensors
 from radlens.runtime.onnx_network import switch
 from radlens.runtime.records import Variant
 from radlens.statistics.metrics import Answers, binary_metrics, multiclass_metrics, multilabel_metrics

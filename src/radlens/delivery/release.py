@@ -10,27 +10,26 @@ from typing import Any, Literal
 
 import numpy as np
 
-from radlens.base.errors import RadlensError
 from radlens.base.files import is_place_here
 from radlens.dataset.manifest import Manifest
 from radlens.delivery.card import MARK, model_card
-from radlens.delivery.onnx_export import OPSET, Pixels, check_maps, check_parity, export_graph, graph_outputs
+from radlens.delivery.onnx_export import (
+    OPSET,
+    NoGraphError,
+    Pixels,
+    check_maps,
+    check_parity,
+    export_graph,
+    graph_outputs,
+)
 from radlens.delivery.onnx_on_demand import map_on_demand
 from radlens.delivery.onnx_variants import Trial, halve, measure, quantize, store_float16
 from radlens.delivery.torch_model import trained_model
 from radlens.runtime.framing_records import FramingEvidence, read_framing
+from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.model_files import CARD_FILE
-from radlens.runtime.model_folder import (
-    ModelConfig,
-    OnnxRecord,
-    Parity,
-    Tensors,
-    open_model_folder,
-    split_tensors,
-    write_config,
-    write_model_folder,
-)
-from radlens.runtime.records import Figure, FramingRecord, SplitMetrics, TrainingData, Variant
+from radlens.runtime.model_folder import Tensors, open_model_folder, split_tensors, write_config, write_model_folder
+from radlens.runtime.records import Figure, FramingRecord, OnnxRecord, Parity, SplitMetrics, TrainingData, Variant
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +47,7 @@ def release(
     smaller: Collection[Kind] = (),
     trial: Trial | None = None,
 ) -> ModelConfig:
-    """Write a model folder with the graph beside the weights, once both were found to give the same answers.
+    """Write a model folder with graph and weights, once both were found to give the same answers.
 
     Args:
         folder: where to. A card that lies there stays if radlens did not write it.
@@ -64,8 +63,9 @@ def release(
         The config as it was written, but for the hashes.
 
     Raises:
-        DataError: the network cannot be written as ONNX, or graph and network differ. Nothing was written then.
-        RadlensError: a package is not installed, or the folder cannot be written to.
+        NoGraphError: the network cannot be written as ONNX, graph and network differ, or a package is not installed.
+            Nothing was written then.
+        RadlensError: the folder cannot be written to.
     """
     if smaller and trial is None:
         raise ValueError("smaller weights need images to be measured on")
@@ -122,12 +122,18 @@ def _tried(variant: Variant) -> Variant:
 
 
 def release_if_possible(folder: Path, config: ModelConfig, tensors: Tensors, pixels: Pixels, source: str) -> None:
-    """The same; where there can be no graph, say why and write the model without it."""
+    """The same; where there can be no graph, say why and leave the model without it.
+
+    Raises:
+        RadlensError: the folder cannot be written to.
+        Exception: any other error of building the graph is a fault of radlens. The model is kept, without a graph.
+    """
+    # First, so that whatever becomes of the graph, what took hours to train is kept.
+    write_model_folder(folder, config, tensors, card=_card(folder, config))
     try:
         release(folder, config, tensors, pixels, source)
-    except RadlensError as error:
+    except NoGraphError as error:
         logger.warning("The model has no model.onnx. %s", error)
-        write_model_folder(folder, config, tensors, card=_card(folder, config))
 
 
 def add_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
@@ -162,19 +168,19 @@ def _framing_record(split: str, evidence: FramingEvidence) -> FramingRecord:
 
 
 def _rewrite(path: Path, changes: Mapping[str, Any]) -> None:
-    found = open_model_folder(path)
-    config = found.config.model_copy(update=dict(changes))
-    write_config(found.path, config, _card(found.path, config))
+    model = open_model_folder(path)
+    config = model.config.model_copy(update=dict(changes))
+    write_config(model.path, config, _card(model.path, config))
 
 
 def evidence_for_config(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Of the content of ``metrics.json``, what the config of the model says too, by its names there."""
-    found: dict[str, Any] = {"metrics": metrics_by_split(metrics)}
+    evidence: dict[str, Any] = {"metrics": metrics_by_split(metrics)}
     for split, block in metrics.items():
-        evidence = read_framing(block) if isinstance(block, dict) else None
-        if evidence is not None:
-            found["framing"] = _framing_record(split, evidence)
-    return found
+        framing = read_framing(block) if isinstance(block, dict) else None
+        if framing is not None:
+            evidence["framing"] = _framing_record(split, framing)
+    return evidence
 
 
 def metrics_by_split(metrics: Mapping[str, Any]) -> dict[str, SplitMetrics]:
@@ -200,7 +206,7 @@ def describe_data(manifest: Manifest, digests: Iterable[str]) -> TrainingData:
     """
     info, table = manifest.info, manifest.table
     used = table["split"].isin(("train", "val")).to_numpy()
-    chosen = sorted(digest for digest, mine in zip(digests, used, strict=True) if mine)
+    used_digests = sorted(digest for digest, mine in zip(digests, used, strict=True) if mine)
     by_split = table.groupby("split")
     labels = table["label"][used].str.split("|").explode()
     return TrainingData(
@@ -211,7 +217,7 @@ def describe_data(manifest: Manifest, digests: Iterable[str]) -> TrainingData:
         images={str(split): int(count) for split, count in by_split.size().items() if split},
         patients={str(split): int(count) for split, count in by_split["patient"].nunique().items() if split},
         classes={name: int((labels == name).sum()) for name in info.classes},
-        sha256=hashlib.sha256("".join(f"{digest}\n" for digest in chosen).encode("ascii")).hexdigest(),
+        sha256=hashlib.sha256("".join(f"{digest}\n" for digest in used_digests).encode("ascii")).hexdigest(),
     )
 
 

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING
 
 from radlens.base.errors import RadlensError
 from radlens.runtime.loading import missing_graph
-from radlens.runtime.model_folder import (
-    ModelConfig,
-    ModelFolder,
-    Tensors,
-    find_model,
-    read_model_folder,
-    split_tensors,
-)
+from radlens.runtime.model_config import ModelConfig
+from radlens.runtime.model_folder import ModelFolder, Tensors, find_model, read_model_folder, split_tensors
 
 if TYPE_CHECKING:
     from radlens.learning.trained_model import TrainedModel

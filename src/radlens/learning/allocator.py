@@ -1,4 +1,8 @@
-"""Keep freed memory in the process: on a CPU, handing big buffers back to the kernel dominates a training step."""
+"""Keep freed memory in the process: on a CPU, handing big buffers back to the kernel dominates a training step.
+
+The setting cannot be read or put back, so it is made only where radlens owns the process: by the command line. Who
+trains from a notebook or a program of their own, and wants the speed, calls :func:`keep_freed_memory` first.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ _OLD_LIMIT = 32 * 2**20
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc's allocator to reuse big freed buffers rather than unmap and fault them in anew.
+    """Tell glibc's allocator to reuse big freed buffers rather than unmap and fault them in again.
 
     A training step allocates and frees hundreds of megabytes of activations. By default each buffer over 128 KiB to
     32 MiB is mapped from the kernel and zeroed page by page every time.

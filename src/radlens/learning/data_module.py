@@ -74,11 +74,11 @@ class _Images(Dataset[Batch]):
 
     def __getitems__(self, draws: list[int]) -> Batch:
         drawn = np.asarray(draws, dtype=np.int64)
-        chosen = drawn if self.order is None else self.order()[drawn]
+        batch = drawn if self.order is None else self.order()[drawn]
         return {
-            "pixels": torch.from_numpy(self.split.pixels[self.split.rows[chosen]]),
-            "target": torch.from_numpy(self.split.targets[chosen]),
-            "index": torch.from_numpy(chosen),
+            "pixels": torch.from_numpy(self.split.pixels[self.split.rows[batch]]),
+            "target": torch.from_numpy(self.split.targets[batch]),
+            "index": torch.from_numpy(batch),
             "draw": torch.from_numpy(drawn),
             "hidden": torch.zeros(len(drawn), dtype=torch.bool),
         }
@@ -161,7 +161,7 @@ class DataModule(pl.LightningDataModule):
         return int(self.trainer.global_step) // -(-images // self.batch_size)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Drawn anew each epoch."""
+        """Drawn again in each epoch."""
         images = _Images(self.train, lambda: self._drawing()[0])
         return DataLoader(images, self.batch_size, sampler=SequentialSampler(images), collate_fn=_as_is)
 

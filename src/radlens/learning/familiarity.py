@@ -22,6 +22,7 @@ from radlens.imaging.framing import reframe_each
 from radlens.learning.corruptions import corrupt_each
 from radlens.learning.networks.efficientnet_lite import SCALES, STAGES, EfficientNetLite, load_imagenet
 from radlens.learning.nuisance import whitening_of
+from radlens.learning.process_settings import kept_random_state
 
 Floats = npt.NDArray[np.floating]
 Pixels = npt.NDArray[np.uint8]
@@ -61,7 +62,7 @@ class Familiarity(nn.Module):
 
     Raises:
         RadlensError: the ImageNet weights are not installed.
-        DataError: the statistics have another shape, or are no numbers.
+        DataError: the statistics have another shape, or are not finite numbers.
     """
 
     rows: Tensor
@@ -115,13 +116,13 @@ class Familiarity(nn.Module):
         """From grey values 0 to 255, shape (batch, channels, height, width), to shape (batch, 464), or (batch, 224)."""
         small = torch.matmul(torch.matmul(self.rows, pixels.float()), self.columns)
         seen = (small / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-        found = []
+        statistics = []
         for number, layer in enumerate(self.layers):
             seen = layer(seen)
             if number in self._ends:
                 mean = seen.mean(dim=(2, 3))
-                found += [mean, (seen - mean[:, :, None, None]).square().mean(dim=(2, 3)).sqrt()]
-        return torch.cat(found, dim=1)
+                statistics += [mean, (seen - mean[:, :, None, None]).square().mean(dim=(2, 3)).sqrt()]
+        return torch.cat(statistics, dim=1)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """From grey values 0 to 255, shape (batch, channels, height, width), to distances, shape (batch,)."""
@@ -171,7 +172,7 @@ class Familiarity(nn.Module):
 
 
 def _check(centre: Floats, whitening: Floats, references: Floats | None) -> None:
-    """Raises DataError: the statistics have another shape, or are no numbers."""
+    """Raises DataError: the statistics have another shape, or are not finite numbers."""
     given = [value for value in (centre, whitening, references) if value is not None]
     if references is None:
         expected: list[tuple[int, ...]] = [(_OLD_FEATURES,), (_OLD_FEATURES, _OLD_FEATURES)]
@@ -183,12 +184,16 @@ def _check(centre: Floats, whitening: Floats, references: Floats | None) -> None
             f"{', '.join(map(str, expected))} were expected. The model folder is damaged."
         )
     if not all(np.isfinite(value).all() for value in given):
-        raise DataError("The statistics of familiar images hold what is no number. The model folder is damaged.")
+        raise DataError(
+            "The statistics of familiar images hold values that are not finite numbers. The model folder is damaged."
+        )
 
 
 def _early_layers(channels: int, stages: Sequence[int]) -> tuple[nn.Sequential, frozenset[int]]:
     """The first stages of EfficientNet-Lite0, with ImageNet's weights, and which layers end the wanted ones."""
-    network = EfficientNetLite(channels, 1, SCALES[0])
+    with kept_random_state():
+        # The weights drawn here are replaced.
+        network = EfficientNetLite(channels, 1, SCALES[0])
     load_imagenet(network, 0)
     ends = np.cumsum([stage.repeats for stage in STAGES]).tolist()
     layers = nn.Sequential(network.stem, *list(network.blocks)[: ends[max(stages) - 1]])

@@ -16,12 +16,10 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from radlens.base.cpu import available_cores
 from radlens.base.errors import RadlensError, TrainingInterruptedError, UsageError
 from radlens.base.files import write_error
 from radlens.config import RunSettings, TrainSettings
 from radlens.decision import Task
-from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.callbacks import (
     History,
     LastingEarlyStopping,
@@ -31,6 +29,7 @@ from radlens.learning.callbacks import (
 from radlens.learning.classifier import Classifier, class_weights
 from radlens.learning.data_module import DataModule, LabelledPixels
 from radlens.learning.networks import check_network, load_pretrained
+from radlens.learning.process_settings import process_settings
 from radlens.learning.trainer import make_trainer, quiet
 
 logger = logging.getLogger(__name__)
@@ -63,16 +62,17 @@ def fit(
 ) -> Fitted:
     """Train, or go on where a stopped run left off when ``folder/checkpoints/last.ckpt`` exists.
 
-    Writes ``checkpoints/best.ckpt``, ``checkpoints/last.ckpt``, ``history.csv`` and ``augmentation/``.
+    Writes ``checkpoints/best.ckpt``, ``checkpoints/last.ckpt``, ``history.csv`` and ``augmentation/``. The process's
+    threads, determinism and random states are as before when it ends.
 
     Raises:
         RadlensError: the network or the settings cannot be used, or the disk is full.
         TrainingInterruptedError: Ctrl-C came before there was a model.
     """
-    _prepare_process(settings)
-    weights = _weights(settings, task, classes, train)
-    _check_sizes(settings)
-    return _fit_one(settings, _classifier(settings, task, classes, weights), train, val, folder)
+    with process_settings(settings.train):
+        weights = _weights(settings, task, classes, train)
+        _check_sizes(settings)
+        return _fit_one(settings, _classifier(settings, task, classes, weights), train, val, folder)
 
 
 def _classifier(
@@ -121,13 +121,6 @@ def _fit_one(
             "the same --out begins it again."
         )
     return _collect(checkpoints, interrupted)
-
-
-def _prepare_process(settings: RunSettings) -> None:
-    keep_freed_memory()
-    torch.set_num_threads(settings.train.threads or available_cores())
-    # With deterministic algorithms torch would fill each new tensor with NaN first: a sixth of a step's time on a CPU.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _check_sizes(settings: RunSettings) -> None:
@@ -198,9 +191,9 @@ def _checkpointing(settings: RunSettings, folder: Path) -> list[Callback]:
     common: dict[str, Any] = {"dirpath": folder, "save_on_train_epoch_end": True, "enable_version_counter": False}
     # Lightning wants its checkpoint callbacks told apart by what they monitor, and knows the epoch by this name.
     last = {"monitor": "epoch", "mode": "max"}
-    chosen = last if settings.train.monitor == "last" else _monitored(settings.train)
+    monitored = last if settings.train.monitor == "last" else _monitored(settings.train)
     return [
-        MovableCheckpoint(filename="best", **chosen, **common),
+        MovableCheckpoint(filename="best", **monitored, **common),
         MovableCheckpoint(filename="last", **common),
     ]
 

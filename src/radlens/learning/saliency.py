@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -55,7 +53,9 @@ def find_layers(network: nn.Module, shape: tuple[int, int, int]) -> Layers:
         mean = made.mean(dim=(2, 3))
         if mean.shape == embedding.shape and torch.allclose(mean, embedding, rtol=1e-5, atol=1e-6):
             earlier = reversed(maps[:number])
-            return Layers(layer, module, next((one for one, seen in earlier if _places(seen) > _places(made)), None))
+            return Layers(
+                layer, module, next((finer for finer, seen in earlier if _places(seen) > _places(made)), None)
+            )
     return Layers(layer)
 
 
@@ -122,13 +122,13 @@ def _finer_maps(network: nn.Module, layer: nn.Module, images: Tensor) -> Tensor:
     try:
         with torch.enable_grad():
             logits = torch.as_tensor(network(images))
-            found = [
+            products = [
                 torch.autograd.grad(logits[:, number].sum(), seen[-1], retain_graph=True)[0] * seen[-1]
                 for number in range(logits.shape[1])
             ]
     finally:
         hook.remove()
-    return shared_out(torch.stack([one.sum(dim=1) for one in found], dim=1), logits).detach()
+    return shared_out(torch.stack([product.sum(dim=1) for product in products], dim=1), logits).detach()
 
 
 def _grad_cam(network: nn.Module, images: Tensor) -> Tensor:
@@ -166,14 +166,6 @@ def embeddings(network: nn.Module, images: Tensor, layers: Layers) -> Tensor:
     finally:
         hook.remove()
     return seen[-1]
-
-
-def upsample(maps: npt.NDArray[np.floating], height: int, width: int) -> npt.NDArray[np.float32]:
-    """Maps of shape (any, rows, columns) at another size, straight between the centres of the places."""
-    enlarged = functional.interpolate(
-        torch.from_numpy(np.asarray(maps, np.float32))[None], (height, width), mode="bilinear", align_corners=False
-    )
-    return np.asarray(enlarged[0].numpy())
 
 
 def _is_map(made: Any) -> bool:

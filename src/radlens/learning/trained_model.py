@@ -15,11 +15,11 @@ from radlens.base.errors import DataError
 from radlens.base.progress import track
 from radlens.decision import Calibration, Task
 from radlens.imaging.preprocess import Preprocessing
-from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.augment import to_network_range
 from radlens.learning.classifier import outputs_of, to_probabilities
 from radlens.learning.familiarity import Familiarity
 from radlens.learning.networks import build_network
+from radlens.learning.process_settings import kept_random_state
 from radlens.learning.saliency import Layers, activation_maps, embeddings, find_layers
 
 
@@ -32,7 +32,9 @@ def load_network(
         UsageError: the network is unknown.
         DataError: the weights do not fit the network.
     """
-    module = build_network(network, preprocessing.shape, outputs_of(task, classes))
+    with kept_random_state():
+        # The weights drawn here are replaced.
+        module = build_network(network, preprocessing.shape, outputs_of(task, classes))
     try:
         module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
     except (RuntimeError, TypeError) as error:
@@ -74,8 +76,6 @@ class TrainedModel:
         mirror: bool = False,
         device: str | None = None,
     ) -> None:
-        # Answering too allocates and frees large buffers: without this, half of the time goes to the kernel.
-        keep_freed_memory()
         self.calibration, self.mirror = calibration or Calibration(), mirror
         self.task, self.classes, self.threshold = task, tuple(classes), threshold
         self.preprocessing = preprocessing
@@ -103,8 +103,8 @@ class TrainedModel:
             raise ValueError(f"pixels have shape {pixels.shape[1:]}, the contract gives {self.preprocessing.shape}")
         results = np.empty((len(rows), len(self.classes)))
         for start in track(range(0, len(rows), batch_size), "Scoring (batches)", -(-len(rows) // batch_size)):
-            chosen = rows[start : start + batch_size]
-            results[start : start + len(chosen)] = self._batch(pixels[chosen])
+            batch = rows[start : start + batch_size]
+            results[start : start + len(batch)] = self._batch(pixels[batch])
         return results
 
     def distances(
@@ -119,8 +119,8 @@ class TrainedModel:
             raise ValueError("the model was made without what tells unfamiliar images")
         results = np.empty(len(rows))
         for start in track(range(0, len(rows), batch_size), "Looking for the unfamiliar", -(-len(rows) // batch_size)):
-            chosen = rows[start : start + batch_size]
-            results[start : start + len(chosen)] = self._far(pixels[chosen])
+            batch = rows[start : start + batch_size]
+            results[start : start + len(batch)] = self._far(pixels[batch])
         return results
 
     def embeddings(
@@ -150,10 +150,10 @@ class TrainedModel:
         parts = []
         for start in range(0, len(rows), batch_size):
             images = self._images(pixels[rows[start : start + batch_size]])
-            found = activation_maps(self._network, images, self._layers)
+            maps = activation_maps(self._network, images, self._layers)
             if self.mirror:
-                found = (found + activation_maps(self._network, images.flip(-1), self._layers).flip(-1)) / 2
-            parts.append(found.cpu().numpy())
+                maps = (maps + activation_maps(self._network, images.flip(-1), self._layers).flip(-1)) / 2
+            parts.append(maps.cpu().numpy())
         return np.concatenate(parts)
 
     @torch.inference_mode()
@@ -175,7 +175,7 @@ class TrainedModel:
 
     def run(self, pixels: npt.NDArray[np.uint8], wanted: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
         """The wanted outputs for a batch of pixels, as :class:`radlens.runtime.predictor.Network` has them."""
-        found = {"probabilities": self._batch(pixels).astype(np.float32)}
+        outputs = {"probabilities": self._batch(pixels).astype(np.float32)}
         if "distance" in wanted and self._familiarity is not None:
-            found["distance"] = self._far(pixels).astype(np.float32)
-        return found
+            outputs["distance"] = self._far(pixels).astype(np.float32)
+        return outputs

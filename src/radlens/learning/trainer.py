@@ -74,8 +74,6 @@ def quiet() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
         warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
-        # The windows of ConvBlock do not overlap: each place is written once, whatever the order.
-        warnings.filterwarnings("ignore", message=".*max_unpooling2d.*")
         for item in loggers:
             item.setLevel(logging.ERROR)
         try:

@@ -13,7 +13,7 @@ from radlens.base.errors import DataError
 from radlens.decision import REFER, REFUSE
 from radlens.imaging.scan import writable
 from radlens.runtime.answers import Answer
-from radlens.runtime.model_folder import ModelConfig
+from radlens.runtime.model_config import ModelConfig
 
 FORMATS = ("csv", "json", "jsonl")
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radlens.decision import REFUSE, commit, decide, name_answers, prediction_sets
-from radlens.runtime.model_folder import ModelConfig
+from radlens.runtime.model_config import ModelConfig
 
 Outputs = Mapping[str, npt.NDArray[np.float32]]
 
@@ -26,7 +26,7 @@ class Familiarity:
 
     Attributes:
         is_familiar: False where the score is beyond the limit that the model carries; its answer then means little.
-        score: distance from the training images as a share of the limit; the larger, the stranger.
+        score: distance from the training images as a share of the limit; the larger, the less familiar.
     """
 
     is_familiar: bool

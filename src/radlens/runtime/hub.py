@@ -41,14 +41,16 @@ def fetch(name: str) -> Path:
     """
     match = _ID.fullmatch(name)
     if match is None:
-        raise UsageError(f"{name!r} is no model of the hub: owner/name or owner/name@revision was expected.")
+        raise UsageError(
+            f"{name!r} is not the name of a model of the hub: owner/name or owner/name@revision was expected."
+        )
     hub = hub_client()
     where: dict[str, Any] = {"repo_id": match["id"], "revision": match["revision"]}
     endpoint = os.environ.get("HF_ENDPOINT")
     wanted = {**where, "allow_patterns": list(KNOWN_FILES), "endpoint": endpoint, "library_name": "radlens"}
     try:
-        found = hub.HfApi(endpoint=endpoint, library_name="radlens").model_info(**where, files_metadata=True)
-        for file in found.siblings or ():
+        info = hub.HfApi(endpoint=endpoint, library_name="radlens").model_info(**where, files_metadata=True)
+        for file in info.siblings or ():
             if file.rfilename in KNOWN_FILES:
                 check_size(Path(name) / file.rfilename, file.size or 0)
         return Path(hub.snapshot_download(**wanted))

@@ -41,7 +41,7 @@ def describe(left_out: LeftOut) -> list[str]:
     if left_out.hidden:
         said.append(f"{left_out.hidden:,} hidden or system file(s) or folder(s) are left out.")
     if left_out.others:
-        said.append(f"{left_out.others.total():,} file(s) that are no images are left out: {listed(left_out.others)}.")
+        said.append(f"{left_out.others.total():,} file(s) that are not images are left out: {listed(left_out.others)}.")
     return said
 
 
@@ -57,10 +57,10 @@ def _find(arguments: Sequence[str], left_out: LeftOut, standard_input: int) -> I
 
 
 def _matching(pattern: str, left_out: LeftOut) -> Iterator[str]:
-    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
+    matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
     if "**" in pattern:
-        found = [path for path in found if not Path(path).is_dir()]
-    for path in found or [pattern]:
+        matches = [path for path in matches if not Path(path).is_dir()]
+    for path in matches or [pattern]:
         yield from _named(path, left_out)
 
 

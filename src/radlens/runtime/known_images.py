@@ -28,9 +28,9 @@ class KnownImages:
     pictures: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        strange = next((text for text in self.pictures if len(text) != PICTURE_DIGITS), None)
-        if strange is not None:
-            raise ValueError(f"a picture's hash has {PICTURE_DIGITS} hexadecimal digits, got {strange[:80]!r}")
+        malformed = next((text for text in self.pictures if len(text) != PICTURE_DIGITS), None)
+        if malformed is not None:
+            raise ValueError(f"a picture's hash has {PICTURE_DIGITS} hexadecimal digits, got {malformed[:80]!r}")
 
     def unknown(self) -> str:
         """What an evaluation cannot notice, as a sentence; empty where the model tells all."""
@@ -42,7 +42,7 @@ class KnownImages:
         if not self.pictures:
             return (
                 "Of the images that it was made with, the model tells the exact bytes alone: copies of them that were "
-                "resized or written anew would not be noticed here."
+                "resized or saved again would not be noticed here."
             )
         return ""
 

@@ -24,12 +24,12 @@ _LARGEST_TEXT = 2**20
 
 
 def safe_file(folder: Path, name: str) -> Path:
-    """The path of a file of the folder, once it is known to be a plain file in it, and of a sensible size.
+    """The path of a file of the folder, once it is known to be a regular file in it, and of a sensible size.
 
-    In a cache of the Hugging Face hub the files are links to ``blobs`` beside ``snapshots``, which is allowed.
+    In a cache of the Hugging Face hub the files are links to ``blobs`` next to ``snapshots``, which is allowed.
 
     Raises:
-        DataError: it is missing, is no plain file, lies elsewhere, or is too large.
+        DataError: it is missing, is not a regular file, lies elsewhere, or is too large.
     """
     path = folder / name
     try:
@@ -43,7 +43,7 @@ def safe_file(folder: Path, name: str) -> Path:
     if target.parent not in homes:
         raise DataError(f"{path} leads out of the model folder, to {target}. Files of a model lie in its folder.")
     if not stat.S_ISREG(kind.st_mode):
-        raise DataError(f"{path} is no plain file.")
+        raise DataError(f"{path} is not a regular file.")
     check_size(path, kind.st_size)
     return path
 
@@ -68,10 +68,10 @@ def check_files(folder: Path, files: Mapping[str, FileRecord], unchecked: Collec
     Raises:
         DataError: a file is unknown, missing or altered, or there is one that nothing was written down of.
     """
-    strange = [name for name in files if name not in KNOWN_FILES or name == CONFIG_FILE]
-    if strange:
+    unexpected = [name for name in files if name not in KNOWN_FILES or name == CONFIG_FILE]
+    if unexpected:
         raise DataError(
-            f"{folder / CONFIG_FILE} lists the file {strange[0][:100]!r}, which no model has. "
+            f"{folder / CONFIG_FILE} lists the file {unexpected[0][:100]!r}, which no model has. "
             f"Known: {', '.join(KNOWN_FILES[1:])}."
         )
     if WEIGHTS_FILE not in files and ONNX_FILE not in files:
@@ -85,11 +85,11 @@ def check_files(folder: Path, files: Mapping[str, FileRecord], unchecked: Collec
             _altered(path, f"{files[name].size:,} bytes were written, it has {path.stat().st_size:,}")
     for name, path in paths.items():
         try:
-            found = record_file(path)
+            present = record_file(path)
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error}") from error
-        if found != files[name]:
-            _altered(path, f"its SHA-256 is {found.sha256[:12]}…, {files[name].sha256[:12]}… was written")
+        if present != files[name]:
+            _altered(path, f"its SHA-256 is {present.sha256[:12]}…, {files[name].sha256[:12]}… was written")
 
 
 def _altered(path: Path, how: str) -> None:

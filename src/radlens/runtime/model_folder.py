@@ -7,18 +7,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from radlens.base.errors import DataError, RadlensError
 from radlens.base.files import replacing, write_text
-from radlens.decision import Calibration, CalibrationKind, OperatingPoint, Task
-from radlens.imaging.preprocess import Preprocessing
+from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.model_files import (
     CARD_FILE,
     CONFIG_FILE,
@@ -29,26 +28,13 @@ from radlens.runtime.model_files import (
     record_file,
     safe_file,
 )
-from radlens.runtime.records import (
-    Abstention,
-    FileRecord,
-    FramingRecord,
-    OnnxRecord,
-    Parity,
-    Record,
-    SplitMetrics,
-    TrainingData,
-)
 
 __all__ = [
     "CONFIG_FILE",
     "ONNX_FILE",
     "WEIGHTS_FILE",
-    "Abstention",
     "ModelConfig",
     "ModelFolder",
-    "OnnxRecord",
-    "Parity",
     "Tensors",
     "boxed_models",
     "find_model",
@@ -62,88 +48,6 @@ FORMAT_VERSION: Literal[2] = 2
 Tensors = Mapping[str, npt.NDArray[Any]]
 # Names of the tensors that are not the network's: what tells unfamiliar images.
 _FAMILIARITY_PREFIX = "familiarity."
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class ModelConfig(Record):
-    """What ``config.json`` says of a model."""
-
-    format_version: Literal[2] = Field(default=2, description="Version of this file's form.")
-    radlens_version: str = Field(description="The radlens that wrote the folder.")
-    task: Task = Field(description="binary, multiclass or multilabel.")
-    classes: tuple[str, ...] = Field(min_length=1, description="Class names in the order of the probabilities.")
-    network: str = Field(description="Name in the registry of networks.")
-    preprocessing: Preprocessing = Field(description="From a decoded image to what the network sees.")
-    threshold: float = Field(gt=0, lt=1, description="The operating point, chosen without test images.")
-    calibration_slope: float = Field(default=1.0, gt=0, description="What the logits are multiplied by.")
-    calibration_offset: float = Field(default=0.0, description="What is added to the logits after that.")
-    calibration_map: Calibration | None = Field(
-        default=None, description="A calibration that is no line of the logits, in place of slope and offset."
-    )
-    calibration_losses: dict[CalibrationKind, float] = Field(
-        default_factory=dict, description="Log loss of each kind on validation patients left out in turn."
-    )
-    mirror: bool = Field(default=False, description="Whether the logits of an image and its mirror image are averaged.")
-    operating_point: OperatingPoint | None = Field(
-        default=None, description="How the threshold was chosen, and what it does at least, on validation."
-    )
-    operating_points: dict[str, Share] = Field(
-        default_factory=dict, description="Thresholds for stated targets, such as sensitivity 0.95 on validation."
-    )
-    operating_point_bounds: dict[str, OperatingPoint] = Field(
-        default_factory=dict, description="What each of them does at least on validation, by the same names."
-    )
-    abstention: Abstention | None = Field(default=None, description="When the model does not commit itself.")
-    trained_on: str = Field(default="", description="The data set, its source, licence and what to cite.")
-    simulated: bool = Field(default=False, description="True when the training images were simulated.")
-    seed: int = Field(default=0, description="The seed of the training run.")
-    best_epoch: int = Field(default=0, ge=0, description="The epoch whose weights these are.")
-    training_data: TrainingData | None = Field(default=None, description="What the model was made of, in figures.")
-    metrics: dict[str, SplitMetrics] = Field(
-        default_factory=dict, description="By split (val, test), with intervals; none where they were not computed."
-    )
-    framing: FramingRecord | None = Field(
-        default=None, description="How the answers hang on the framing of images; null where it was not measured."
-    )
-    onnx: OnnxRecord | None = Field(default=None, description="What model.onnx gives; null where there is none.")
-    files: dict[str, FileRecord] = Field(
-        default_factory=dict, description="Hash and size of every other file of the folder, by name."
-    )
-
-    @model_validator(mode="after")
-    def _one_calibration(self) -> Self:
-        if self.calibration_map is not None and (self.calibration_slope, self.calibration_offset) != (1, 0):
-            raise ValueError("a model has a calibration_map or a slope and offset, not both")
-        return self
-
-    @model_validator(mode="after")
-    def _bounds_are_of_operating_points(self) -> Self:
-        strange = sorted(set(self.operating_point_bounds) - set(self.operating_points))
-        if strange:
-            raise ValueError(f"operating_point_bounds are of no operating point: {', '.join(strange)}")
-        return self
-
-    @property
-    def calibration(self) -> Calibration:
-        """What the network's probabilities are moved by."""
-        if self.calibration_map is not None:
-            return self.calibration_map
-        if self.task == "multiclass":
-            return Calibration("temperature", (self.calibration_slope,))
-        return Calibration("line", (self.calibration_slope, self.calibration_offset))
-
-    @model_validator(mode="after")
-    def _classes_fit_the_task(self) -> Self:
-        if len(set(self.classes)) != len(self.classes):
-            raise ValueError(f"the classes must differ, got {self.classes}")
-        if self.task == "binary" and len(self.classes) != 2:
-            raise ValueError(f"a binary task has two classes, got {self.classes}")
-        if self.task == "multiclass" and self.calibration_offset:
-            raise ValueError(f"a multiclass task knows no calibration_offset, got {self.calibration_offset}")
-        limits = {} if self.abstention is None else self.abstention.least_probabilities
-        if any(len(least) != len(self.classes) for least in limits.values()):
-            raise ValueError(f"each of the least probabilities needs one number for each of {self.classes}")
-        return self
 
 
 @dataclass(frozen=True)
@@ -172,7 +76,7 @@ def boxed_models() -> dict[str, Path]:
 def find_model(model: str | Path) -> Path:
     """Where a model lies: a folder as it is given, else one that comes with radlens by its name, else one of the hub.
 
-    A name of the form ``owner/name`` that is no folder here is fetched from the Hugging Face hub.
+    A name of the form ``owner/name`` that is not a folder here is fetched from the Hugging Face hub.
 
     Raises:
         DataError: there is none.
@@ -249,7 +153,7 @@ def open_model_folder(path: Path, *, any_card: bool = False) -> ModelFolder:
     folder = path / "model" if (path / "model" / CONFIG_FILE).is_file() else path
     if not (folder / CONFIG_FILE).is_file():
         raise DataError(
-            f"{path} is no model: a run folder, or a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, was expected. "
+            f"{path} is not a model: a run folder, or a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, was expected. "
             "Train one with: radlens run SOURCE --out DIR"
         )
     where = safe_file(folder, CONFIG_FILE)
@@ -276,30 +180,30 @@ def read_model_folder(path: Path) -> tuple[ModelConfig, Tensors]:
     """The config and the weights of a model folder, or of the ``model`` folder inside a run folder.
 
     Raises:
-        DataError: there is none, a file is missing, altered or damaged, a weight is no number, or a newer radlens
-            wrote it.
+        DataError: there is none, a file is missing, altered or damaged, a weight is not a finite number, or a newer
+            radlens wrote it.
     """
-    found = open_model_folder(path)
-    return found.config, read_weights(found)
+    folder = open_model_folder(path)
+    return folder.config, read_weights(folder)
 
 
-def read_weights(found: ModelFolder) -> Tensors:
+def read_weights(folder: ModelFolder) -> Tensors:
     """The weights of a model folder that was opened.
 
     Raises:
-        DataError: it has none, they are damaged, or one is no number.
+        DataError: it has none, they are damaged, or one is not a finite number.
     """
-    where = safe_file(found.path, WEIGHTS_FILE)
+    where = safe_file(folder.path, WEIGHTS_FILE)
     try:
         tensors = load_file(where)
     except (OSError, ValueError, KeyError, TypeError, MemoryError, SafetensorError) as error:
         raise DataError(f"The weights {where} cannot be read: {error}") from error
-    if found.config.abstention and found.config.abstention.farthest and not split_tensors(tensors)[1]:
+    if folder.config.abstention and folder.config.abstention.farthest and not split_tensors(tensors)[1]:
         raise DataError(f"{where} lacks the statistics of familiar images that {CONFIG_FILE} needs.")
     for name, value in tensors.items():
         if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
             raise DataError(
-                f"The weights {where} hold values that are no numbers, in {name[:100]!r}: they are damaged."
+                f"The weights {where} hold values that are not finite numbers, in {name[:100]!r}: they are damaged."
             )
     return tensors
 

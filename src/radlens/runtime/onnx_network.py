@@ -32,18 +32,18 @@ class OnnxNetwork:
             images than are computed at once.
 
     Raises:
-        DataError: the file is no network of this form, or takes other pixels.
+        DataError: the file is not a network of this form, or takes other pixels.
     """
 
     def __init__(self, path: Path, shape: tuple[int, int, int], threads: int = 1) -> None:
         self._path, self._threads = path, threads
         self._session = self._open(threads)
-        inputs = {one.name: one for one in self._session.get_inputs()}
+        inputs = {entry.name: entry for entry in self._session.get_inputs()}
         if set(inputs) != {_INPUT} or inputs[_INPUT].type != "tensor(uint8)":
             raise DataError(f"{path} takes {', '.join(sorted(inputs))}; one input {_INPUT} of uint8 was expected.")
         if tuple(inputs[_INPUT].shape[1:]) != shape:
             raise DataError(f"{path} takes pixels of shape {inputs[_INPUT].shape[1:]}; config.json says {list(shape)}.")
-        self.outputs = frozenset(one.name for one in self._session.get_outputs())
+        self.outputs = frozenset(entry.name for entry in self._session.get_outputs())
 
     def run(self, pixels: npt.NDArray[np.uint8], wanted: Sequence[str]) -> Outputs:
         """The wanted outputs, each with one row an image.
@@ -57,11 +57,11 @@ class OnnxNetwork:
             return _compute(self._session, pixels, wanted)
         parts = [pixels[start : start + IMAGES_AT_ONCE] for start in range(0, len(pixels), IMAGES_AT_ONCE)]
         if self._threads == 1:
-            found = [_compute(self._session, part, wanted) for part in parts]
+            results = [_compute(self._session, part, wanted) for part in parts]
         else:
             with ThreadPoolExecutor(self._threads) as pool:
-                found = list(pool.map(lambda part: _compute(self._for_one_core, part, wanted), parts))
-        return {name: np.concatenate([one[name] for one in found]) for name in wanted}
+                results = list(pool.map(lambda part: _compute(self._for_one_core, part, wanted), parts))
+        return {name: np.concatenate([outputs[name] for outputs in results]) for name in wanted}
 
     @cached_property
     def _for_one_core(self) -> onnxruntime.InferenceSession:
@@ -92,7 +92,7 @@ def _compute(session: onnxruntime.InferenceSession, pixels: npt.NDArray[np.uint8
 
 def switch(session: onnxruntime.InferenceSession, *, on: bool) -> dict[str, npt.NDArray[np.bool_]]:
     """What a session must be given so that it makes the map or leaves it; nothing where it has no choice."""
-    has_choice = any(one.name == SWITCH for one in session.get_overridable_initializers())
+    has_choice = any(entry.name == SWITCH for entry in session.get_overridable_initializers())
     return {SWITCH: np.array(on)} if has_choice else {}
 
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from radlens.imaging.paint import AGAINST, FOR, OPACITY, paint
 from radlens.runtime.answers import Answer
-from radlens.runtime.model_folder import ModelConfig
+from radlens.runtime.model_config import ModelConfig
 
 _MIN_WIDTH = 320
 

@@ -24,7 +24,8 @@ from radlens.runtime.answer_file import AnswerFile, answer_file
 from radlens.runtime.answer_rows import FORMATS, Maker, TableRows, Writer, rows_in
 from radlens.runtime.answers import Answer
 from radlens.runtime.inputs import STANDARD_INPUT, describe, find_images
-from radlens.runtime.predictor import BATCH_SIZE, Onlooker, Predictor, Source
+from radlens.runtime.predictor import BATCH_SIZE, Onlooker, Predictor
+from radlens.runtime.sources import Source
 
 log = logging.getLogger("radlens")
 

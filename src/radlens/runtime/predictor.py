@@ -14,19 +14,15 @@ from PIL import Image
 
 from radlens.base.cpu import available_cores
 from radlens.base.errors import DataError, RadlensError, UsageError, did_you_mean
-from radlens.decision import adjust_prevalence
-from radlens.imaging.decode import FileFacts, decode
-from radlens.imaging.limits import DEFAULT_LIMITS, DecodeError, DecodeLimits
-from radlens.imaging.pixels import read_pixels
-from radlens.imaging.preprocess import preprocess
+from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
 from radlens.runtime.answers import Answer, Outputs, ReadImage, answer_of, needed_outputs
-from radlens.runtime.model_folder import ModelConfig
+from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.overlay import overlay
-from radlens.runtime.remarks import is_colourful, remarks_of, shows_colours
+from radlens.runtime.prevalence import Prevalence
+from radlens.runtime.remarks import remarks_of
+from radlens.runtime.sources import Source, name_of, picture_of, read_image
 from radlens.runtime.stream import in_order
 
-# A path, the content of a file, or a picture: uint8, (height, width) grey or (height, width, 3) colours.
-Source: TypeAlias = str | Path | bytes | npt.NDArray[np.uint8]
 # Told of every image that was read: the source, its answer, its class activation map.
 Onlooker: TypeAlias = Callable[[Source, Answer, npt.NDArray[np.float32]], None]
 
@@ -78,14 +74,14 @@ class Predictor:
         self.config, self.identity = config, identity
         self.task, self.classes, self.preprocessing = config.task, config.classes, config.preprocessing
         self._decide_at = _threshold(config, operating_point)
-        self._shares = _shares(config, prevalence)
-        self.threshold = float(self._told(np.array([[1 - self._decide_at, self._decide_at]]))[0, 1])
+        self._prevalence = Prevalence(config, prevalence)
+        self.threshold = float(self._prevalence.tell(np.array([[1 - self._decide_at, self._decide_at]]))[0, 1])
         self._network, self._limits, self._needed = network, limits, needed_outputs(config)
         missing = sorted({*self._needed} - network.outputs)
         if missing:
             raise DataError(
                 f"The model's network gives no {', '.join(missing)}, which its config.json needs. Write the folder "
-                "anew with: radlens export MODEL"
+                "again with: radlens export MODEL"
             )
 
     @overload
@@ -124,17 +120,17 @@ class Predictor:
         answers: list[Answer] = []
         for start in range(0, len(self._checked(pixels)), batch_size):
             part = pixels[start : start + batch_size]
-            images = [ReadImage("array", one, remarks_of(one, self.preprocessing)) for one in part]
+            images = [ReadImage("array", image, remarks_of(image, self.preprocessing)) for image in part]
             answers += self._answers(images, self._network.run(part, self._needed))
         return answers
 
     def probabilities(self, pixels: npt.NDArray[np.uint8], batch_size: int = PIXELS_AT_ONCE) -> npt.NDArray[np.float64]:
         """Calibrated class probabilities alone, shape (images, classes); takes what :meth:`predict_batch` takes."""
-        found = np.empty((len(self._checked(pixels)), len(self.classes)))
+        results = np.empty((len(self._checked(pixels)), len(self.classes)))
         for start in range(0, len(pixels), batch_size):
             part = pixels[start : start + batch_size]
-            found[start : start + len(part)] = self._network.run(part, ("probabilities",))["probabilities"]
-        return self._told(found)
+            results[start : start + len(part)] = self._network.run(part, ("probabilities",))["probabilities"]
+        return self._prevalence.tell(results)
 
     def stream(
         self,
@@ -180,9 +176,9 @@ class Predictor:
             DataError: the image cannot be read, or the model makes no class activation maps.
         """
         self.require_maps()
-        one = self._read(image)
-        outputs = self._network.run(one.pixels[np.newaxis], (*self._needed, "cam"))
-        return self.overlay(image, self._answers([one], outputs)[0], outputs["cam"][0])
+        read = read_image(image, self.preprocessing, self._limits)
+        outputs = self._network.run(read.pixels[np.newaxis], (*self._needed, "cam"))
+        return self.overlay(image, self._answers([read], outputs)[0], outputs["cam"][0])
 
     def overlay(self, image: Source, answer: Answer, cam: npt.NDArray[np.float32]) -> Image.Image:
         """What :meth:`explain` gives, of an answer and a map that were made already.
@@ -190,63 +186,44 @@ class Predictor:
         Raises:
             DecodeError: the image cannot be read.
         """
-        if isinstance(image, np.ndarray):
-            return overlay(Image.fromarray(image), cam, answer, self.config)
-        picture = decode(_name_of(image), image if isinstance(image, bytes) else None, limits=self._limits)
-        return overlay(picture.image, cam, answer, self.config)
+        return overlay(picture_of(image, self._limits), cam, answer, self.config)
 
     def _answer(self, sources: Sequence[Source], onlooker: Onlooker | None) -> list[Answer]:
         """Answers for a few sources; those that cannot be read are told apart before the network runs."""
         images = [self._read_or_say(source) for source in sources]
-        readable = [(source, one) for source, one in zip(sources, images, strict=True) if isinstance(one, ReadImage)]
+        readable = [
+            (source, image) for source, image in zip(sources, images, strict=True) if isinstance(image, ReadImage)
+        ]
         answered: list[Answer] = []
         if readable:
             wanted = (*self._needed, "cam") if onlooker else self._needed
-            outputs = self._network.run(np.stack([one.pixels for _, one in readable]), wanted)
-            answered = self._answers([one for _, one in readable], outputs)
+            outputs = self._network.run(np.stack([image.pixels for _, image in readable]), wanted)
+            answered = self._answers([image for _, image in readable], outputs)
             if onlooker:
                 for (source, _), answer, cam in zip(readable, answered, outputs["cam"], strict=True):
                     onlooker(source, answer, cam)
         left = iter(answered)
-        return [one if isinstance(one, Answer) else next(left) for one in images]
+        return [image if isinstance(image, Answer) else next(left) for image in images]
 
     def _answers(self, images: Sequence[ReadImage], outputs: Outputs) -> list[Answer]:
         answers = [
             answer_of(image, {name: rows[number] for name, rows in outputs.items()}, self.config, self._decide_at)
             for number, image in enumerate(images)
         ]
-        if not self._shares:
+        if not self._prevalence.is_stated:
             return answers
-        told = self._told(outputs["probabilities"]).tolist()
+        told = self._prevalence.tell(outputs["probabilities"]).tolist()
         return [
             replace(answer, probabilities=dict(zip(self.classes, row, strict=True)))
             for answer, row in zip(answers, told, strict=True)
         ]
 
-    def _told(self, probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """The probabilities at the prevalence that was stated, or as they are."""
-        if not self._shares:
-            return np.asarray(probabilities, dtype=np.float64)
-        return adjust_prevalence(probabilities, self.task, *self._shares)
-
     def _read_or_say(self, source: Source) -> ReadImage | Answer:
         try:
-            return self._read(source)
+            return read_image(source, self.preprocessing, self._limits)
         except RadlensError as error:
-            name = _name_of(source)
+            name = name_of(source)
             return Answer(name, error=str(error).removeprefix(f"{name}: "))
-
-    def _read(self, source: Source) -> ReadImage:
-        name = _name_of(source)
-        if isinstance(source, np.ndarray):
-            picture = _picture(source)
-            pixels, colourful = preprocess(picture, self.preprocessing), shows_colours(picture)
-            facts = FileFacts(picture.width, picture.height, picture.mode, "ARRAY", source.nbytes)
-        else:
-            content = source if isinstance(source, bytes) else None
-            pixels, facts = read_pixels(name, self.preprocessing, self._limits, content)
-            colourful = self.preprocessing.channels == 1 and is_colourful(name, content, facts, self._limits)
-        return ReadImage(name, pixels, remarks_of(pixels, self.preprocessing, facts, is_colourful=colourful))
 
     def _checked(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         if pixels.dtype != np.uint8 or pixels.shape[1:] != self.preprocessing.shape:
@@ -258,7 +235,7 @@ class Predictor:
         return pixels
 
     def require_maps(self) -> None:
-        """See that the model makes class activation maps.
+        """Check that the model makes class activation maps.
 
         Raises:
             DataError: it makes none.
@@ -277,7 +254,7 @@ def _threshold(config: ModelConfig, operating_point: str | None) -> float:
         known = config.operating_points
         raise UsageError(
             f"The model has no operating point {operating_point!r}. "
-            + (did_you_mean(operating_point, known) if known else "It carries none beside its own threshold.")
+            + (did_you_mean(operating_point, known) if known else "It carries none besides its own threshold.")
         )
     return config.operating_points[operating_point]
 
@@ -286,36 +263,3 @@ def _or_raise(answer: Answer, *, fail_fast: bool) -> Answer:
     if answer.error and fail_fast:
         raise DataError(f"{answer.path}: {answer.error}")
     return answer
-
-
-def _shares(config: ModelConfig, prevalence: float | None) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    """The shares of the two classes in the data that the model was made of, and where it is used."""
-    if prevalence is None:
-        return None
-    if not 0 < prevalence < 1:
-        raise UsageError(f"A prevalence lies between 0 and 1, got {prevalence}.")
-    if config.task != "binary" or config.training_data is None:
-        raise UsageError(
-            "Probabilities can be told for another prevalence only by a binary model whose config.json says how "
-            "frequent its classes were (training_data)."
-        )
-    negative, positive = (config.training_data.classes[name] for name in config.classes)
-    before = positive / (negative + positive)
-    return (1 - before, before), (1 - prevalence, prevalence)
-
-
-def _name_of(source: Source) -> str:
-    if isinstance(source, np.ndarray):
-        return "array"
-    return "bytes" if isinstance(source, bytes) else str(source)
-
-
-def _picture(pixels: npt.NDArray[np.uint8]) -> Image.Image:
-    is_grey = pixels.ndim == 2
-    if pixels.dtype != np.uint8 or not (is_grey or (pixels.ndim == 3 and pixels.shape[2] == 3)) or not pixels.size:
-        raise DecodeError(
-            f"array: values of type {pixels.dtype} and shape {pixels.shape} are no picture; uint8 of shape "
-            "(height, width) or (height, width, 3) was expected. Give a file or its bytes where the values have more "
-            "than 8 bits, so that they are shown as in training; for a batch of pixels use predict_batch"
-        )
-    return Image.fromarray(np.ascontiguousarray(pixels))

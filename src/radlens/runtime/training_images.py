@@ -27,7 +27,7 @@ def write_training_images(folder: Path, digests: Sequence[str], pictures: Sequen
         RadlensError: the folder cannot be written to.
     """
     shown = pictures or [""] * len(digests)
-    lines = {f"{digest[:CONTENT_DIGITS]} {one}".rstrip() for digest, one in zip(digests, shown, strict=True)}
+    lines = {f"{digest[:CONTENT_DIGITS]} {picture}".rstrip() for digest, picture in zip(digests, shown, strict=True)}
     write_text(Path(folder) / TRAINING_IMAGES_FILE, "".join(f"{line}\n" for line in sorted(lines)))
 
 
@@ -52,12 +52,12 @@ def read_training_images(path: Path) -> KnownImages:
         raise DataError(f"{file} cannot be read: {error}") from error
     contents, pictures = set(), set()
     for line in lines:
-        found = _LINE.fullmatch(line)
-        if found is None:
+        match = _LINE.fullmatch(line)
+        if match is None:
             raise DataError(
                 f"{file} is damaged: {CONTENT_DIGITS} hexadecimal digits a line were expected, and {PICTURE_DIGITS} "
                 f"more after a space or none, got {line[:100]!r}."
             )
-        contents.add(found[1])
-        pictures.add(found[2])
+        contents.add(match[1])
+        pictures.add(match[2])
     return KnownImages(frozenset(contents), frozenset(pictures - {None}))

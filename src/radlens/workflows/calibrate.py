@@ -29,7 +29,7 @@ from radlens.imaging.framing import reframe_each
 from radlens.learning.corruptions import corrupt_each
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.trained_model import TrainedModel
-from radlens.runtime.model_folder import Abstention
+from radlens.runtime.records import Abstention
 
 logger = logging.getLogger(__name__)
 

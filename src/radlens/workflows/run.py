@@ -15,6 +15,7 @@ from radlens.dataset.sources import read_source
 from radlens.delivery.release import add_framing, add_metrics
 from radlens.delivery.torch_model import trained_model
 from radlens.learning.networks import check_network
+from radlens.learning.process_settings import process_settings
 from radlens.runtime.model_folder import hash_weights, read_model_folder
 from radlens.runtime.predictor import Predictor
 from radlens.workflows.judge import measure_split_framing, predict_split, write_down_opening, write_evidence
@@ -71,16 +72,17 @@ def run(
         chosen, prepared = _begin_again(folder)
     else:
         chosen, prepared = _begin(folder, settings_of(source, preset, model, seed, config, settings, allow), overwrite)
-    fitted, validation = train_model(chosen, prepared, folder)
-    model_config, tensors = read_model_folder(folder)
-    write_down_opening("run --resume" if resume else "run", hash_weights(folder), prepared, folder)
-    trained = trained_model(model_config, tensors)
-    test = predict_split(trained, model_config, prepared, "test")
-    predictions = pd.concat([validation, test], ignore_index=True)
-    threshold = model_config.threshold
-    result = write_evidence(chosen, prepared, predictions, threshold, folder, fitted, trained, "run", folder)
-    add_metrics(folder, result.metrics)
-    return result
+    with process_settings(chosen.train):
+        fitted, validation = train_model(chosen, prepared, folder)
+        model_config, tensors = read_model_folder(folder)
+        write_down_opening("run --resume" if resume else "run", hash_weights(folder), prepared, folder)
+        trained = trained_model(model_config, tensors)
+        test = predict_split(trained, model_config, prepared, "test")
+        predictions = pd.concat([validation, test], ignore_index=True)
+        threshold = model_config.threshold
+        result = write_evidence(chosen, prepared, predictions, threshold, folder, fitted, trained, "run", folder)
+        add_metrics(folder, result.metrics)
+        return result
 
 
 def train(
@@ -105,9 +107,10 @@ def train(
         chosen, prepared = _begin_again(folder)
     else:
         chosen, prepared = _begin(folder, settings_of(source, preset, model, seed, config, settings, allow), overwrite)
-    _, validation = train_model(chosen, prepared, folder)
-    trained = trained_model(*read_model_folder(folder))
-    framing = measure_split_framing(chosen, prepared, validation, trained, "val", after_training=True)
+    with process_settings(chosen.train):
+        _, validation = train_model(chosen, prepared, folder)
+        trained = trained_model(*read_model_folder(folder))
+        framing = measure_split_framing(chosen, prepared, validation, trained, "val", after_training=True)
     if framing is not None:
         add_framing(folder, "val", framing)
     return load(folder)

@@ -17,6 +17,7 @@ from radlens.config import TrainSettings, resolve
 from radlens.decision import Task
 from radlens.learning import fit as fit_module
 from radlens.learning.callbacks import HISTORY_COLUMNS
+from radlens.learning.classifier import Classifier
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.fit import Fitted, fit
 from radlens.learning.networks.efficientnet_lite import imagenet_weights
@@ -187,13 +188,12 @@ def test_a_gpu_that_is_not_there_is_said(tmp_path: Path, small: Any) -> None:
         small.train_in(tmp_path, small.settings_of(accelerator="gpu"))
 
 
-def test_threads_are_set_as_asked(tmp_path: Path, small: Any) -> None:
-    before = torch.get_num_threads()
-    try:
-        small.train_in(tmp_path, small.settings_of(threads=1, epochs=1))
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_are_set_as_asked(tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    used = []
+    monkeypatch.setattr(Classifier, "on_train_start", lambda _: used.append(torch.get_num_threads()))
+    small.train_in(tmp_path, small.settings_of(threads=threads, epochs=1))
+    assert used == [threads]
 
 
 @pytest.mark.parametrize("initial", ["auto", "random"])

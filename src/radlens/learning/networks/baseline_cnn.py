@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from radlens.learning.networks.conv_block import ConvBlock
 from radlens.learning.networks.network import Network
 
 FILTERS = (32, 64, 128, 256)
@@ -24,7 +23,7 @@ def build_baseline_cnn(input_shape: tuple[int, int, int], outputs: int) -> nn.Se
     channels, height, width = input_shape
     layers: list[nn.Module] = []
     for filters in FILTERS:
-        layers.append(ConvBlock(channels, filters))
+        layers.append(_block(channels, filters))
         channels, height, width = filters, (height - 2) // 2, (width - 2) // 2
     layers += [
         nn.Flatten(),
@@ -38,6 +37,15 @@ def build_baseline_cnn(input_shape: tuple[int, int, int], outputs: int) -> nn.Se
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return network
+
+
+def _block(inputs: int, filters: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, filters, kernel_size=3),
+        nn.ReLU(inplace=True),
+        nn.BatchNorm2d(filters, eps=1e-3, momentum=0.01),
+        nn.MaxPool2d(2),
+    )
 
 
 NETWORKS = (
