@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from radlens.base.errors import UsageError
-from radlens.dataset.access_log import (
-    LEDGER_FILE,
-    Opening,
-    claim_keeping_ledger,
-    new_opening,
-    opening_note,
-    read_openings,
-    record,
-)
+from radlens.base.files import LEDGER_FILE, OUTPUT_MARKS, claim_output
+from radlens.dataset.access_log import Opening, new_opening, opening_note, read_openings, record
 
 
 def opening(day: int, model: str = "m", data: str = "d") -> Opening:
@@ -48,12 +43,52 @@ def test_overwriting_does_not_forget(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     record(opening(1), tmp_path)
     with pytest.raises(UsageError, match="not empty"):
-        claim_keeping_ledger(tmp_path, overwrite=False)
-    claim_keeping_ledger(tmp_path, overwrite=True)
+        claim_output(tmp_path, overwrite=False)
+    claim_output(tmp_path, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == [LEDGER_FILE]
     record(opening(2), tmp_path)
     assert len(read_openings(tmp_path)) == 2
-    assert not list(claim_keeping_ledger(tmp_path / "new", overwrite=True).iterdir())
+    assert not list(claim_output(tmp_path / "new", overwrite=True).iterdir())
+
+
+@pytest.mark.parametrize("operation", ["unlink", "rmdir", "mkdir"])
+def test_an_interrupt_at_any_step_of_replacing_a_folder_loses_no_opening(
+    operation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = getattr(os, operation)
+    left = 0
+
+    def interrupted(*given: Any, **named: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        return done(*given, **named)
+
+    for steps in range(20):
+        run = tmp_path / f"{steps}"
+        (run / "model" / "deeper").mkdir(parents=True)
+        for name in (*OUTPUT_MARKS, "report.html", "model/config.json", "model/deeper/x"):
+            (run / name).touch()
+        record(opening(1), run)
+        left = steps
+        with monkeypatch.context() as patched:
+            patched.setattr(os, operation, interrupted)
+            try:
+                claim_output(run, overwrite=True)
+            except KeyboardInterrupt:
+                assert read_openings(run) == [opening(1)], f"after {steps} x {operation}"
+                continue
+        break
+    assert steps > 0
+    assert [path.name for path in run.iterdir()] == [LEDGER_FILE]
+
+
+def test_a_folder_with_nothing_but_openings_is_taken(tmp_path: Path) -> None:
+    """Such as an interrupt leaves behind."""
+    record(opening(1), tmp_path)
+    for overwrite in (True, False):
+        assert read_openings(claim_output(tmp_path, overwrite=overwrite)) == [opening(1)]
 
 
 def test_a_run_that_cannot_be_written_to_is_said(

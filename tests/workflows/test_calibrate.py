@@ -83,11 +83,11 @@ def test_without_copies_it_is_the_validation_images_that_choose() -> None:
     assert found.calibration == Calibration("line", fit_calibration(raw, manifest.targets(), "binary"))
     assert (found.calibration.slope, found.calibration.offset) != (1, 0)
     moved = predictions_table(manifest, recalibrate(raw, "binary", *found.calibration.numbers))
-    assert found.threshold == choose_threshold("balanced", moved, manifest.info)
+    assert found.part["threshold"] == choose_threshold("balanced", moved, manifest.info)
     pd.testing.assert_frame_equal(
         found.validation.drop(columns=["predicted", "answer"]), moved.drop(columns="predicted")
     )
-    positive = found.validation["probability_spot"] >= found.threshold
+    positive = found.validation["probability_spot"] >= found.part["threshold"]
     assert (found.validation["predicted"] == np.where(positive, "spot", "clear")).all()
 
 
@@ -102,7 +102,7 @@ def test_copies_are_by_turns_under_other_framings_and_corrupted() -> None:
 def test_what_is_referred_goes_by_images_and_copies(task: Task) -> None:
     """At the stated rate no class loses more of the images, nor of images and copies together."""
     found, manifest, model = chosen(task, calibration="temperature", error_rate=0.2, stress=4)
-    truth, limits = manifest.targets(), np.array(found.abstention.least)
+    truth, limits = manifest.targets(), np.array(found.part["abstention"].least)
     each = [found.calibration.apply(model.probabilities(asked), task) for asked in tuple(model.asked)]
     for scores, classes in ((each[0], truth), (np.concatenate(each), np.tile(truth, 5))):
         for name, limit in enumerate(limits):
@@ -119,54 +119,58 @@ def test_changed_copies_calibrate_with_them_and_are_not_reported() -> None:
     assert any((model.asked[1] != copy).any() for copy in model.asked[2:])
     assert len(found.validation) == IMAGES
     again, _, _ = chosen(threshold="balanced", calibration="line", stress=3)
-    assert (again.calibration, again.threshold) == (found.calibration, found.threshold)
+    assert (again.calibration, again.part["threshold"]) == (found.calibration, found.part["threshold"])
     plain, _, _ = chosen(threshold="balanced", calibration="line")
     assert found.calibration.slope < plain.calibration.slope, "copies that are harder to tell make it less sure"
-    assert (found.operating_point.copies, plain.operating_point.copies) == (3, 0)
+    assert (found.part["operating_point"].copies, plain.part["operating_point"].copies) == (3, 0)
     every = [found.calibration.apply(model.probabilities(asked), "binary")[:, 1] for asked in tuple(model.asked)]
     truth = np.tile(images_of(found), 4)
-    assert found.threshold == balanced_threshold(truth[:, None], np.concatenate(every)[:, None])
-    shown = found.validation["probability_spot"] >= found.threshold
+    assert found.part["threshold"] == balanced_threshold(truth[:, None], np.concatenate(every)[:, None])
+    shown = found.validation["probability_spot"] >= found.part["threshold"]
     sensitivity = shown[found.validation["label"] == "spot"].mean()
-    assert found.operating_point.sensitivity == pytest.approx(sensitivity), "what it does is told of the images alone"
+    assert found.part["operating_point"].sensitivity == pytest.approx(sensitivity), (
+        "what it does is told of the images alone"
+    )
 
 
 def test_a_target_sensitivity_is_one_on_the_images_themselves() -> None:
     found, _, _ = chosen(threshold="sensitivity:0.9", calibration="line", stress=2)
     cases = found.validation[found.validation["label"] == "spot"]["probability_spot"]
-    assert found.threshold == threshold_for_sensitivity(0.9, found.validation, case()[0].info)
-    assert (cases >= found.threshold).mean() >= 0.9
-    assert found.operating_point.copies == 0
+    assert found.part["threshold"] == threshold_for_sensitivity(0.9, found.validation, case()[0].info)
+    assert (cases >= found.part["threshold"]).mean() >= 0.9
+    assert found.part["operating_point"].copies == 0
 
 
 def test_thresholds_for_sensitivities_are_those_of_binary_tasks() -> None:
     found, _, _ = chosen()
-    assert list(found.operating_points) == ["sensitivity 0.95", "sensitivity 0.98", "sensitivity 0.99"]
+    assert list(found.part["operating_points"]) == ["sensitivity 0.95", "sensitivity 0.98", "sensitivity 0.99"]
     cases = found.validation[found.validation["label"] == "spot"]["probability_spot"]
-    for name, threshold in found.operating_points.items():
+    for name, threshold in found.part["operating_points"].items():
         assert (cases >= threshold).mean() >= float(name.split()[1])
-    assert list(found.operating_point_bounds) == list(found.operating_points)
-    for name, point in found.operating_point_bounds.items():
+    assert list(found.part["operating_point_bounds"]) == list(found.part["operating_points"])
+    for name, point in found.part["operating_point_bounds"].items():
         assert point.sensitivity_low < float(name.split()[1]) <= point.sensitivity
-    assert chosen("multiclass")[0].operating_points == chosen("multiclass")[0].operating_point_bounds == {}
+    assert (
+        chosen("multiclass")[0].part["operating_points"] == chosen("multiclass")[0].part["operating_point_bounds"] == {}
+    )
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_asked_for_nothing_it_leaves_everything_as_it_is(task: Task) -> None:
     found, _, model = chosen(task)
-    assert (found.calibration, found.threshold) == (Calibration(), 0.5)
+    assert (found.calibration, found.part["threshold"]) == (Calibration(), 0.5)
     shown = found.validation[[name for name in found.validation if name.startswith("probability_")]]
     np.testing.assert_array_equal(shown, model.probabilities(model.asked[0]))
 
 
 def test_the_limits_of_abstaining_are_those_of_the_validation_images_at_every_rate() -> None:
     found, manifest, _ = chosen(error_rate=0.2, refuse=0.03)
-    assert list(found.abstention.least_probabilities) == ["0.01", "0.02", "0.05", "0.1", "0.2"]
-    assert found.abstention.least == least_probabilities(found.validation, manifest.info, 0.2)
-    assert list(found.abstention.farthest) == ["0.002", "0.005", "0.01", "0.015", "0.03"]
+    assert list(found.part["abstention"].least_probabilities) == ["0.01", "0.02", "0.05", "0.1", "0.2"]
+    assert found.part["abstention"].least == least_probabilities(found.validation, manifest.info, 0.2)
+    assert list(found.part["abstention"].farthest) == ["0.002", "0.005", "0.01", "0.015", "0.03"]
     distances = Brightness(2).distances(case()[1].pixels, np.arange(IMAGES))
-    assert found.abstention.distance == farthest_distance(distances, 0.03)
-    expected = distances / found.abstention.distance
+    assert found.part["abstention"].distance == farthest_distance(distances, 0.03)
+    expected = distances / found.part["abstention"].distance
     np.testing.assert_array_equal(found.validation["unfamiliarity"], expected)
     assert ((found.validation["answer"] == "refuse") == (expected > 1)).all()
 
@@ -177,11 +181,13 @@ def test_a_rate_that_was_not_asked_for_is_the_lowest_that_may_be_paid_for() -> N
     for rate in (0.01, 0.02, 0.05, 0.1):
         found, _, model = chosen(threshold="balanced", stress=2, error_rate=rate)
         scores = np.concatenate([model.probabilities(asked) for asked in tuple(model.asked)])
-        alone = scores >= np.array(found.abstention.least)
-        called = (scores[:, 1] >= found.threshold).astype(int)
+        alone = scores >= np.array(found.part["abstention"].least)
+        called = (scores[:, 1] >= found.part["threshold"]).astype(int)
         shares[rate] = 1 - ((alone.sum(axis=1) == 1) & alone[np.arange(len(scores)), called]).mean()
     budgets = sorted({0.0, 1.0, *shares.values()})
-    rates = [chosen(threshold="balanced", stress=2, most_referred=most)[0].abstention.error_rate for most in budgets]
+    rates = [
+        chosen(threshold="balanced", stress=2, most_referred=most)[0].part["abstention"].error_rate for most in budgets
+    ]
     for most, rate in zip(budgets, rates, strict=True):
         allowed = [each for each, share in shares.items() if share <= most]
         assert rate == (min(allowed) if allowed else min(shares, key=lambda each: (shares[each], each)))
@@ -190,19 +196,19 @@ def test_a_rate_that_was_not_asked_for_is_the_lowest_that_may_be_paid_for() -> N
 
 def test_several_labels_have_no_conformal_limits_and_without_a_rate_no_distance() -> None:
     found, _, _ = chosen("multiclass")
-    assert found.abstention.distance is None
-    assert len(found.abstention.least or ()) == 3
+    assert found.part["abstention"].distance is None
+    assert len(found.part["abstention"].least or ()) == 3
     assert "unfamiliarity" not in found.validation
 
 
 def test_auto_takes_the_kind_with_the_least_loss_on_patients_left_out() -> None:
     found, _, model = chosen(threshold="balanced", calibration="auto", stress=2)
-    assert set(found.losses) == {"none", "temperature", "line", "beta", "isotonic"}
-    assert found.losses[found.calibration.kind] == min(found.losses.values())
+    assert set(found.part["calibration_losses"]) == {"none", "temperature", "line", "beta", "isotonic"}
+    assert found.part["calibration_losses"][found.calibration.kind] == min(found.part["calibration_losses"].values())
     raw = model.probabilities(model.asked[0])
     moved = found.calibration.apply(raw, "binary")[:, 1]
     np.testing.assert_allclose(found.validation["probability_spot"], moved)
-    losses = chosen("multiclass", calibration="auto")[0].losses
+    losses = chosen("multiclass", calibration="auto")[0].part["calibration_losses"]
     assert set(losses) == {"none", "temperature"}
 
 
@@ -210,14 +216,14 @@ def test_auto_takes_the_kind_with_the_least_loss_on_patients_left_out() -> None:
 def test_a_kind_that_is_asked_for_is_taken(kind: str) -> None:
     found, _, _ = chosen(calibration=kind)
     assert found.calibration.kind == kind
-    assert found.losses == {}
+    assert found.part["calibration_losses"] == {}
 
 
 def test_the_operating_point_carries_its_uncertainty() -> None:
     found, _, _ = chosen(threshold="sensitivity:0.9")
-    point = found.operating_point
+    point = found.part["operating_point"]
     assert point.rule == "sensitivity:0.9"
     assert point.sensitivity >= 0.9 > point.sensitivity_low
     assert point.specificity > point.specificity_low
     assert (point.positive_patients, point.negative_patients) == (30, 30)
-    assert chosen("multiclass")[0].operating_point is None
+    assert chosen("multiclass")[0].part["operating_point"] is None

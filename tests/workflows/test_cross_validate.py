@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,7 +15,10 @@ import pytest
 import radlens
 from radlens.base.errors import TrainingInterruptedError, UsageError
 from radlens.dataset.access_log import read_openings
+from radlens.dataset.manifest import Manifest
 from radlens.learning.callbacks import History
+from radlens.reporting.content import ReportContent
+from radlens.workflows import judge
 from radlens.workflows.result import Result
 
 SMALL = (
@@ -67,6 +71,61 @@ def test_the_figures_say_which_they_are(finished: Any) -> None:
     assert [one.why for one in read_openings(finished.folder)] == ["run --folds"]
 
 
+def test_the_report_is_made_from_the_metrics_that_are_written(
+    finished: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished.folder, tmp_path / "again")
+    reported = {}
+
+    def remember(content: ReportContent, path: Path) -> None:
+        reported["content"] = json.loads(json.dumps(content.metrics))
+        reported["written"] = json.loads((path.parent / "metrics.json").read_text(encoding="utf-8"))
+
+    monkeypatch.setattr(judge, "write_report", remember)
+    result = radlens.cross_validate(out=tmp_path / "again", resume=True)
+    assert reported["content"] == reported["written"] == result.metrics == finished.metrics
+    assert list(result.metrics["test"]["cross_validation"]) == list(finished.metrics["test"]["cross_validation"])
+
+
+def test_a_column_fold_of_the_source_is_kept(finished: Any, tmp_path: Path) -> None:
+    """Such as that of an earlier cross-validation, whose folder is a source."""
+    theirs = finished.manifest.table.set_index("path")["fold"].replace({"1": "left", "2": "right"})
+    source = Manifest(finished.manifest.table.assign(fold=list(theirs)), finished.manifest.info)
+    source.write(tmp_path / "source")
+    result = radlens.cross_validate(tmp_path / "source", tmp_path / "out", folds=2, settings=SMALL, seed=1)
+    table = result.manifest.table.set_index("path")
+    assert (table["fold"] == theirs[table.index]).all()
+    assert set(table["cross_validation_fold"]) == {"1", "2"}
+    for number in ("1", "2"):
+        fold = Result(result.folder / "folds" / number).manifest.table.set_index("path")
+        assert (fold["fold"] == theirs[fold.index]).all()
+        assert "cross_validation_fold" not in fold
+        assert set(fold.index[fold["split"] == "test"]) == set(table.index[table["cross_validation_fold"] == number])
+    groups = pd.read_csv(result.folder / "subgroups.csv").query("column == 'fold'")["group"]
+    assert set(groups) == {"left", "right"}
+    (result.folder / "metrics.json").unlink()
+    assert radlens.cross_validate(out=result.folder, folds=2, resume=True).metrics == result.metrics
+
+    Manifest(source.table.assign(cross_validation_fold="1"), source.info).write(tmp_path / "both")
+    with pytest.raises(UsageError, match="columns fold and cross_validation_fold"):
+        radlens.cross_validate(tmp_path / "both", tmp_path / "none", folds=2, settings=SMALL)
+    assert not (tmp_path / "none").exists()
+
+
+def test_another_number_of_folds_is_refused_when_going_on(finished: Any) -> None:
+    before = (finished.folder / "metrics.json").read_bytes()
+    with pytest.raises(UsageError, match=r"has 2 folds; asked for were 3\. .*--folds 2"):
+        radlens.cross_validate(out=finished.folder, folds=3, resume=True)
+    assert (finished.folder / "metrics.json").read_bytes() == before
+
+
+def test_an_output_folder_that_holds_the_source_is_refused(tmp_path: Path) -> None:
+    radlens.index("phantom", tmp_path / "out", settings=SMALL)
+    with pytest.raises(UsageError, match="which is read"):
+        radlens.cross_validate(tmp_path / "out", tmp_path / "out", folds=2, settings=SMALL, overwrite=True)
+    assert (tmp_path / "out" / "manifest.csv").is_file()
+
+
 def test_a_stopped_one_goes_on_to_the_same_figures(finished: Any, tmp_path: Path) -> None:
     stopped = tmp_path / "stopped"
     shutil.copytree(finished.folder, stopped)
@@ -112,7 +171,8 @@ def test_going_on_as_with_a_plain_run_is_refused(finished: Any) -> None:
 
 
 def test_one_fold_is_none(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="2 folds or more"):
-        radlens.cross_validate("phantom", tmp_path / "out", folds=1)
+    for folds in (1, 0):
+        with pytest.raises(UsageError, match="2 folds or more"):
+            radlens.cross_validate("phantom", tmp_path / "out", folds=folds)
     with pytest.raises(UsageError, match="no stopped cross-validation"):
         radlens.cross_validate(out=tmp_path, resume=True)

@@ -1,4 +1,4 @@
-"""Predictions of other programs, from the file to the evidence, beside scikit-learn's figures."""
+"""Predictions of other programs, from the file to the evidence, compared with scikit-learn's figures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, precision_score, recall_score, roc_auc_score
 
 import radlens
+from radlens.assessment.operating_point import choose_threshold
 from radlens.base.errors import DataError, UsageError
+from radlens.config import resolve, to_yaml
+from radlens.dataset.manifest import DatasetInfo
 
 QUICK = ("evaluate.resamples=100",)
 
@@ -87,6 +90,49 @@ def test_the_operating_point_is_never_chosen_on_the_images_judged(
     assert half.metrics["test"]["threshold"] == 0.5
     assert "0.5 is taken" in caplog.text
     assert "Operating point 0.5, for want of another" in half.report.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("config", "threshold", "said"),
+    [
+        ("preset: baseline", 0.3, "as the column threshold of the file has it"),
+        ("preset: fast", 0.3, "as the column threshold of the file has it"),
+        ("evaluate: {threshold: 0.4}", 0.4, "as stated in the settings"),
+        ("preset: baseline\nevaluate: {threshold: 0.5}", 0.5, "as stated in the settings"),
+        ("evaluate: {threshold: balanced}", None, "chosen (balanced) on the 100 validation rows"),
+    ],
+)
+def test_what_a_preset_gives_was_not_stated_and_what_a_file_says_was(
+    config: str, threshold: float | None, said: str, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    table.assign(threshold=0.3).to_csv(tmp_path / "answers.csv", index=False)
+    (tmp_path / "settings.yaml").write_text(config, encoding="utf-8")
+    result = radlens.evaluate(
+        tmp_path / "answers.csv", None, tmp_path / "out", config=tmp_path / "settings.yaml", settings=QUICK
+    )
+    assert said in result.report.read_text(encoding="utf-8")
+    assert result.metrics["test"]["threshold"] == (threshold or pytest.approx(balanced_on_validation(table)))
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings", "threshold"),
+    [("fast", (), 0.3), ("baseline", (), 0.3), ("fast", ("evaluate.threshold=0.4",), 0.4)],
+)
+def test_of_all_settings_of_a_run_those_unlike_its_preset_were_stated(
+    preset: str, settings: tuple[str, ...], threshold: float, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    table.assign(threshold=0.3).to_csv(tmp_path / "answers.csv", index=False)
+    whole = to_yaml(resolve(preset, assignments=(*QUICK, *settings)))
+    (tmp_path / "config.yaml").write_text(whole, encoding="utf-8")
+    result = radlens.evaluate(tmp_path / "answers.csv", None, tmp_path / "out", config=tmp_path / "config.yaml")
+    assert result.metrics["test"]["threshold"] == threshold
+
+
+def balanced_on_validation(table: pd.DataFrame) -> float:
+    validation = table[table["split"] == "val"]
+    info = DatasetInfo(name="x", root="", task="binary", classes=("NORMAL", "PNEUMONIA"))
+    scored = validation.assign(probability_NORMAL=1 - validation["probability_PNEUMONIA"])
+    return choose_threshold("balanced", scored, info)
 
 
 def test_the_costs_that_are_stated_choose_the_operating_point(table: pd.DataFrame, tmp_path: Path) -> None:

@@ -121,6 +121,17 @@ def test_the_operating_point_is_the_one_stated(pictures: Path, tmp_path: Path) -
         radlens.stress(answers, pictures, tmp_path / "no", settings=("evaluate.threshold=balanced",))
 
 
+def test_a_threshold_of_a_preset_does_not_overrule_that_of_the_table(pictures: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(pictures.parent / "answers.csv").assign(threshold=0.95)
+    table.to_csv(tmp_path / "answers.csv", index=False)
+    (tmp_path / "settings.yaml").write_text("preset: baseline", encoding="utf-8")
+    record = radlens.stress(
+        tmp_path / "answers.csv", pictures, tmp_path / "out", config=tmp_path / "settings.yaml"
+    ).record
+    assert record.threshold == 0.95
+    assert any("as the column threshold of the file has it" in note for note in record.notes)
+
+
 def test_a_folder_that_holds_no_pictures_is_refused(pictures: Path, tmp_path: Path) -> None:
     answers = pictures.parent / "answers.csv"
     with pytest.raises(UsageError, match="name their folder"):

@@ -215,19 +215,22 @@ def write_error(path: Path, error: OSError) -> RadlensError:
 
 # What radlens writes into every output folder; only a folder that holds all of these is ever replaced.
 OUTPUT_MARKS = ("manifest.csv", "dataset.yaml")
+# How often test images were looked at (radlens.dataset.access_log): replacing the folder does not take it back.
+LEDGER_FILE = "test_openings.jsonl"
 
 
 def check_output(folder: Path, *, overwrite: bool) -> Path:
     """See whether ``folder`` may take a run's results, and change nothing.
 
     Raises:
-        UsageError: it is a file, it holds anything and ``overwrite`` is false, or it holds what radlens did not write.
+        UsageError: it is a file, it holds anything (but the record of test openings) and ``overwrite`` is false, or
+            it holds what radlens did not write.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"The output {folder} is a file; a folder was expected. Choose another --out.")
     try:
-        occupied = folder.is_dir() and any(folder.iterdir())
+        occupied = folder.is_dir() and any(path.name != LEDGER_FILE for path in folder.iterdir())
     except OSError as error:
         raise write_error(folder, error) from error
     if occupied:
@@ -245,7 +248,7 @@ def check_output(folder: Path, *, overwrite: bool) -> Path:
 
 
 def claim_output(folder: Path, *, overwrite: bool) -> Path:
-    """Make ``folder`` ready for a run's results, empty.
+    """Make ``folder`` ready for a run's results: empty, but for the record of test openings, which is never removed.
 
     Raises:
         UsageError: as :func:`check_output`.
@@ -253,7 +256,14 @@ def claim_output(folder: Path, *, overwrite: bool) -> Path:
     """
     folder = check_output(folder, overwrite=overwrite)
     try:
-        if folder.is_dir():
+        if (folder / LEDGER_FILE).is_file() and not folder.is_symlink():
+            # At no time is the record only in memory, where an interrupt would lose it.
+            for path in sorted(folder.iterdir(), key=lambda path: path.name in OUTPUT_MARKS):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                elif path.name != LEDGER_FILE:
+                    path.unlink()
+        elif folder.is_dir():
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from radlens.config.data import CsvColumns, DataSettings, DicomKey, DicomSettings, PhantomSettings, SplitSettings
 from radlens.config.evaluation import EvaluateSettings
-from radlens.config.run import RunSettings, resolve, to_yaml
+from radlens.config.run import RunSettings, is_stated, resolve, to_yaml
 from radlens.config.training import AugmentSettings, TrainSettings
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "RunSettings",
     "SplitSettings",
     "TrainSettings",
+    "is_stated",
     "resolve",
     "to_yaml",
 ]

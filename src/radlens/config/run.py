@@ -51,17 +51,17 @@ def resolve(
     3
     """
     values = _read_yaml(file) if file else {}
-    chosen = preset or values.get("preset") or "fast"
-    if not isinstance(chosen, str) or chosen not in presets():
-        raise UsageError(f"Unknown preset {chosen!r}. {did_you_mean(str(chosen), presets())}")
+    name = preset or values.get("preset") or "fast"
+    if not isinstance(name, str) or name not in presets():
+        raise UsageError(f"Unknown preset {name!r}. {did_you_mean(str(name), presets())}")
     errors: list[str] = []
-    merged = _merge(_merge(presets()[chosen], values), _without_none(overrides))
+    merged = _merge(_merge(presets()[name], values), _without_none(overrides))
     for text in assignments:
         try:
             merged = _merge(merged, _parse_assignment(text))
         except UsageError as error:
             errors.append(str(error))
-    merged["preset"] = chosen
+    merged["preset"] = name
     try:
         settings = RunSettings.model_validate(merged)
     except ValidationError as error:
@@ -70,6 +70,35 @@ def resolve(
         listed = "\n".join(f"  - {line}" for line in errors)
         raise UsageError(f"{len(errors)} setting(s) cannot be used:\n{listed}")
     return settings
+
+
+def is_stated(setting: str, file: Path | None = None, assignments: tuple[str, ...] | list[str] = ()) -> bool:
+    """Whether a user stated a setting, in a file of settings or by an assignment; what a preset gives does not count.
+
+    A file with every section is the ``config.yaml`` of a run, in which all settings stand, stated or not. What differs
+    in it from its preset was stated; what does not, counts as the preset's.
+
+    Args:
+        setting: its name, such as ``evaluate.threshold``.
+        file: as for :func:`resolve`.
+        assignments: as there.
+
+    Raises:
+        UsageError: the file cannot be read, or an assignment is not ``key=value``.
+
+    >>> is_stated("train.epochs", assignments=("train={epochs: 3}",)), is_stated("train.epochs")
+    (True, False)
+    """
+    nothing = object()
+    path = setting.split(".")
+    if any(_within(_parse_assignment(text), path, nothing) is not nothing for text in assignments):
+        return True
+    values = _read_yaml(file) if file else {}
+    value = _within(values, path, nothing)
+    if set(values) >= set(RunSettings.model_fields):
+        preset = resolve(values["preset"]).model_dump(mode="json")
+        return bool(value != _within(preset, path, nothing))
+    return value is not nothing
 
 
 def to_yaml(settings: BaseModel) -> str:
@@ -101,6 +130,15 @@ def _merge(base: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = value
     return merged
+
+
+def _within(values: Any, path: list[str], otherwise: object) -> Any:
+    """The value at a place in nested values."""
+    for part in path:
+        if not isinstance(values, dict) or part not in values:
+            return otherwise
+        values = values[part]
+    return values
 
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +176,7 @@ def _explain(error: ValidationError, file: Path | None) -> list[str]:
         where = _setting(path)
         messages.setdefault(where, []).append(item["msg"].removeprefix("Value error, "))
         received[where] = "" if item["type"] == "value_error" else f" (received {item['input']!r})"
-    lines = [f"{where}: {', or: '.join(found)}{received.get(where, '')}" for where, found in messages.items()]
+    lines = [f"{where}: {', or: '.join(texts)}{received.get(where, '')}" for where, texts in messages.items()]
     if file:
         lines = [f"{line} [{file}]" if index == 0 else line for index, line in enumerate(lines)]
     return lines

@@ -10,11 +10,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from radlens.base.files import claim_output, write_error, write_text
+from radlens.base.files import LEDGER_FILE, write_error, write_text
 
 logger = logging.getLogger(__name__)
-
-LEDGER_FILE = "test_openings.jsonl"
 
 
 class Opening(BaseModel):
@@ -66,13 +64,13 @@ def record(opening: Opening, folder: Path, run: Path | None = None) -> None:
     known = read_openings(folder)
     if run is not None and Path(run).resolve() != Path(folder).resolve():
         earlier = read_openings(run)
-        known = [*earlier, *(one for one in known if one not in earlier)]
+        known = [*earlier, *(entry for entry in known if entry not in earlier)]
         try:
             _append(Path(run) / LEDGER_FILE, opening)
             logger.info("This look at test images is written down in %s.", Path(run) / LEDGER_FILE)
         except OSError as error:
             logger.warning("This look at test images could not be written down in the run: %s", write_error(run, error))
-    lines = [one.model_dump_json() for one in sorted([*known, opening], key=lambda one: one.when)]
+    lines = [entry.model_dump_json() for entry in sorted([*known, opening], key=lambda entry: entry.when)]
     write_text(Path(folder) / LEDGER_FILE, "\n".join(lines) + "\n")
 
 
@@ -82,38 +80,29 @@ def read_openings(folder: Path) -> list[Opening]:
         lines = (Path(folder) / LEDGER_FILE).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
-    found = []
+    openings = []
     for number, line in enumerate(lines, start=1):
         try:
-            found.append(Opening.model_validate_json(line))
+            openings.append(Opening.model_validate_json(line))
         except ValidationError:
             logger.warning("Line %d of %s cannot be read and does not count.", number, Path(folder) / LEDGER_FILE)
-    return found
-
-
-def claim_keeping_ledger(folder: Path, *, overwrite: bool) -> Path:
-    """Make a folder ready for results, as :func:`~radlens.base.files.claim_output`; its log stays."""
-    kept = read_openings(folder)
-    claim_output(folder, overwrite=overwrite)
-    if kept:
-        write_text(Path(folder) / LEDGER_FILE, "".join(one.model_dump_json() + "\n" for one in kept))
-    return folder
+    return openings
 
 
 def opening_note(openings: Sequence[Opening]) -> str:
     """What the report says of the ledger, of which the last line is the scoring that is reported.
 
-    >>> one = Opening(when="2026-01-02T10:00:00+00:00", why="run", model="m", data="d", images=9)
-    >>> opening_note([one])
+    >>> opening = Opening(when="2026-01-02T10:00:00+00:00", why="run", model="m", data="d", images=9)
+    >>> opening_note([opening])
     'By the ledger, these test images were scored once, on 2026-01-02.'
     """
     last = openings[-1]
-    same = [one for one in openings if one.data == last.data]
-    others = len({one.data for one in openings}) - 1
+    same = [opening for opening in openings if opening.data == last.data]
+    others = len({opening.data for opening in openings}) - 1
     more = f" It knows of {others} other set{'' if others == 1 else 's'} of test images." if others else ""
     if len(same) == 1:
         return f"By the ledger, these test images were scored once, on {last.when[:10]}.{more}"
-    models = len({one.model for one in same})
+    models = len({opening.model for opening in same})
     times = f"{len(same)} times, from {same[0].when[:10]} to {last.when[:10]}"
     text = f"By the ledger, these test images were scored {times}"
     if models == 1:
@@ -125,7 +114,7 @@ def opening_note(openings: Sequence[Opening]) -> str:
 
 
 def _append(path: Path, opening: Opening) -> None:
-    """One write of one line, which begins anew where a line before it was cut off."""
+    """One write of one line, which starts on a new line where the one before it was cut off."""
     text = opening.model_dump_json() + "\n"
     if path.exists() and not path.read_bytes().endswith(b"\n"):
         text = "\n" + text

@@ -10,7 +10,7 @@ from radlens.dataset.audit import audit as audit_manifest
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
 from radlens.imaging.cache.pixel_cache import PixelCache
-from radlens.workflows.options import check_folder, settings_of
+from radlens.workflows.options import RunOptions, check_folder, settings_of
 from radlens.workflows.prepare import named, write_audit
 
 
@@ -28,8 +28,7 @@ def index(
         UsageError: a setting cannot be used, or ``out`` is not empty.
         DataError: the images or labels cannot be used.
     """
-    chosen = settings_of(source, None, None, None, config, settings)
-    manifest = read_source(chosen.data)
+    manifest = read_source(settings_of(source, RunOptions(config=config, settings=settings)).data)
     manifest.write(claim_output(Path(out), overwrite=overwrite))
     return manifest
 
@@ -57,13 +56,14 @@ def audit(
         UsageError: a setting cannot be used, or ``out`` is not empty.
         DataError: the images or labels cannot be used.
     """
-    chosen = settings_of(source, None, None, seed, config, settings)
+    resolved = settings_of(source, RunOptions(seed=seed, config=config, settings=settings))
+    data = resolved.data
     if out is not None:
-        check_folder(Path(out), overwrite, chosen.data.source)
-    manifest = read_source(chosen.data)
-    cache = PixelCache.build(manifest.locations, chosen.preprocessing, chosen.data.workers, chosen.data.limits)
+        check_folder(Path(out), overwrite, data.source)
+    manifest = read_source(data)
+    cache = PixelCache.build(manifest.locations, resolved.preprocessing, data.workers, data.limits)
     rejected = named(manifest, cache)
-    found = audit_manifest(manifest, rejected, cache, chosen.seed, chosen.data.allow)
+    result = audit_manifest(manifest, rejected, cache, resolved.seed, data.allow)
     if out is not None:
-        write_audit(claim_output(Path(out), overwrite=overwrite), manifest, found, rejected, chosen.data.limits)
-    return found
+        write_audit(claim_output(Path(out), overwrite=overwrite), manifest, result, rejected, data.limits)
+    return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -34,34 +34,38 @@ from radlens.runtime.records import Abstention
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """What travels with the model.
+class CalibrationPart(TypedDict):
+    """What is chosen on validation images of a model's configuration, by the names of the fields of ModelConfig."""
 
-    Attributes:
-        calibration: how the probabilities are moved.
-        losses: log loss of each kind of calibration on validation patients left out in turn, where that chose one.
-        threshold: the default operating point.
-        operating_point: how it was chosen, and how well it is known what it does.
-        operating_points: thresholds by what they are for, such as ``sensitivity 0.95``; binary tasks alone.
-        operating_point_bounds: what is known of these, by the same names.
-        abstention: limits for stated rates of error and of refusal.
-        validation: predictions on the validation images, calibrated and at this threshold.
-    """
-
-    calibration: Calibration
-    losses: dict[CalibrationKind, float]
     threshold: float
+    calibration_slope: float
+    calibration_offset: float
+    calibration_map: Calibration | None
+    calibration_losses: dict[CalibrationKind, float]
     operating_point: OperatingPoint | None
     operating_points: dict[str, float]
     operating_point_bounds: dict[str, OperatingPoint]
     abstention: Abstention
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What travels with the model, and what it then says of the validation images.
+
+    Attributes:
+        part: of the configuration of the model.
+        calibration: how the probabilities are moved.
+        validation: predictions on the validation images, calibrated and at the chosen threshold.
+    """
+
+    part: CalibrationPart
+    calibration: Calibration
     validation: pd.DataFrame
 
 
 def choose(
     model: TrainedModel, manifest: Manifest, images: LabelledPixels, settings: EvaluateSettings, seed: int
-) -> Chosen:
+) -> Calibrated:
     """Choose on the validation images, and on changed copies of them too where the settings ask for it.
 
     A model is surer of images like those of training than of others, and its scores of others shift. Copies under other
@@ -97,16 +101,18 @@ def choose(
     abstention = _abstention(predictions, of_copies, info, distances, settings)
     unfamiliarity = None if distances is None or abstention.distance is None else distances / abstention.distance
     predictions = with_answers(predictions, info, abstention.least, unfamiliarity)
-    return Chosen(
-        calibration,
-        losses,
-        threshold,
-        point,
-        {name: value for name, (value, _) in points.items()},
-        {name: known for name, (_, known) in points.items() if known is not None},
-        abstention,
-        predictions,
+    part = CalibrationPart(
+        threshold=threshold,
+        calibration_slope=calibration.slope,
+        calibration_offset=calibration.offset,
+        calibration_map=calibration if calibration.kind in ("beta", "isotonic") else None,
+        calibration_losses=losses,
+        operating_point=point,
+        operating_points={name: value for name, (value, _) in points.items()},
+        operating_point_bounds={name: known for name, (_, known) in points.items() if known is not None},
+        abstention=abstention,
     )
+    return Calibrated(part, calibration, predictions)
 
 
 def _abstention(

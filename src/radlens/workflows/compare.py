@@ -51,6 +51,7 @@ def compare(
         UsageError: fewer than two folders, an option outside its range, or ``out`` is not empty.
         DataError: a folder holds no predictions, or the folders cannot be compared.
     """
+    # 1. What was asked for, and the runs.
     if not 0 < margin < 1 or not 0.5 < confidence < 1 or resamples < 100:
         raise UsageError(
             f"margin must lie in (0, 1), confidence in (0.5, 1) and resamples be 100 or more; got {margin}, "
@@ -63,15 +64,18 @@ def compare(
         _check_folder(Path(out), paths, overwrite)
     results = [_result(path) for path in paths]
     names = _names(paths)
-    runs = [Run(name, one.manifest.info, one.predictions) for name, one in zip(names, results, strict=True)]
+    runs = [Run(name, run.manifest.info, run.predictions) for name, run in zip(names, results, strict=True)]
+    # 2. The images that all of them answered.
     matched = match_runs(runs, split)
     for note in matched.notes:
         logger.warning("%s", note)
-    found = compare_runs(matched, margin, confidence, resamples, seed)
-    found = replace(found, framing=_framing(dict(zip(names, results, strict=True)), matched.split))
+    # 3. Each with the first.
+    comparisons = compare_runs(matched, margin, confidence, resamples, seed)
+    comparisons = replace(comparisons, framing=_framing(dict(zip(names, results, strict=True)), matched.split))
+    # 4. Evidence and page.
     if out is not None:
-        _write(found, results[0].manifest, claim_output(Path(out), overwrite=overwrite))
-    return found
+        _write(comparisons, results[0].manifest, claim_output(Path(out), overwrite=overwrite))
+    return comparisons
 
 
 def _framing(results: Mapping[str, Result], split: str) -> dict[str, FramingSummary]:
@@ -85,17 +89,17 @@ def _framing(results: Mapping[str, Result], split: str) -> dict[str, FramingSumm
     return summaries
 
 
-def _write(found: Comparisons, manifest: Manifest, folder: Path) -> None:
+def _write(comparisons: Comparisons, manifest: Manifest, folder: Path) -> None:
     from radlens.reporting.comparison_page import write_comparison_page
     from radlens.workflows.pictures import picture_reader
 
-    paths = found.matched.tables[0]["path"]
+    paths = comparisons.matched.tables[0]["path"]
     listed = manifest.table["path"].isin(paths)
     # Matched by file name, the images keep the paths of the first run's manifest.
     kept = manifest.only(listed) if listed.any() else manifest
     kept.write(folder)
-    write_text(folder / "comparison.json", json.dumps(as_json(found), indent=2, ensure_ascii=False) + "\n")
-    write_comparison_page(found, picture_reader(manifest) if listed.any() else None, folder / "comparison.html")
+    write_text(folder / "comparison.json", json.dumps(as_json(comparisons), indent=2, ensure_ascii=False) + "\n")
+    write_comparison_page(comparisons, picture_reader(manifest) if listed.any() else None, folder / "comparison.html")
 
 
 def _result(folder: Path) -> Result:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from radlens.assessment.evaluate import write_metrics
+import numpy as np
+import numpy.typing as npt
+
 from radlens.assessment.pooling import fold_figures, pool
 from radlens.base.errors import TrainingInterruptedError, UsageError
-from radlens.base.files import write_text
+from radlens.base.files import claim_output, write_text
+from radlens.base.signatures import spelled_out
 from radlens.config import RunSettings, resolve, to_yaml
-from radlens.dataset.access_log import claim_keeping_ledger
 from radlens.dataset.audit.duplicates import find_duplicates
 from radlens.dataset.copies import join_patients
 from radlens.dataset.folds import assign_folds
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
+from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.runtime.model_folder import hash_weights
 from radlens.workflows.judge import write_down_opening, write_evidence
-from radlens.workflows.options import settings_of
+from radlens.workflows.judged import Judged
+from radlens.workflows.options import RunKeywords, RunOptions, check_folder, settings_of
 from radlens.workflows.prepare import Prepared, prepare, read_images, write_start
 from radlens.workflows.result import Result
 from radlens.workflows.run import run
@@ -30,21 +34,17 @@ from radlens.workflows.run import run
 logger = logging.getLogger(__name__)
 
 _AVERAGED = ("auroc", "accuracy", "exact_match", "sensitivity", "specificity", "brier")
+# The column of the manifest with the fold of each image; the second where the source has a column of the first name.
+_FOLD_COLUMNS = ("fold", "cross_validation_fold")
 
 
+@spelled_out(RunOptions)
 def cross_validate(
     source: str | Path | None = None,
     out: str | Path = "runs/folds",
     *,
-    folds: int = 5,
-    preset: str | None = None,
-    model: str | None = None,
-    seed: int | None = None,
-    config: str | Path | None = None,
-    settings: tuple[str, ...] | list[str] = (),
-    allow: tuple[str, ...] | list[str] = (),
-    overwrite: bool = False,
-    resume: bool = False,
+    folds: int | None = None,
+    **options: Unpack[RunKeywords],
 ) -> Result:
     """Train a model for each fold on the other folds, and judge all images, each by the model that had not seen it.
 
@@ -53,74 +53,101 @@ def cross_validate(
     (:func:`radlens.assessment.pooling.pool`).
 
     Args:
-        source: folder, CSV, ``.npz`` or name; None: what ``config`` names.
+        source: folder, CSV, ``.npz`` or name; None: what ``config`` names, or what is to be gone on with was made of.
         out: the folder to make.
-        folds: how many, 2 or more.
-        preset: as in :func:`radlens.workflows.run.run`.
-        model: as there.
-        seed: as there.
-        config: as there.
-        settings: as there.
-        allow: as there.
-        overwrite: as there.
-        resume: go on with the stopped cross-validation in ``out``; finished folds are kept.
+        folds: how many, 2 or more; None: 5, or as many as there are in what is to be gone on with.
+        options: see :class:`radlens.workflows.options.RunOptions`; ``resume`` keeps the folds that are finished.
 
     Raises:
-        UsageError: fewer than two folds, or as :func:`radlens.workflows.run.run`.
+        UsageError: fewer than two folds, another number of them than in what is to be gone on with, a source with
+            columns of both names that the fold's could have, or as :func:`radlens.workflows.run.run`.
         DataError: as :func:`radlens.workflows.run.run`, or a class has too few patients for so many folds.
         TrainingInterruptedError: Ctrl-C ended the training of a fold; ``resume`` goes on.
     """
-    folder = Path(out)
+    folder, resume = Path(out), options.get("resume", False)
+    # 1. The images, each in a fold.
     if resume:
-        if not (folder / "config.yaml").is_file() or not (folder / "folds").is_dir():
-            raise UsageError(f"There is no stopped cross-validation in {folder} to go on with.")
-        chosen, manifest = resolve(file=folder / "config.yaml"), Manifest.read(folder)
-        folds = int(manifest.table["fold"].astype(int).max())
-        cache = read_images(manifest, chosen.data, chosen.preprocessing)
-        prepared = prepare(manifest, cache, chosen.data, chosen.seed)
+        settings, prepared = _go_on(folder, folds)
     else:
-        if folds < 2:
-            raise UsageError(f"Cross-validation needs 2 folds or more, got {folds}.")
-        chosen = settings_of(source, preset, model, seed, config, settings, allow)
-        manifest = read_source(chosen.data)
-        cache = read_images(manifest, chosen.data, chosen.preprocessing)
-        manifest = _in_folds(manifest, cache, folds, chosen.seed)
-        prepared = prepare(manifest, cache, chosen.data, chosen.seed)
-        claim_keeping_ledger(folder, overwrite=overwrite)
-        write_start(folder, chosen, manifest, prepared)
-    results = [*_all_folds(folds, folder, chosen, prepared.manifest)]
-    tables = [(one.predictions.query("split == 'test'"), one.metrics["test"]["threshold"]) for one in results]
-    predictions, threshold = pool(tables, manifest.info)
-    figures = fold_figures([one.metrics["test"] for one in results], _AVERAGED)
-    note = _note(folds, figures)
-    ordered = predictions.set_index("path").loc[prepared.manifest.table["path"]].reset_index()
-    models = hashlib.sha256("".join(hash_weights(one.folder) for one in results).encode()).hexdigest()
-    command = "run --folds --resume" if resume else "run --folds"
-    # The fold of an image is no property of its patient, to make groups of.
-    listed = Manifest(prepared.manifest.table.drop(columns="fold"), prepared.manifest.info).with_notes(note)
-    noted = Prepared(listed, prepared.cache, prepared.audit)
-    write_down_opening(command, models, noted, folder)
-    result = write_evidence(chosen, noted, ordered.drop(columns="fold"), threshold, folder, fitted=None, origin="folds")
-    metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    metrics["test"]["cross_validation"] = figures
-    write_metrics(metrics, folder / "metrics.json")
-    return result
+        settings, prepared = _start(source, folder, 5 if folds is None else folds, RunOptions(**options))
+    listed, numbers = _without_fold(prepared.manifest)
+    # 2. A run for each fold, which answers for the images of that fold.
+    folds = int(numbers.max())
+    results = list(_all_folds(folds, folder, settings, listed, numbers))
+    # 3. The answers of all folds in one table, with one operating point.
+    tables = [(result.predictions.query("split == 'test'"), result.metrics["test"]["threshold"]) for result in results]
+    pooled, threshold = pool(tables, listed.info)
+    predictions = pooled.drop(columns="fold").set_index("path").loc[listed.table["path"]].reset_index()
+    figures = fold_figures([result.metrics["test"] for result in results], _AVERAGED)
+    # 4. That all images were test images is written down.
+    noted = replace(prepared, manifest=listed.with_notes(_note(folds, figures)))
+    models = hashlib.sha256("".join(hash_weights(result.folder) for result in results).encode()).hexdigest()
+    write_down_opening("run --folds --resume" if resume else "run --folds", models, noted, folder)
+    # 5. What the answers are worth.
+    judged = Judged("folds", predictions, threshold, fold_figures=figures)
+    return write_evidence(settings, noted, judged, folder)
 
 
-def _in_folds(manifest: Manifest, cache: Any, folds: int, seed: int) -> Manifest:
+def _start(source: str | Path | None, folder: Path, folds: int, options: RunOptions) -> tuple[RunSettings, Prepared]:
+    """All images as test images, each in a fold, in a folder made to hold what follows."""
+    if folds < 2:
+        raise UsageError(f"Cross-validation needs 2 folds or more, got {folds}.")
+    settings = settings_of(source, options)
+    check_folder(folder, options.overwrite, settings.data.source)
+    manifest = read_source(settings.data)
+    cache = read_images(manifest, settings.data, settings.preprocessing)
+    manifest = _in_folds(manifest, cache, folds, settings.seed)
+    prepared = prepare(manifest, cache, settings.data, settings.seed)
+    claim_output(folder, overwrite=options.overwrite)
+    write_start(folder, settings, manifest, prepared)
+    return settings, prepared
+
+
+def _go_on(folder: Path, folds: int | None) -> tuple[RunSettings, Prepared]:
+    """Settings, images and folds of what was stopped, as they lie in its folder."""
+    if not (folder / "config.yaml").is_file() or not (folder / "folds").is_dir():
+        raise UsageError(f"There is no stopped cross-validation in {folder} to go on with.")
+    settings, manifest = resolve(file=folder / "config.yaml"), Manifest.read(folder)
+    there = int(_without_fold(manifest)[1].max())
+    if folds not in (None, there):
+        raise UsageError(
+            f"The cross-validation in {folder} has {there} folds; asked for were {folds}. Go on with --folds {there}, "
+            "or begin one of its own in another folder (--out)."
+        )
+    cache = read_images(manifest, settings.data, settings.preprocessing)
+    return settings, prepare(manifest, cache, settings.data, settings.seed)
+
+
+def _in_folds(manifest: Manifest, cache: PixelCache, folds: int, seed: int) -> Manifest:
     """All images as test images, each in a fold; patients who share a copy of an image are in the same one."""
+    taken = [name for name in _FOLD_COLUMNS if name in manifest.table]
+    if len(taken) == len(_FOLD_COLUMNS):
+        raise UsageError(
+            f"The source has the columns {' and '.join(taken)}, and cross-validation keeps the fold of each image in "
+            "one of these names. Rename one of them in the source."
+        )
     if (manifest.table["split"] != "").any():
         manifest = manifest.with_notes("The official splits were not used: every image is a test image of one fold.")
     whole = manifest.with_split(["test"] * len(manifest))
     copies = find_duplicates(cache.digests, cache.pixels, cache.rows)
-    number = assign_folds(join_patients(whole, copies.groups()), folds, seed)
-    return Manifest(whole.table.assign(fold=number.astype(str)), whole.info)
+    numbers = assign_folds(join_patients(whole, copies.groups()), folds, seed)
+    return Manifest(whole.table.assign(**{_FOLD_COLUMNS[len(taken)]: numbers.astype(str)}), whole.info)
 
 
-def _all_folds(folds: int, folder: Path, chosen: RunSettings, manifest: Manifest) -> Iterator[Result]:
+def _without_fold(manifest: Manifest) -> tuple[Manifest, npt.NDArray[np.int64]]:
+    """The images without their folds, which are no property of theirs to make groups of; and the folds, from 1."""
+    column = next(name for name in reversed(_FOLD_COLUMNS) if name in manifest.table)
+    numbers = manifest.table[column].astype(int).to_numpy()
+    return Manifest(manifest.table.drop(columns=column), manifest.info), numbers
+
+
+def _all_folds(
+    folds: int, folder: Path, settings: RunSettings, manifest: Manifest, numbers: npt.NDArray[np.int64]
+) -> Iterator[Result]:
     for number in range(1, folds + 1):
+        split = np.where(numbers == number, "test", "train").tolist()
         try:
-            yield _fold(number, folder, chosen, manifest)
+            yield _fold(number, folder, settings, manifest.with_split(split))
         except TrainingInterruptedError as error:
             raise TrainingInterruptedError(
                 f"Cross-validation was interrupted in fold {number} of {folds}. What was reached is kept: radlens run "
@@ -128,26 +155,23 @@ def _all_folds(folds: int, folder: Path, chosen: RunSettings, manifest: Manifest
             ) from error
 
 
-def _fold(number: int, folder: Path, chosen: RunSettings, manifest: Manifest) -> Result:
-    """The run of one fold: made, gone on with, or there already."""
+def _fold(number: int, folder: Path, settings: RunSettings, manifest: Manifest) -> Result:
+    """The run of one fold, whose images are those of the split test: made, gone on with, or there already."""
     place, images = folder / "folds" / str(number), folder / "folds" / f"{number}-images"
     if (place / "report.html").is_file() and (place / "metrics.json").is_file():
         logger.info("Fold %d is there.", number)
         return Result(place)
     if (place / "config.yaml").is_file():
         return run(out=place, resume=True)
-    fold = manifest.table["fold"].astype(int).to_numpy()
-    split = ["test" if one == number else "train" for one in fold]
-    part = Manifest(manifest.table.drop(columns="fold"), manifest.info).with_split(split)
-    part.write(images)
-    data = chosen.data.model_copy(
+    manifest.write(images)
+    data = settings.data.model_copy(
         update={
             "source": str(images.resolve()),
-            "split": chosen.data.split.model_copy(update={"official": True}),
-            "dicom": chosen.data.dicom.model_copy(update={"labels": None}),
+            "split": settings.data.split.model_copy(update={"official": True}),
+            "dicom": settings.data.dicom.model_copy(update={"labels": None}),
         }
     )
-    write_text(images / "config.yaml", to_yaml(chosen.model_copy(update={"data": data})))
+    write_text(images / "config.yaml", to_yaml(settings.model_copy(update={"data": data})))
     logger.info("Fold %d", number)
     return run(out=place, config=images / "config.yaml", overwrite=place.exists())
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from radlens.base.errors import DataError, UsageError
-from radlens.dataset.access_log import claim_keeping_ledger
+from radlens.base.files import claim_output
+from radlens.config import is_stated
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
 from radlens.delivery.torch_model import trained_model
@@ -14,7 +14,8 @@ from radlens.runtime.model_folder import ModelConfig, find_model, hash_weights, 
 from radlens.runtime.training_images import read_training_images
 from radlens.workflows.evaluate_external import evaluate_outside, is_predictions_file
 from radlens.workflows.judge import predict_split, write_down_opening, write_evidence
-from radlens.workflows.options import check_folder, settings_of
+from radlens.workflows.judged import Judged
+from radlens.workflows.options import RunOptions, check_folder, settings_of
 from radlens.workflows.prepare import prepare, read_images, write_start
 from radlens.workflows.result import Result
 
@@ -32,8 +33,9 @@ def evaluate(
 ) -> Result:
     """Score a trained model on labelled images it has never seen, at the operating point that it carries.
 
-    Or judge what another program predicted: then the operating point is the one stated (``evaluate.threshold``), that
-    of the file (columns ``threshold`` or ``predicted``), one chosen on its validation rows, or 0.5, which is said.
+    Or judge what another program predicted: then the operating point is the one stated (``evaluate.threshold`` in
+    ``config`` or ``settings``, see :func:`radlens.config.is_stated`), that of the file (columns ``threshold`` or
+    ``predicted``), one chosen on its validation rows, or 0.5, which is said.
 
     Args:
         model: a run folder, a model folder, the name of a model that comes with radlens, or a CSV of predictions.
@@ -49,33 +51,43 @@ def evaluate(
         UsageError: a setting cannot be used, or ``out`` is not empty.
         DataError: the model or the images cannot be used, or the classes differ.
     """
-    folder = Path(out)
-    chosen = settings_of(source, None, None, None, config, settings, allow)
+    folder, options = Path(out), RunOptions(config=config, settings=settings, allow=allow)
+    resolved = settings_of(source, options)
     if is_predictions_file(model):
-        check_folder(folder, overwrite, chosen.data.source, model)
-        asked = any(text.partition("=")[0].strip() == "evaluate.threshold" for text in settings)
-        asked |= config is not None and chosen.evaluate.threshold != "balanced"
-        options = {"with_source": source is not None, "threshold_asked": asked, "overwrite": overwrite}
-        return evaluate_outside(Path(model), chosen, folder, split=split, **options)
+        check_folder(folder, overwrite, resolved.data.source, model)
+        return evaluate_outside(
+            Path(model),
+            resolved,
+            folder,
+            split=split,
+            with_source=source is not None,
+            threshold_stated=options.state("evaluate.threshold"),
+            overwrite=overwrite,
+        )
+    # 1. The model, at the operating point that it carries.
     require_own_operating_point(settings)
     if source is None:
         raise UsageError("A model is evaluated on labelled images: give a SOURCE. Only a CSV of predictions has none.")
     model = find_model(model)
     model_config, tensors = read_model_folder(model)
     trained = trained_model(model_config, tensors)
-    chosen = chosen.model_copy(update={"preprocessing": model_config.preprocessing})
-    check_folder(folder, overwrite, chosen.data.source, model)
-    manifest, name = select_images(for_model(read_source(chosen.data), model_config), split)
+    resolved = resolved.model_copy(update={"preprocessing": model_config.preprocessing})
+    check_folder(folder, overwrite, resolved.data.source, model)
+    # 2. The images, and whether the model was made with any of them.
+    manifest, name = select_images(for_model(read_source(resolved.data), model_config), split)
     trained_on = read_training_images(model)
     manifest = manifest.with_notes(*filter(None, (trained_on.unknown(),)))
-    cache = read_images(manifest, chosen.data, model_config.preprocessing)
-    prepared = prepare(manifest, cache, chosen.data, chosen.seed, trained_on)
-    claim_keeping_ledger(folder, overwrite=overwrite)
-    write_start(folder, chosen, manifest, prepared)
+    cache = read_images(manifest, resolved.data, model_config.preprocessing)
+    prepared = prepare(manifest, cache, resolved.data, resolved.seed, trained_on)
+    # 3. What the evaluation starts from, and that test images are looked at, is written down.
+    claim_output(folder, overwrite=overwrite)
+    write_start(folder, resolved, manifest, prepared)
     if name == "test":
         write_down_opening("evaluate", hash_weights(model), prepared, folder, run_of(model))
+    # 4. The answers, and what they are worth.
     predictions = predict_split(trained, model_config, prepared, name)
-    return write_evidence(chosen, prepared, predictions, model_config.threshold, folder, None, trained, "model", model)
+    judged = Judged("model", predictions, model_config.threshold, trained, model_at=model)
+    return write_evidence(resolved, prepared, judged, folder)
 
 
 def select_images(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
@@ -92,17 +104,17 @@ def select_images(manifest: Manifest, split: str | None) -> tuple[Manifest, str]
     return manifest.only((manifest.table["split"] == wanted).to_numpy()), wanted
 
 
-def require_own_operating_point(settings: Sequence[str]) -> None:
+def require_own_operating_point(settings: tuple[str, ...] | list[str]) -> None:
     """Nothing is chosen on the images that a model is judged on.
 
     Raises:
-        UsageError: a setting asks for it.
+        UsageError: a setting asks for it, or is not ``key=value``.
     """
-    chosen = ("evaluate.threshold", "evaluate.calibration", "evaluate.mirror")
-    asked = [name for name in chosen if any(text.partition("=")[0].strip() == name for text in settings)]
-    if asked:
+    carried = ("evaluate.threshold", "evaluate.calibration", "evaluate.mirror")
+    stated = [name for name in carried if is_stated(name, assignments=settings)]
+    if stated:
         raise UsageError(
-            f"{asked[0]} has no effect here: the model carries what was chosen on its validation images, and nothing "
+            f"{stated[0]} has no effect here: the model carries what was chosen on its validation images, and nothing "
             "is chosen on the images that it is judged on. Train with that setting; or judge the answers at another "
             "threshold: radlens evaluate OUT/predictions.csv --set evaluate.threshold=NUMBER --out DIR"
         )

@@ -13,13 +13,14 @@ from radlens.assessment.outside_manifest import agree_on_labels, own_manifest, s
 from radlens.assessment.outside_predictions import OutsidePredictions, match_images, read_outside
 from radlens.assessment.predictions import predictions_table, with_threshold
 from radlens.base.errors import DataError, UsageError
+from radlens.base.files import claim_output
 from radlens.config import EvaluateSettings, RunSettings
-from radlens.dataset.access_log import claim_keeping_ledger
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.dataset.sources import read_source
 from radlens.dataset.sources.csv_table import splits_of
 from radlens.runtime.model_folder import run_of
 from radlens.workflows.judge import write_down_opening, write_evidence
+from radlens.workflows.judged import Judged
 from radlens.workflows.prepare import Listed, Prepared, list_only, prepare, read_images, write_start
 from radlens.workflows.result import Result
 
@@ -35,11 +36,11 @@ def is_predictions_file(model: str | Path) -> bool:
 
 def evaluate_outside(
     file: Path,
-    chosen: RunSettings,
+    settings: RunSettings,
     folder: Path,
     *,
     with_source: bool,
-    threshold_asked: bool,
+    threshold_stated: bool,
     split: str | None = None,
     overwrite: bool = False,
 ) -> Result:
@@ -47,10 +48,10 @@ def evaluate_outside(
 
     Args:
         file: the table.
-        chosen: the settings.
+        settings: what to go by.
         folder: where the evidence goes.
-        with_source: whether ``chosen.data.source`` holds the labelled images; else the table says all.
-        threshold_asked: whether the user stated ``evaluate.threshold``, and not merely a preset.
+        with_source: whether ``settings.data.source`` holds the labelled images; else the table says all.
+        threshold_stated: whether the user stated ``evaluate.threshold``, and not merely a preset.
         split: ``train``, ``val``, ``test`` or ``all``; None: test when there is one, else all.
         overwrite: replace what lies in ``folder``.
 
@@ -58,15 +59,16 @@ def evaluate_outside(
         UsageError: a split that is not there, or a threshold that cannot be chosen without validation rows.
         DataError: the table does not fit the images, or is no table of predictions.
     """
-    outside = read_outside(file, chosen.data.csv.path)
-    manifest = read_source(chosen.data) if with_source else own_manifest(outside, chosen.data)
-    rows = _rows_of(outside, manifest, chosen.data.csv.label[0], with_source=with_source)
+    # 1. The table, the images, and which row is of which image.
+    outside = read_outside(file, settings.data.csv.path)
+    manifest = read_source(settings.data) if with_source else own_manifest(outside, settings.data)
+    rows = _rows_of(outside, manifest, settings.data.csv.label[0], with_source=with_source)
     if with_source and not (manifest.table["split"] != "").any():
         manifest = _with_splits_of_the_file(outside, manifest, rows)
     manifest, kept, judged = _select(outside, manifest, rows, split)
-    table = outside.probabilities(manifest.info).loc[kept]
-    predictions = predictions_table(manifest, table.to_numpy())
-    threshold, how = operating_point_of(outside, predictions, manifest.info, chosen.evaluate, threshold_asked)
+    # 2. The answers at their operating point.
+    predictions = predictions_table(manifest, outside.probabilities(manifest.info).loc[kept].to_numpy())
+    threshold, how = operating_point_of(outside, predictions, manifest.info, settings.evaluate, threshold_stated)
     logger.info("%s", how)
     manifest = manifest.with_notes(
         f"The probabilities were made by another program and read from {outside.file.name} (SHA-256 "
@@ -74,19 +76,22 @@ def evaluate_outside(
         *_positive_note(outside, manifest.info),
         how,
     )
+    # 3. The audit.
     prepared: Prepared | Listed
     if with_source:
-        cache = read_images(manifest, chosen.data, chosen.preprocessing)
-        prepared = prepare(manifest, cache, chosen.data, chosen.seed)
+        cache = read_images(manifest, settings.data, settings.preprocessing)
+        prepared = prepare(manifest, cache, settings.data, settings.seed)
     else:
-        prepared = list_only(manifest, chosen.data.allow)
+        prepared = list_only(manifest, settings.data.allow)
     predictions = with_threshold(predictions, manifest.info, threshold)
     predictions = predictions[predictions["path"].isin(prepared.manifest.table["path"])].reset_index(drop=True)
-    claim_keeping_ledger(folder, overwrite=overwrite)
-    write_start(folder, chosen, manifest, prepared)
+    # 4. What the evaluation starts from, and that test images are looked at, is written down.
+    claim_output(folder, overwrite=overwrite)
+    write_start(folder, settings, manifest, prepared)
     write_down_opening("evaluate", outside.digest, prepared, folder, _run_that_answered(outside.file))
+    # 5. What the answers are worth.
     logger.info("Judged on %s: %d images.", judged, len(predictions))
-    return write_evidence(chosen, prepared, predictions, threshold, folder, fitted=None)
+    return write_evidence(settings, prepared, Judged("outside", predictions, threshold), folder)
 
 
 def _run_that_answered(file: Path) -> Path | None:
@@ -142,13 +147,13 @@ def _select(
         )
     if wanted == "all":
         manifest = manifest.with_split(["test"] * len(manifest))
-    chosen = needed | (predicted & (manifest.table["split"] == "val").to_numpy())
-    kept = [int(row) for row in rows.reindex(range(len(manifest)))[chosen]]
+    selected = needed | (predicted & (manifest.table["split"] == "val").to_numpy())
+    kept = [int(row) for row in rows.reindex(range(len(manifest)))[selected]]
     if wanted == "all":
         name = "all images, as a test"
     else:
-        name = " and ".join(dict.fromkeys((wanted, *(["val"] if (chosen & ~needed).any() else []))))
-    return manifest.only(chosen), kept, name
+        name = " and ".join(dict.fromkeys((wanted, *(["val"] if (selected & ~needed).any() else []))))
+    return manifest.only(selected), kept, name
 
 
 def _positive_note(outside: OutsidePredictions, info: DatasetInfo) -> tuple[str, ...]:
@@ -162,27 +167,40 @@ def operating_point_of(
     predictions: pd.DataFrame,
     info: DatasetInfo,
     settings: EvaluateSettings,
-    asked: bool,
+    stated: bool,
 ) -> tuple[float, str]:
-    """The threshold, and a sentence on where it is from; it is never chosen on the images that it is judged on."""
+    """The threshold, and a sentence on where it is from; it is never chosen on the images that it is judged on.
+
+    Args:
+        outside: the table of answers.
+        predictions: the same, of the images that are judged and those of validation.
+        info: the task and the classes.
+        settings: with the threshold, or the rule that chooses it on validation rows.
+        stated: whether the user stated it (:func:`radlens.config.is_stated`): then it goes before that of the table,
+            and else after it.
+
+    Raises:
+        UsageError: a rule was stated, and there are no validation rows.
+        DataError: the table states several thresholds, or answers that follow from no one threshold.
+    """
     setting, validation = settings.threshold, predictions[predictions["split"] == "val"]
     if info.task == "multiclass":
         return 0.5, "The most probable class is the answer; there is no operating point."
-    if asked and isinstance(setting, float):
+    if stated and isinstance(setting, float):
         return float(setting), f"Operating point {setting:.3g}: as stated in the settings."
-    if not asked:
-        stated = stated_threshold(outside, outside.probabilities(info), info)
-        if stated is not None:
+    if not stated:
+        given = stated_threshold(outside, outside.probabilities(info), info)
+        if given is not None:
             column = "threshold" if outside.column("threshold") is not None else "predicted"
-            return stated, f"Operating point {stated:.3g}: as the column {column} of the file has it."
+            return given, f"Operating point {given:.3g}: as the column {column} of the file has it."
     if not validation.empty:
-        own = settings if asked else settings.model_copy(update={"threshold": "balanced"})
+        own = settings if stated else settings.model_copy(update={"threshold": "balanced"})
         threshold, _ = choose_operating_point(own, validation, info)
         return threshold, (
-            f"Operating point {threshold:.3g}: chosen ({setting if asked else 'balanced'}) on the "
+            f"Operating point {threshold:.3g}: chosen ({setting if stated else 'balanced'}) on the "
             f"{len(validation):,} validation rows of the file."
         )
-    if asked:
+    if stated:
         raise UsageError(
             f"evaluate.threshold={setting}: an operating point is not chosen on the images that it is judged on, and "
             f"{outside.file.name} has no rows of the split val. State a number (--set evaluate.threshold=0.5), or add "

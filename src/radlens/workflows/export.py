@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def export(model: str | Path, out: str | Path | None = None, *, float16: bool = False, int8: bool = False) -> Path:
-    """Write the model folder of a run, or an earlier model folder, anew: weights, ONNX graph and card, all checked.
+    """Write the model folder of a run, or an earlier model folder, again: weights, ONNX graph and card, all checked.
 
     Args:
         model: a run folder, a model folder or the name of a model that comes with radlens.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pandas as pd
 
 from radlens.assessment.evaluate import evaluate as evaluate_predictions
 from radlens.assessment.evaluate import write_metrics
-from radlens.assessment.failure_reasons import FAILURE_COLUMNS
+from radlens.assessment.failure_reasons import FAILURE_COLUMNS, failures
 from radlens.assessment.framing_evidence import affordable_images, measure_framing, sample_images
 from radlens.assessment.framing_words import verdict_in_words
 from radlens.assessment.label_suspects import find_label_suspects
@@ -19,18 +18,16 @@ from radlens.assessment.predictions import predictions_table, with_answers, writ
 from radlens.assessment.subgroups import find_subgroups
 from radlens.base.files import write_text
 from radlens.config import RunSettings
-from radlens.dataset.access_log import new_opening, read_openings, record
+from radlens.dataset.access_log import new_opening, record
 from radlens.dataset.manifest import Manifest
-from radlens.learning.fit import Fitted
 from radlens.learning.trained_model import TrainedModel
-from radlens.reporting.content import Origin, main_split
-from radlens.reporting.gallery import MOST_ERRORS, content_failures
+from radlens.reporting.content import main_split
 from radlens.reporting.render import write_report
 from radlens.runtime.framing_records import FramingEvidence
 from radlens.runtime.model_folder import ModelConfig
-from radlens.workflows.neighbours import training_neighbours
+from radlens.workflows.judged import Judged, Measured
 from radlens.workflows.prepare import Listed, Prepared
-from radlens.workflows.report_inputs import collect, trace
+from radlens.workflows.report_inputs import image_facts, report_content
 from radlens.workflows.result import Result
 
 logger = logging.getLogger(__name__)
@@ -38,14 +35,16 @@ logger = logging.getLogger(__name__)
 
 def predict_split(model: TrainedModel, config: ModelConfig, prepared: Prepared, split: str) -> pd.DataFrame:
     """Score the images of one split; a predictions table, with the answers that the model stands by."""
-    chosen = (prepared.manifest.table["split"] == split).to_numpy()
-    pixels, rows = prepared.cache.pixels, prepared.cache.rows[chosen]
-    table = predictions_table(prepared.manifest.only(chosen), model.probabilities(pixels, rows), config.threshold)
+    in_split = (prepared.manifest.table["split"] == split).to_numpy()
+    pixels, rows = prepared.cache.pixels, prepared.cache.rows[in_split]
+    predictions = predictions_table(
+        prepared.manifest.only(in_split), model.probabilities(pixels, rows), config.threshold
+    )
     if config.abstention is None:
-        return table
+        return predictions
     farthest = config.abstention.distance
     unfamiliarity = None if farthest is None else model.distances(pixels, rows) / farthest
-    return with_answers(table, prepared.manifest.info, config.abstention.least, unfamiliarity)
+    return with_answers(predictions, prepared.manifest.info, config.abstention.least, unfamiliarity)
 
 
 def write_down_opening(
@@ -75,15 +74,14 @@ def write_subgroups(
     settings: RunSettings, manifest: Manifest, predictions: pd.DataFrame, metrics: dict[str, Any], folder: Path
 ) -> pd.DataFrame:
     """Measure the model in groups of the images of the main split; ``subgroups.csv`` where there are any."""
-    split = main_split(metrics)
-    chosen = settings.evaluate
+    split, evaluate = main_split(metrics), settings.evaluate
     threshold = metrics[split]["threshold"] or 0.5
-    found = find_subgroups(
-        predictions, manifest.table, manifest.info, threshold, chosen, settings.seed, split, chosen.subgroups
+    subgroups = find_subgroups(
+        predictions, manifest.table, manifest.info, threshold, evaluate, settings.seed, split, evaluate.subgroups
     )
-    if not found.empty:
-        write_text(folder / "subgroups.csv", found.to_csv(index=False))
-    return found
+    if not subgroups.empty:
+        write_text(folder / "subgroups.csv", subgroups.to_csv(index=False))
+    return subgroups
 
 
 def measure_split_framing(
@@ -117,61 +115,62 @@ def measure_split_framing(
     row_of = dict(zip(table["path"], prepared.cache.rows, strict=True))
     pixels = prepared.cache.pixels[[row_of[path] for path in sample["path"]]]
     seed, confidence = settings.seed, settings.evaluate.confidence
-    found = measure_framing(
+    evidence = measure_framing(
         model.probabilities, pixels, sample, info, model.threshold, seed=seed, confidence=confidence
     )
-    level = logging.INFO if found.verdict == "pass" else logging.WARNING
-    logger.log(level, "%s", verdict_in_words(found.summary))
-    return found
+    level = logging.INFO if evidence.verdict == "pass" else logging.WARNING
+    logger.log(level, "%s", verdict_in_words(evidence.summary))
+    return evidence
 
 
-def write_evidence(
-    settings: RunSettings,
-    prepared: Prepared | Listed,
-    predictions: pd.DataFrame,
-    threshold: float,
-    folder: Path,
-    fitted: Fitted | None,
-    model: TrainedModel | None = None,
-    origin: Origin = "outside",
-    model_at: Path | None = None,
-) -> Result:
-    """Write ``predictions.csv``, ``metrics.json`` and ``report.html``.
+def write_evidence(settings: RunSettings, prepared: Prepared | Listed, judged: Judged, folder: Path) -> Result:
+    """Write ``predictions.csv``, ``metrics.json``, the tables of groups, suspects and errors, and ``report.html``.
 
     Args:
         settings: of the run.
         prepared: the images.
-        predictions: what was answered.
-        threshold: the operating point.
+        judged: what was answered, by whom, at which operating point.
         folder: where to.
-        fitted: the training, if this run trained.
-        model: what answered, to change the framing of its images and to paint where it looks.
-        origin: who answered.
-        model_at: where the files of one model lie, or the run folder that holds them; None: there is no one model.
+
+    Raises:
+        UsageError: a column whose groups are to be measured does not exist or has too many values.
+        RadlensError: a file cannot be written.
     """
+    predictions, info = judged.predictions, prepared.manifest.info
+    # 1. The answers.
     write_predictions(predictions, folder / "predictions.csv")
-    metrics = evaluate_predictions(predictions, prepared.manifest.info, threshold, settings.evaluate, settings.seed)
-    # Answers read from a table, and those of the folds of a cross-validation, have no one model that could be asked.
-    if model is not None and prepared.cache is not None:
-        split, trained = main_split(metrics), fitted is not None
-        framing = measure_split_framing(settings, prepared, predictions, model, split, after_training=trained)
-        if framing is not None:
-            metrics[split]["framing"] = framing.model_dump(mode="json")
+    # 2. The figures, complete before anything else is made from them.
+    metrics = _measure(settings, prepared, judged)
     write_metrics(metrics, folder / "metrics.json")
+    # 3. Groups, labels that may be wrong, wrong answers.
+    split = main_split(metrics)
     subgroups = write_subgroups(settings, prepared.manifest, predictions, metrics, folder)
-    suspects = find_label_suspects(predictions, prepared.manifest.info)
+    suspects = find_label_suspects(predictions, info)
     if not suspects.empty:
         write_text(folder / "label_suspects.csv", suspects.to_csv(index=False))
-    manifest, cache, audit = prepared.manifest, prepared.cache, prepared.audit
-    content = collect(settings, manifest, cache, audit, predictions, metrics, folder, fitted, suspects, model, origin)
-    openings = read_openings(folder) if "test" in metrics else []
-    made = trace(origin, prepared.manifest, cache, metrics, model_at, openings)
-    content = replace(content, subgroups=subgroups, provenance=made)
-    wrong = content_failures(content, content.main_split)
-    if model is not None and cache is not None:
-        shown = list(wrong["path"].head(MOST_ERRORS))
-        content = replace(content, neighbours=training_neighbours(model, manifest, cache, shown, settings.seed))
+    facts = image_facts(prepared)
+    wrong = failures(predictions, info, split, metrics[split]["threshold"], suspects, facts)
     if not wrong.empty:
         write_text(folder / "misclassified.csv", wrong[list(FAILURE_COLUMNS)].to_csv(index=False))
-    write_report(content, folder / "report.html")
+    # 4. The page.
+    measured = Measured(metrics, subgroups, suspects, wrong, facts)
+    write_report(report_content(settings, prepared, judged, measured, folder), folder / "report.html")
     return Result(folder)
+
+
+def _measure(settings: RunSettings, prepared: Prepared | Listed, judged: Judged) -> dict[str, dict[str, Any]]:
+    """The content of ``metrics.json``."""
+    metrics = evaluate_predictions(
+        judged.predictions, prepared.manifest.info, judged.threshold, settings.evaluate, settings.seed
+    )
+    split, model = main_split(metrics), judged.model
+    # Answers read from a table, and those of the folds of a cross-validation, have no one model that could be asked.
+    if model is not None and isinstance(prepared, Prepared):
+        framing = measure_split_framing(
+            settings, prepared, judged.predictions, model, split, after_training=judged.fitted is not None
+        )
+        if framing is not None:
+            metrics[split]["framing"] = framing.model_dump(mode="json")
+    if judged.fold_figures is not None:
+        metrics[split]["cross_validation"] = dict(judged.fold_figures)
+    return metrics

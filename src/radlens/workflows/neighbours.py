@@ -45,11 +45,11 @@ def training_neighbours(
         known, asked = (_directions(model, cache, rows) for rows in (train, own))
     except ValueError:
         return {}
-    found = np.argsort(-(asked @ known.T), axis=1, kind="stable")[:, :NEIGHBOURS]
+    nearest = np.argsort(-(asked @ known.T), axis=1, kind="stable")[:, :NEIGHBOURS]
     names, labels = (manifest.table[column].to_numpy(dtype=str)[train] for column in ("path", "label"))
     return {
         path: list(zip(names[row].tolist(), labels[row].tolist(), strict=True))
-        for path, row in zip(paths, found, strict=True)
+        for path, row in zip(paths, nearest, strict=True)
     }
 
 

@@ -1,25 +1,61 @@
-"""What a command was given: its settings, and a folder to write that may be written."""
+"""What a command is given: its options, the settings that follow from them, and a folder that may be written."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from radlens.base.errors import UsageError, did_you_mean
 from radlens.base.files import check_output
-from radlens.config import RunSettings, resolve
+from radlens.config import RunSettings, is_stated, resolve
 from radlens.dataset.audit import CHECKS
 from radlens.dataset.sources import NAMED_SOURCES
 
 
-def settings_of(
-    source: str | Path | None,
-    preset: str | None,
-    model: str | None,
-    seed: int | None,
-    config: str | Path | None,
-    settings: tuple[str, ...] | list[str],
-    allow: tuple[str, ...] | list[str] = (),
-) -> RunSettings:
+class RunKeywords(TypedDict, total=False):
+    """The fields of :class:`RunOptions` as keyword arguments."""
+
+    preset: str | None
+    model: str | None
+    seed: int | None
+    config: str | Path | None
+    settings: tuple[str, ...] | list[str]
+    allow: tuple[str, ...] | list[str]
+    overwrite: bool
+    resume: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """The options of :func:`radlens.run`, :func:`radlens.train` and :func:`radlens.cross_validate`.
+
+    Attributes:
+        preset: ``fast``, ``best`` or ``baseline``; None: the one that ``config`` names, else ``fast``.
+        model: network to train, by name.
+        seed: every random choice follows from it.
+        config: YAML file of settings, such as an earlier run's ``config.yaml``.
+        settings: further settings as ``section.key=value``.
+        allow: checks of the audit whose blocking findings shall not stop the run, such as ``leak``; written down.
+        overwrite: replace what lies in the output folder.
+        resume: go on with the stopped run in the output folder, with the settings that it was started with.
+    """
+
+    preset: str | None = None
+    model: str | None = None
+    seed: int | None = None
+    config: str | Path | None = None
+    settings: tuple[str, ...] | list[str] = ()
+    allow: tuple[str, ...] | list[str] = ()
+    overwrite: bool = False
+    resume: bool = False
+
+    def state(self, setting: str) -> bool:
+        """Whether a setting is stated in ``config`` or ``settings``; see :func:`radlens.config.is_stated`."""
+        return is_stated(setting, Path(self.config) if self.config else None, self.settings)
+
+
+def settings_of(source: str | Path | None, options: RunOptions) -> RunSettings:
     """The settings of a command, with a source that can be found again from another folder.
 
     Raises:
@@ -29,18 +65,18 @@ def settings_of(
     if given is not None and given.casefold() not in NAMED_SOURCES and Path(given).expanduser().exists():
         # The settings are written down and used again from other folders.
         given = str(Path(given).expanduser().resolve())
-    chosen = resolve(
-        preset,
-        Path(config) if config else None,
-        tuple(settings),
-        seed=seed,
-        data={"source": given, "allow": tuple(allow) or None},
-        train={"network": model},
+    settings = resolve(
+        options.preset,
+        Path(options.config) if options.config else None,
+        tuple(options.settings),
+        seed=options.seed,
+        data={"source": given, "allow": tuple(options.allow) or None},
+        train={"network": options.model},
     )
-    strange = [name for name in chosen.data.allow if name not in CHECKS]
-    if strange:
-        raise UsageError(f"The audit has no check named {strange[0]!r} to allow. {did_you_mean(strange[0], CHECKS)}")
-    return chosen
+    unknown = [name for name in settings.data.allow if name not in CHECKS]
+    if unknown:
+        raise UsageError(f"The audit has no check named {unknown[0]!r} to allow. {did_you_mean(unknown[0], CHECKS)}")
+    return settings
 
 
 def check_folder(folder: Path, overwrite: bool, *needed: str | Path | None) -> None:

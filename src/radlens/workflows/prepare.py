@@ -1,4 +1,4 @@
-"""From a manifest to images ready to train on or to be scored: read, parted, audited, and all that written down."""
+"""From a manifest to images ready to train on or to be scored: read, split, audited, and all that written down."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Prepared:
 
     def split(self, name: str) -> LabelledPixels:
         """Pixels and targets of one split."""
-        chosen = (self.manifest.table["split"] == name).to_numpy()
-        return LabelledPixels(self.cache.pixels, self.cache.rows[chosen], self.manifest.targets()[chosen])
+        in_split = (self.manifest.table["split"] == name).to_numpy()
+        return LabelledPixels(self.cache.pixels, self.cache.rows[in_split], self.manifest.targets()[in_split])
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ def list_only(manifest: Manifest, allow: Sequence[str]) -> Listed:
     Raises:
         DataError: the audit found what makes results wrong and it was not allowed.
     """
-    found = audit_manifest(manifest, allowed=allow)
-    _heed(found)
-    return Listed(manifest, found)
+    audit = audit_manifest(manifest, allowed=allow)
+    _heed(audit)
+    return Listed(manifest, audit)
 
 
 def read_images(manifest: Manifest, data: DataSettings, contract: Preprocessing) -> PixelCache:
@@ -89,14 +89,14 @@ def part(manifest: Manifest, cache: PixelCache, settings: RunSettings) -> tuple[
     Returns:
         The images that have a split, their pixels, and the copies among them; a set may ask for some to be dropped.
     """
-    chosen = settings.data.split
-    if chosen.overlap is None and "leak" in settings.data.allow:
-        chosen = chosen.model_copy(update={"overlap": "keep"})
+    rules = settings.data.split
+    if rules.overlap is None and "leak" in settings.data.allow:
+        rules = rules.model_copy(update={"overlap": "keep"})
     copies = find_duplicates(cache.digests, cache.pixels, cache.rows)
     joined = join_patients(manifest, copies.groups())
-    parted = restore_patients(assign_splits(joined, chosen, settings.seed), manifest)
-    kept = manifest.table["path"].isin(parted.table["path"]).to_numpy()
-    return parted, cache.only(kept), copies.only(kept)
+    split = restore_patients(assign_splits(joined, rules, settings.seed), manifest)
+    kept = manifest.table["path"].isin(split.table["path"]).to_numpy()
+    return split, cache.only(kept), copies.only(kept)
 
 
 def prepare(
@@ -120,19 +120,19 @@ def prepare(
     Raises:
         DataError: the audit found what makes results wrong and it was not allowed.
     """
-    found = audit_manifest(manifest, named(manifest, cache), cache, seed, data.allow, trained_on, duplicates)
-    _heed(found)
+    audit = audit_manifest(manifest, named(manifest, cache), cache, seed, data.allow, trained_on, duplicates)
+    _heed(audit)
     readable = cache.rows >= 0
-    return Prepared(manifest.only(readable), cache.only(readable), found)
+    return Prepared(manifest.only(readable), cache.only(readable), audit)
 
 
-def _heed(found: Audit) -> None:
+def _heed(audit: Audit) -> None:
     """Say what an audit found, and stop where it blocks."""
-    for finding in found.findings:
+    for finding in audit.findings:
         logger.log(logging.INFO if finding.severity == "note" else logging.WARNING, "Audit: %s", finding.message)
-    if found.blocks:
-        names = " ".join(f"--allow {name}" for name in dict.fromkeys(finding.check for finding in found.blocks))
-        messages = "\n".join(f"{finding.check}: {finding.message}" for finding in found.blocks)
+    if audit.blocks:
+        names = " ".join(f"--allow {name}" for name in dict.fromkeys(finding.check for finding in audit.blocks))
+        messages = "\n".join(f"{finding.check}: {finding.message}" for finding in audit.blocks)
         raise DataError(
             f"The audit stops this run.\n{messages}\nTo go on in spite of it, which is written down: {names}"
         )
@@ -155,13 +155,13 @@ def write_start(folder: Path, settings: RunSettings, manifest: Manifest, prepare
 
 
 def write_audit(
-    folder: Path, manifest: Manifest, found: Audit, rejected: list[tuple[str, str]], limits: DecodeLimits
+    folder: Path, manifest: Manifest, audit: Audit, rejected: list[tuple[str, str]], limits: DecodeLimits
 ) -> None:
     """Write an audit alone: ``audit.json``, ``audit.html``, the manifest and the rejected files."""
     manifest.write(folder)
-    found.write(folder)
+    audit.write(folder)
     _write_rejected(folder, rejected)
-    write_audit_page(found, manifest, rejected, picture_reader(manifest, limits), folder / "audit.html")
+    write_audit_page(audit, manifest, rejected, picture_reader(manifest, limits), folder / "audit.html")
 
 
 def _write_rejected(folder: Path, rejected: list[tuple[str, str]]) -> None:

@@ -1,4 +1,4 @@
-"""What the report of a run shows: pictures and figures gathered from all rooms."""
+"""The content of a report: pictures and figures gathered from all rooms."""
 
 from __future__ import annotations
 
@@ -8,57 +8,57 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from radlens.config import RunSettings
-from radlens.dataset.access_log import Opening, hash_images
-from radlens.dataset.audit import Audit
+from radlens.dataset.access_log import Opening, hash_images, read_openings
 from radlens.dataset.manifest import Manifest, split_labels
 from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.learning import augment
-from radlens.learning.fit import Fitted
-from radlens.learning.trained_model import TrainedModel
 from radlens.reporting.content import Augmented, OperatingPoints, Origin, Provenance, ReportContent
+from radlens.reporting.gallery import MOST_ERRORS
 from radlens.reporting.shown_settings import shown_place, shown_settings
 from radlens.runtime.model_folder import ONNX_FILE, WEIGHTS_FILE, open_model_folder
+from radlens.workflows.judged import Judged, Measured
+from radlens.workflows.neighbours import training_neighbours
 from radlens.workflows.pictures import map_painter, picture_reader
+from radlens.workflows.prepare import Listed, Prepared
 
 SAMPLES_PER_CLASS = 6
 AUGMENTED_IMAGES = 3
 VARIANTS = 5
 
 
-def collect(
-    settings: RunSettings,
-    manifest: Manifest,
-    cache: PixelCache | None,
-    audit: Audit,
-    predictions: pd.DataFrame,
-    metrics: dict[str, dict[str, Any]],
-    folder: Path,
-    fitted: Fitted | None,
-    suspects: pd.DataFrame | None = None,
-    model: TrainedModel | None = None,
-    origin: Origin = "run",
+def report_content(
+    settings: RunSettings, prepared: Prepared | Listed, judged: Judged, measured: Measured, folder: Path
 ) -> ReportContent:
-    """Gather the content of a report; an evaluation without training has no history and no augmentation, one without
-    pixels no pictures.
+    """All that a report shows; without training there is no history and no augmentation, without pixels no picture.
+
+    Args:
+        settings: of the run.
+        prepared: the images.
+        judged: what was answered, and by whom.
+        measured: what was measured of it.
+        folder: the run folder, in which environment, history and test openings are written down already.
     """
+    manifest, cache, model, fitted = prepared.manifest, prepared.cache, judged.model, judged.fitted
     read_pixels = picture_reader(manifest, settings.data.limits) if cache else None
+    openings = read_openings(folder) if "test" in measured.metrics else []
+    shown_errors = list(measured.failures["path"].head(MOST_ERRORS))
     return ReportContent(
         title=f"{manifest.info.name}: {'training run' if fitted else 'evaluation'}",
         info=manifest.info.model_copy(update={"source": shown_place(manifest.info.source)}),
         manifest=manifest.table,
-        predictions=predictions,
-        metrics=metrics,
-        facts=_facts(manifest, cache) if cache else None,
-        audit=audit,
+        predictions=judged.predictions,
+        metrics=measured.metrics,
+        facts=measured.facts,
+        audit=prepared.audit,
         rejected=[(_within(manifest, location), reason) for location, reason in (cache.rejected if cache else ())],
-        suspects=suspects,
+        suspects=measured.suspects,
+        subgroups=measured.subgroups,
         samples=_samples(manifest, settings.seed) if cache else {},
         augmented=_augmented(settings, manifest, cache) if cache and fitted and settings.augment.enabled else (),
         history=pd.read_csv(folder / "history.csv") if fitted else None,
@@ -66,10 +66,21 @@ def collect(
         read_pixels=read_pixels,
         read_input=_input_reader(manifest, cache) if cache else None,
         paint_map=map_painter(model, manifest, cache, read_pixels) if cache and model and read_pixels else None,
-        settings_yaml=shown_settings(settings, origin),
+        neighbours=training_neighbours(model, manifest, cache, shown_errors, settings.seed) if cache and model else {},
+        settings_yaml=shown_settings(settings, judged.origin),
         environment=json.loads((folder / "environment.json").read_text(encoding="utf-8")),
         notes=manifest.info.notes,
+        provenance=trace(judged.origin, manifest, cache, measured.metrics, judged.model_at, openings),
     )
+
+
+def image_facts(prepared: Prepared | Listed) -> pd.DataFrame | None:
+    """One row an image file: ``path, width, height, bytes, mode, format, mean, std``; None: none was opened."""
+    if prepared.cache is None:
+        return None
+    table = pd.DataFrame([asdict(facts) for facts in prepared.cache.facts if facts is not None])
+    table.insert(0, "path", prepared.manifest.table["path"].to_numpy())
+    return table
 
 
 def trace(
@@ -93,10 +104,10 @@ def trace(
     }
     if model_at is None:
         return Provenance(origin, images, cache is not None, openings=tuple(openings))
-    found = open_model_folder(model_at)
-    named = {name: found.file(name) for name in (WEIGHTS_FILE, ONNX_FILE)}
-    files = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in named.items() if path}
-    config = found.config
+    opened = open_model_folder(model_at)
+    paths = {name: opened.file(name) for name in (WEIGHTS_FILE, ONNX_FILE)}
+    files = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in paths.items() if path}
+    config = opened.config
     training = f"radlens {config.radlens_version} with seed {config.seed}; the weights are of epoch {config.best_epoch}"
     data, bounds = config.training_data, config.operating_point_bounds
     others = {name: (value, bounds.get(name)) for name, value in config.operating_points.items()}
@@ -117,12 +128,6 @@ def trace(
 def _within(manifest: Manifest, location: str) -> str:
     """A location as the manifest writes it: relative to the root of the images where it lies in there."""
     return location.removeprefix(str(Path(manifest.info.root)) + os.sep)
-
-
-def _facts(manifest: Manifest, cache: PixelCache) -> pd.DataFrame:
-    table = pd.DataFrame([asdict(facts) for facts in cache.facts if facts is not None])
-    table.insert(0, "path", manifest.table["path"].to_numpy())
-    return table
 
 
 def _samples(manifest: Manifest, seed: int) -> dict[str, list[str]]:

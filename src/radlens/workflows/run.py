@@ -1,15 +1,17 @@
-"""The whole run, step by step: load, split, prepare, audit, train, keep, evaluate, report; and its first half."""
+"""The whole run in ten numbered steps, from labelled images to a report; its first part, training; and the demo."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Unpack
 
 import pandas as pd
 
 from radlens.base.errors import UsageError
+from radlens.base.files import claim_output
+from radlens.base.signatures import spelled_out
 from radlens.config import RunSettings, resolve
-from radlens.dataset.access_log import claim_keeping_ledger
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
 from radlens.delivery.release import add_framing, add_metrics
@@ -19,8 +21,9 @@ from radlens.learning.process_settings import process_settings
 from radlens.runtime.model_folder import hash_weights, read_model_folder
 from radlens.runtime.predictor import Predictor
 from radlens.workflows.judge import measure_split_framing, predict_split, write_down_opening, write_evidence
+from radlens.workflows.judged import Judged
 from radlens.workflows.load import load
-from radlens.workflows.options import check_folder, settings_of
+from radlens.workflows.options import RunKeywords, RunOptions, check_folder, settings_of
 from radlens.workflows.prepare import Prepared, part, prepare, read_images, write_start
 from radlens.workflows.result import Result
 from radlens.workflows.train_model import train_model
@@ -32,32 +35,14 @@ logger = logging.getLogger(__name__)
 DEMO_SETTINGS = ("data.phantom.images=800", "data.phantom.size=160", "train.batch_size=16")
 
 
-def run(
-    source: str | Path | None = None,
-    out: str | Path = "runs/latest",
-    *,
-    preset: str | None = None,
-    model: str | None = None,
-    seed: int | None = None,
-    config: str | Path | None = None,
-    settings: tuple[str, ...] | list[str] = (),
-    allow: tuple[str, ...] | list[str] = (),
-    overwrite: bool = False,
-    resume: bool = False,
-) -> Result:
+@spelled_out(RunOptions)
+def run(source: str | Path | None = None, out: str | Path = "runs/latest", **options: Unpack[RunKeywords]) -> Result:
     """Carry out the whole workflow: load, look, split, augment, train, evaluate, report.
 
     Args:
-        source: folder, CSV, ``.npz`` or name; None: what ``config`` names.
+        source: folder, CSV, ``.npz`` or name; None: what ``config`` names, or what the run to go on with was made of.
         out: the run folder to make.
-        preset: ``fast``, ``best`` or ``baseline``.
-        model: network to train, by name.
-        seed: every random choice follows from it.
-        config: YAML file of settings, such as an earlier run's ``config.yaml``.
-        settings: further settings as ``section.key=value``.
-        allow: checks of the audit whose blocking findings shall not stop the run, such as ``leak``; written down.
-        overwrite: replace what lies in ``out``.
-        resume: go on with the stopped run in ``out``; the other arguments are then not needed.
+        options: see :class:`radlens.workflows.options.RunOptions`.
 
     Returns:
         The run folder and what lies in it.
@@ -67,50 +52,41 @@ def run(
         DataError: the images or labels cannot be used.
         TrainingInterruptedError: Ctrl-C ended the training; the best model so far is kept, and ``resume`` goes on.
     """
-    folder = Path(out)
-    if resume:
-        chosen, prepared = _begin_again(folder)
-    else:
-        chosen, prepared = _begin(folder, settings_of(source, preset, model, seed, config, settings, allow), overwrite)
-    with process_settings(chosen.train):
-        fitted, validation = train_model(chosen, prepared, folder)
-        model_config, tensors = read_model_folder(folder)
+    folder, resume = Path(out), options.get("resume", False)
+    # Steps 1 to 6: settings, manifest, pixels, splits, audit, run folder.
+    settings, prepared = _start(source, folder, RunOptions(**options))
+    with process_settings(settings.train):
+        # 7. Train; choose calibration and operating point on validation images; keep the model.
+        fitted, validation = train_model(settings, prepared, folder)
+        # 8. Answer for the test images; that they are looked at is written down before.
+        config, tensors = read_model_folder(folder)
         write_down_opening("run --resume" if resume else "run", hash_weights(folder), prepared, folder)
-        trained = trained_model(model_config, tensors)
-        test = predict_split(trained, model_config, prepared, "test")
-        predictions = pd.concat([validation, test], ignore_index=True)
-        threshold = model_config.threshold
-        result = write_evidence(chosen, prepared, predictions, threshold, folder, fitted, trained, "run", folder)
-        add_metrics(folder, result.metrics)
-        return result
+        model = trained_model(config, tensors)
+        predictions = pd.concat([validation, predict_split(model, config, prepared, "test")], ignore_index=True)
+        # 9. Judge the answers: predictions, metrics, subgroups, errors, report.
+        judged = Judged("run", predictions, config.threshold, model, model_at=folder, fitted=fitted)
+        result = write_evidence(settings, prepared, judged, folder)
+    # 10. The model folder tells how good the model is.
+    add_metrics(folder, result.metrics)
+    return result
 
 
+@spelled_out(RunOptions)
 def train(
-    source: str | Path | None = None,
-    out: str | Path = "runs/latest",
-    *,
-    preset: str | None = None,
-    model: str | None = None,
-    seed: int | None = None,
-    config: str | Path | None = None,
-    settings: tuple[str, ...] | list[str] = (),
-    allow: tuple[str, ...] | list[str] = (),
-    overwrite: bool = False,
-    resume: bool = False,
+    source: str | Path | None = None, out: str | Path = "runs/latest", **options: Unpack[RunKeywords]
 ) -> Predictor:
     """Carry out the workflow up to the trained model, without looking at the test images; see :func:`run`.
 
     The framing suite is carried out on validation images, and the model's config and card tell of it.
     """
     folder = Path(out)
-    if resume:
-        chosen, prepared = _begin_again(folder)
-    else:
-        chosen, prepared = _begin(folder, settings_of(source, preset, model, seed, config, settings, allow), overwrite)
-    with process_settings(chosen.train):
-        _, validation = train_model(chosen, prepared, folder)
-        trained = trained_model(*read_model_folder(folder))
-        framing = measure_split_framing(chosen, prepared, validation, trained, "val", after_training=True)
+    # Steps 1 to 7, as in a run.
+    settings, prepared = _start(source, folder, RunOptions(**options))
+    with process_settings(settings.train):
+        _, validation = train_model(settings, prepared, folder)
+        # 8. The model folder tells how the answers hang on the framing of validation images.
+        model = trained_model(*read_model_folder(folder))
+        framing = measure_split_framing(settings, prepared, validation, model, "val", after_training=True)
     if framing is not None:
         add_framing(folder, "val", framing)
     return load(folder)
@@ -121,26 +97,36 @@ def demo(out: str | Path, *, seed: int = 0, overwrite: bool = False) -> Result:
     return run("phantom", out, preset="fast", seed=seed, settings=DEMO_SETTINGS, overwrite=overwrite)
 
 
-def _begin(folder: Path, chosen: RunSettings, overwrite: bool) -> tuple[RunSettings, Prepared]:
-    """Steps 1 to 4: images and labels, splits, pixels, audit; then the run folder is made to hold them."""
-    check_network(chosen.train.network, chosen.preprocessing.shape)
-    check_folder(folder, overwrite, chosen.data.source)
-    manifest = read_source(chosen.data)
-    cache = read_images(manifest, chosen.data, chosen.preprocessing)
-    manifest, cache, duplicates = part(manifest, cache, chosen)
-    prepared = prepare(manifest, cache, chosen.data, chosen.seed, duplicates=duplicates)
-    claim_keeping_ledger(folder, overwrite=overwrite)
-    write_start(folder, chosen, manifest, prepared)
-    return chosen, prepared
+def _start(source: str | Path | None, folder: Path, options: RunOptions) -> tuple[RunSettings, Prepared]:
+    """Steps 1 to 6: the settings, and images that are ready to train on, in a run folder made to hold what follows."""
+    if options.resume:
+        return _start_again(folder)
+    # 1. Settings, and whether they can be followed.
+    settings = settings_of(source, options)
+    check_network(settings.train.network, settings.preprocessing.shape)
+    check_folder(folder, options.overwrite, settings.data.source)
+    # 2. Which images there are, whose, labelled what.
+    manifest = read_source(settings.data)
+    # 3. Their pixels.
+    cache = read_images(manifest, settings.data, settings.preprocessing)
+    # 4. Training, validation and test images.
+    manifest, cache, duplicates = part(manifest, cache, settings)
+    # 5. The audit, which may stop the run.
+    prepared = prepare(manifest, cache, settings.data, settings.seed, duplicates=duplicates)
+    # 6. The run folder, with all that the run starts from.
+    claim_output(folder, overwrite=options.overwrite)
+    write_start(folder, settings, manifest, prepared)
+    return settings, prepared
 
 
-def _begin_again(folder: Path) -> tuple[RunSettings, Prepared]:
+def _start_again(folder: Path) -> tuple[RunSettings, Prepared]:
+    """Steps 1 to 6 of a stopped run: settings and splits are those in its folder."""
     if not (folder / "config.yaml").is_file():
         raise UsageError(f"There is no stopped run in {folder} to go on with: it has no config.yaml.")
     if (folder / "folds").is_dir():
         raise UsageError(f"{folder} is a cross-validation. To go on with it, say so: radlens run --resume --folds N")
-    chosen = resolve(file=folder / "config.yaml")
+    settings = resolve(file=folder / "config.yaml")
     logger.info("Going on with the run in %s", folder)
     manifest = Manifest.read(folder)
-    cache = read_images(manifest, chosen.data, chosen.preprocessing)
-    return chosen, prepare(manifest, cache, chosen.data, chosen.seed)
+    cache = read_images(manifest, settings.data, settings.preprocessing)
+    return settings, prepare(manifest, cache, settings.data, settings.seed)

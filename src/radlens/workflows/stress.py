@@ -14,8 +14,8 @@ from radlens.assessment.predictions import predictions_table
 from radlens.assessment.stress_evidence import is_guessing, judge_quality
 from radlens.assessment.stress_records import StressRecord, worse
 from radlens.base.errors import UsageError
+from radlens.base.files import claim_output
 from radlens.config import RunSettings
-from radlens.dataset.access_log import claim_keeping_ledger
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
 from radlens.delivery.torch_model import trained_model
@@ -29,7 +29,7 @@ from radlens.runtime.training_images import read_training_images
 from radlens.workflows.evaluate import for_model, require_own_operating_point, select_images
 from radlens.workflows.evaluate_external import is_predictions_file
 from radlens.workflows.judge import write_down_opening
-from radlens.workflows.options import check_folder, settings_of
+from radlens.workflows.options import RunOptions, check_folder, settings_of
 from radlens.workflows.prepare import Prepared, prepare, write_start
 from radlens.workflows.stress_answers import stress_answers
 from radlens.workflows.stress_result import StressResult, write_stress
@@ -78,8 +78,9 @@ def stress(
         DataError: the model or the images cannot be used, no image is left, or answers do not fit the pictures.
     """
     folder = Path(out)
+    options = RunOptions(seed=seed, config=config, settings=settings, allow=allow, overwrite=overwrite)
     if is_predictions_file(model):
-        return stress_answers(Path(model), source, folder, config, settings, allow, overwrite=overwrite)
+        return stress_answers(Path(model), source, folder, options)
     # 1. The model, and the images that it is asked about.
     require_own_operating_point(settings)
     given, model = model, find_model(model)
@@ -87,27 +88,27 @@ def stress(
     run = run_of(model)
     if source is None and run is None:
         raise UsageError("Labelled images are needed: give a SOURCE. Only the folder of a run has images of its own.")
-    chosen = settings_of(source or run, None, None, seed, config, settings, allow)
-    chosen = chosen.model_copy(update={"preprocessing": model_config.preprocessing})
-    check_folder(folder, overwrite, None if chosen.data.source == str(run) else chosen.data.source, model)
-    manifest = for_model(read_source(chosen.data), model_config)
-    own = run is not None and chosen.data.source is not None and Path(chosen.data.source) == run.resolve()
-    sample, judged = _sample(manifest, split, own, chosen, model, images)
-    prepared = _prepare(sample, chosen, model)
+    resolved = settings_of(source or run, options)
+    resolved = resolved.model_copy(update={"preprocessing": model_config.preprocessing})
+    check_folder(folder, overwrite, None if resolved.data.source == str(run) else resolved.data.source, model)
+    manifest = for_model(read_source(resolved.data), model_config)
+    own = run is not None and resolved.data.source is not None and Path(resolved.data.source) == run.resolve()
+    sample, judged = _sample(manifest, split, own, resolved, model, images)
+    prepared = _prepare(sample, resolved, model)
     # 2. What is asked about is written down before anything is answered.
-    claim_keeping_ledger(folder, overwrite=overwrite)
-    write_start(folder, chosen, prepared.manifest, prepared)
+    claim_output(folder, overwrite=overwrite)
+    write_start(folder, resolved, prepared.manifest, prepared)
     write_down_opening("stress", hash_weights(model), prepared, folder, run)
     # 3. The answers under every change.
     trained = trained_model(model_config, tensors)
     sample = replace(sample, manifest=prepared.manifest, cache=prepared.cache)
-    record = _ask(trained, model_config, sample, chosen, model, _name_of(given, model), judged)
+    record = _ask(trained, model_config, sample, resolved, model, _name_of(given, model), judged)
     # 4. Evidence, table and page.
-    return write_stress(record, folder, _pictures(sample, chosen.seed))
+    return write_stress(record, folder, _pictures(sample, resolved.seed))
 
 
 def _sample(
-    manifest: Manifest, split: str | None, own: bool, chosen: RunSettings, model: Path, images: int
+    manifest: Manifest, split: str | None, own: bool, settings: RunSettings, model: Path, images: int
 ) -> tuple[Sample, str]:
     """The images to ask about, with what is to be said of them, and the name of their split."""
     has_test = (manifest.table["split"] == "test").any()
@@ -117,9 +118,9 @@ def _sample(
     notes = [known.unknown()]
     if own and name == "val":
         notes.append("These are validation images: the model and its operating point were chosen on them.")
-    if (own and name == "val") or "leak" in chosen.data.allow:
+    if (own and name == "val") or "leak" in settings.data.allow:
         known = NO_IMAGES_KNOWN
-    sample = draw_sample(selected, chosen.data, chosen.preprocessing, images, chosen.seed, known)
+    sample = draw_sample(selected, settings.data, settings.preprocessing, images, settings.seed, known)
     if sample.left_out:
         notes.append(
             f"{sample.left_out:,} of {len(selected):,} images were left out: the model was trained or chosen on them."
@@ -130,17 +131,17 @@ def _sample(
     return replace(sample, manifest=sample.manifest.with_notes(*notes)), said
 
 
-def _prepare(sample: Sample, chosen: RunSettings, model: Path) -> Prepared:
+def _prepare(sample: Sample, settings: RunSettings, model: Path) -> Prepared:
     """Audit the images; those of training are found only where they are allowed."""
-    known = read_training_images(model) if "leak" in chosen.data.allow else NO_IMAGES_KNOWN
-    return prepare(sample.manifest, sample.cache, chosen.data, chosen.seed, known)
+    known = read_training_images(model) if "leak" in settings.data.allow else NO_IMAGES_KNOWN
+    return prepare(sample.manifest, sample.cache, settings.data, settings.seed, known)
 
 
 def _ask(
     trained: TrainedModel,
     config: ModelConfig,
     sample: Sample,
-    chosen: RunSettings,
+    settings: RunSettings,
     model: Path,
     name: str,
     split: str,
@@ -154,11 +155,11 @@ def _ask(
         f"{len(pixels) * (1 + changes):,}",
     )
     predictions = predictions_table(sample.manifest, trained.probabilities(pixels), config.threshold)
-    confidence = chosen.evaluate.confidence
+    confidence = settings.evaluate.confidence
     framing = measure_framing(
-        trained.probabilities, pixels, predictions, info, config.threshold, seed=chosen.seed, confidence=confidence
+        trained.probabilities, pixels, predictions, info, config.threshold, seed=settings.seed, confidence=confidence
     )
-    answers = [trained.probabilities(change_quality(pixels, change, chosen.seed)) for change in QUALITY_SUITE]
+    answers = [trained.probabilities(change_quality(pixels, change, settings.seed)) for change in QUALITY_SUITE]
     quality = judge_quality(QUALITY_SUITE, predictions, answers, info, config.threshold, confidence)
     guesses = is_guessing(framing.unchanged, info.task)
     return StressRecord(
@@ -171,7 +172,7 @@ def _ask(
         task=info.task,
         classes=info.classes,
         threshold=config.threshold,
-        seed=chosen.seed,
+        seed=settings.seed,
         left_out=sample.left_out,
         guesses=guesses,
         notes=info.notes,

@@ -16,12 +16,13 @@ from radlens.assessment.stress_evidence import is_guessing, judge_quality
 from radlens.assessment.stress_images import StressImages, match_answers, read_stress_images
 from radlens.assessment.stress_records import StressRecord, worse
 from radlens.base.errors import UsageError
-from radlens.dataset.access_log import claim_keeping_ledger, new_opening, record
+from radlens.base.files import claim_output
+from radlens.dataset.access_log import new_opening, record
 from radlens.imaging.decode import decode
 from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
 from radlens.reporting.stress_page import StressPictures
 from radlens.workflows.evaluate_external import operating_point_of
-from radlens.workflows.options import check_folder, settings_of
+from radlens.workflows.options import RunOptions, check_folder, settings_of
 from radlens.workflows.prepare import list_only, write_start
 from radlens.workflows.stress_result import StressResult, write_stress
 
@@ -30,16 +31,7 @@ logger = logging.getLogger(__name__)
 Pixels = npt.NDArray[np.uint8]
 
 
-def stress_answers(
-    file: Path,
-    source: str | Path | None,
-    folder: Path,
-    config: str | Path | None,
-    settings: tuple[str, ...] | list[str],
-    allow: tuple[str, ...] | list[str],
-    *,
-    overwrite: bool,
-) -> StressResult:
+def stress_answers(file: Path, source: str | Path | None, folder: Path, options: RunOptions) -> StressResult:
     """Judge a table of answers; see :func:`radlens.workflows.stress.stress`.
 
     Raises:
@@ -52,18 +44,17 @@ def stress_answers(
             f"{file} was answered to pictures that radlens wrote: name their folder. radlens stress {file.name} DIR "
             "--out OUT"
         )
-    chosen = settings_of(source, None, None, None, config, settings, allow)
-    check_folder(folder, overwrite, source, file)
+    settings = settings_of(source, options)
+    check_folder(folder, options.overwrite, source, file)
     images = read_stress_images(Path(source).expanduser())
-    outside = read_outside(file, chosen.data.csv.path)
-    answers = match_answers(outside, images, chosen.data.csv.label[0])
+    outside = read_outside(file, settings.data.csv.path)
+    answers = match_answers(outside, images, settings.data.csv.label[0])
     # 2. The operating point: stated, never chosen on these images.
     info, plan = images.originals.info, images.plan
     manifest = images.originals
     predictions = predictions_table(manifest, answers[0])
-    asked = any(text.partition("=")[0].strip() == "evaluate.threshold" for text in settings)
-    asked |= config is not None and chosen.evaluate.threshold != "balanced"
-    threshold, how = operating_point_of(outside, predictions, info, chosen.evaluate, asked)
+    stated = options.state("evaluate.threshold")
+    threshold, how = operating_point_of(outside, predictions, info, settings.evaluate, stated)
     logger.info("%s", how)
     predictions = predictions_table(manifest, answers[0], threshold)
     manifest = manifest.with_notes(
@@ -71,20 +62,20 @@ def stress_answers(
         f"{outside.digest[:16]}…). What it was trained on is not known here.",
         how,
     )
-    listed = list_only(manifest, chosen.data.allow)
+    listed = list_only(manifest, settings.data.allow)
     # 3. Written down before anything is shown.
-    claim_keeping_ledger(folder, overwrite=overwrite)
-    write_start(folder, chosen.model_copy(update={"seed": plan.seed}), manifest, listed)
+    claim_output(folder, overwrite=options.overwrite)
+    write_start(folder, settings.model_copy(update={"seed": plan.seed}), manifest, listed)
     if plan.split in ("test", "all"):
         paths_and_labels = zip(manifest.table["path"], manifest.table["label"], strict=True)
         record(new_opening("stress", outside.digest, paths_and_labels), folder)
     # 4. Evidence, table and page.
-    quality_suite, confidence = plan.of_suite("quality"), chosen.evaluate.confidence
+    quality_suite, confidence = plan.of_suite("quality"), settings.evaluate.confidence
     framings = 1 + len(plan.of_suite("framing"))
     framing = judge_framing(predictions, answers[1:framings], info, threshold, seed=plan.seed, confidence=confidence)
     quality = judge_quality(quality_suite, predictions, answers[framings:], info, threshold, confidence)
     guesses = is_guessing(framing.unchanged, info.task)
-    found = StressRecord(
+    evidence = StressRecord(
         answered_by="table",
         name=file.name,
         sha256=hashlib.sha256(outside.file.read_bytes()).hexdigest(),
@@ -102,7 +93,7 @@ def stress_answers(
         quality=quality,
         verdict=worse((framing.verdict, quality.verdict, "warn" if guesses else "pass")),
     )
-    return write_stress(found, folder, _pictures(images, chosen.data.limits))
+    return write_stress(evidence, folder, _pictures(images, settings.data.limits))
 
 
 def _pictures(images: StressImages, limits: DecodeLimits = DEFAULT_LIMITS) -> StressPictures:

@@ -39,7 +39,7 @@ from radlens.imaging.decode import decode
 from radlens.imaging.framing import SUITE, Framing, reframe
 from radlens.learning.quality import QUALITY_SUITE, change_quality
 from radlens.workflows.evaluate import select_images
-from radlens.workflows.options import check_folder, settings_of
+from radlens.workflows.options import RunOptions, check_folder, settings_of
 from radlens.workflows.stress_sample import Sample, draw_sample
 
 logger = logging.getLogger(__name__)
@@ -104,16 +104,16 @@ def write_stress_images(
     if longest < 16:
         raise UsageError(f"--longest {longest}: at least 16 pixels are needed.")
     # 1. The images.
-    chosen = settings_of(source, None, None, seed, config, settings)
+    resolved = settings_of(source, RunOptions(seed=seed, config=config, settings=settings))
     if not resume:
-        check_folder(folder, overwrite, chosen.data.source)
-    whole = read_source(chosen.data)
+        check_folder(folder, overwrite, resolved.data.source)
+    whole = read_source(resolved.data)
     manifest, name = select_images(whole, split)
     named = split != "all" and (whole.table["split"] == name).any()
-    sample = draw_sample(manifest, chosen.data, chosen.preprocessing, images, chosen.seed)
-    plan = _plan(sample, name if named else "all", longest, chosen)
+    sample = draw_sample(manifest, resolved.data, resolved.preprocessing, images, resolved.seed)
+    plan = _plan(sample, name if named else "all", longest, resolved)
     # 2. The space that they take.
-    job = _Writing(folder, plan, sample, chosen)
+    job = _Writing(folder, plan, sample, resolved)
     expected = job.expected_bytes()
     free = shutil.disk_usage(_existing(folder)).free
     logger.info(
@@ -136,7 +136,7 @@ def write_stress_images(
     return WrittenImages(folder, job.paths.size, size)
 
 
-def _plan(sample: Sample, split: str, longest: int, chosen: RunSettings) -> ImagesPlan:
+def _plan(sample: Sample, split: str, longest: int, settings: RunSettings) -> ImagesPlan:
     changes = (
         *(
             PlannedChange(suite="framing", kind=each.kind, strength=each.strength, name=each.name, counted=each.counted)
@@ -148,11 +148,11 @@ def _plan(sample: Sample, split: str, longest: int, chosen: RunSettings) -> Imag
         ),
     )
     digests = list(zip(sample.cache.digests, sample.manifest.table["label"], strict=True))
-    identity = json.dumps([chosen.seed, longest, digests, [change.name for change in changes]])
+    identity = json.dumps([settings.seed, longest, digests, [change.name for change in changes]])
     return ImagesPlan(
         radlens_version=__version__,
         token=hashlib.sha256(identity.encode()).hexdigest()[:8],
-        seed=chosen.seed,
+        seed=settings.seed,
         longest=longest,
         split=split,
         images=len(sample.manifest),
@@ -183,7 +183,7 @@ class _Writing:
     folder: Path
     plan: ImagesPlan
     sample: Sample
-    chosen: RunSettings
+    settings: RunSettings
 
     @property
     def paths(self) -> npt.NDArray[np.str_]:
@@ -247,7 +247,7 @@ class _Writing:
 
     def _pixels(self, number: int) -> Pixels:
         """An image at its own resolution: uint8, shape (1 or 3, height, width)."""
-        image = decode(self.sample.manifest.locations[number], limits=self.chosen.data.limits).image
+        image = decode(self.sample.manifest.locations[number], limits=self.settings.data.limits).image
         # Reduced, never enlarged.
         image.thumbnail((self.plan.longest, self.plan.longest), Image.Resampling.LANCZOS)
         pixels = np.asarray(image, dtype=np.uint8)
