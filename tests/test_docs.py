@@ -215,14 +215,38 @@ def test_every_page_is_reached(index: str) -> None:
     assert pages - reached == set()
 
 
-def test_generated_reference_is_fresh() -> None:
-    spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs" / "make_reference.py")
+def script_of_docs(name: str) -> Any:
+    """A script of the documentation as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
-    maker = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(maker)
-    for path, text in maker.pages().items():
-        assert path.read_text(encoding="utf-8") == text, f"{relative(path)} is stale: python docs/make_reference.py"
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["make_reference", "make_benchmarks"])
+def test_generated_pages_are_fresh(name: str) -> None:
+    for path, text in script_of_docs(name).pages().items():
+        assert path.read_text(encoding="utf-8") == text, f"{relative(path)} is stale: python docs/{name}.py"
+
+
+def test_the_page_of_benchmarks_tells_of_every_data_file() -> None:
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    for results in (ROOT / "benchmarks" / "results").glob("*.csv"):
+        assert f"`benchmarks/{results.stem}.py`" in page
+
+
+def test_a_changed_figure_makes_the_page_of_benchmarks_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    maker = script_of_docs("make_benchmarks")
+    results = tmp_path / "results"
+    shutil.copytree(maker.RESULTS, results)
+    table = pd.read_csv(results / "framing_recipe.csv")
+    table.loc[0, "worst_balanced"] = 0.5
+    table.to_csv(results / "framing_recipe.csv", index=False)
+    monkeypatch.setattr(maker, "RESULTS", results)
+    (text,) = maker.pages().values()
+    assert text != (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 
 
 def test_artifacts_page_names_every_file_column_and_key(workplace: Path) -> None:
