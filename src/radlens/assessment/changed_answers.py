@@ -1,5 +1,5 @@
 """What a suite of changes of images does to a model's answers: figures for each change and class, the worst change,
-what it costs, and a verdict, by the same rules as :mod:`radlens.assessment.framing_evidence` has for framing.
+what it costs, and a verdict; the same rules for changes of framing as for all others.
 """
 
 from __future__ import annotations
@@ -7,17 +7,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from radlens.assessment.framing_answers import Change, FramedAnswers, figures_of, groups_of, mean_of_means
-from radlens.assessment.framing_evidence import FEWEST
 from radlens.assessment.predictions import probabilities_of, targets_of
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import name_answers
-from radlens.runtime.framing_records import TOLERATED_LOSS, ChangeEvidence, Estimate, Verdict
+from radlens.runtime.framing_records import (
+    FEWEST_OF_A_CLASS,
+    TOLERATED_LOSS,
+    ChangeEvidence,
+    Estimate,
+    SuiteEvidence,
+    Verdict,
+)
 from radlens.statistics.intervals import logit_limits
 
 # Images listed whose decision flips.
@@ -56,18 +63,33 @@ class TurnedImage:
     before: float
     after: float
 
+    def described(self, suite: Sequence[Change], predictions: pd.DataFrame) -> dict[str, Any]:
+        """The fields that every record of such an image has.
 
-@dataclass(frozen=True)
-class JudgedChanges:
-    """The figures of a suite of changes; see :class:`radlens.runtime.framing_records.FramingEvidence`."""
+        Args:
+            suite: the changes.
+            predictions: answers to the unchanged images.
+        """
+        return {
+            "path": str(predictions["path"].iloc[self.image]),
+            "label": str(predictions["label"].iloc[self.image]),
+            "predicted": self.predicted,
+            "change": suite[self.change].name,
+            "asked": self.asked,
+            "before": self.before,
+            "after": self.after,
+        }
 
-    unchanged: ChangeEvidence
-    changes: tuple[ChangeEvidence, ...]
-    worst: str
-    worst_balanced_accuracy: Estimate
-    loss: Estimate
-    verdict: Verdict
+
+class JudgedChanges(SuiteEvidence):
+    """The figures of a suite of changes, and the images that its counted changes turn wrong."""
+
     turned: tuple[TurnedImage, ...]
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The fields that the evidence on every suite has."""
+        return {name: getattr(self, name) for name in SuiteEvidence.model_fields}
 
 
 def judge_changes(
@@ -121,7 +143,7 @@ def _verdict(loss: Estimate, unchanged: ChangeEvidence, info: DatasetInfo) -> Ve
     every = 2 * len(info.classes) if info.task == "multilabel" else len(info.classes)
     counts = [group.images for group in unchanged.groups.values()]
     # Where all of a few images answer alike the interval has no width, and would be taken for certainty.
-    if len(counts) < every or min(counts) < FEWEST:
+    if len(counts) < every or min(counts) < FEWEST_OF_A_CLASS:
         return "warn"
     if loss.low > TOLERATED_LOSS:
         return "fail"
@@ -147,7 +169,7 @@ def _turned(
         for image in np.flatnonzero(turned.any(axis=1)).tolist():
             question = int(moved[image].argmax())
             turn = (float(moved[image, question]), number, question)
-            of_kind[image] = max(of_kind.get(image, turn), turn, key=lambda one: one[0])
+            of_kind[image] = max(of_kind.get(image, turn), turn, key=lambda candidate: candidate[0])
     queues = [sorted(turns.items(), key=lambda item: -item[1][0]) for turns in kinds.values() if turns]
     queues.sort(key=lambda queue: -queue[0][1][0])
     shown: dict[int, _Turn] = {}

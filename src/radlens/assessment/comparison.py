@@ -186,9 +186,8 @@ def _differences(
 def _tests(first: Answers, second: Answers, info: DatasetInfo, patients: np.ndarray[Any, Any]) -> dict[str, Difference]:
     """The metrics that are means over images or, for binary, the AUROC: their differences with standard errors."""
     right = [_right(model, info.task).astype(np.float64) for model in (first, second)]
-    differences = {
-        "exact_match" if info.task == "multilabel" else "accuracy": mean_difference(right[0], right[1], patients)
-    }
+    share = "exact_match" if info.task == "multilabel" else "accuracy"
+    differences = {share: mean_difference(right[0], right[1], patients)}
     if info.task == "multiclass":
         differences["brier"] = mean_difference(squared_errors(first), squared_errors(second), patients)
     if info.task != "binary":

@@ -38,7 +38,7 @@ def change_in_words(name: str) -> str:
     return "all four edges moved at random" if kind == "combined" else name
 
 
-def verdict_in_words(found: FramingSummary) -> str:
+def verdict_in_words(summary: FramingSummary) -> str:
     """The verdict in one sentence.
 
     >>> from radlens.runtime.framing_records import Estimate
@@ -60,25 +60,25 @@ def verdict_in_words(found: FramingSummary) -> str:
 55.0%.'
     """
     went = (
-        f"with {change_in_words(found.worst)}, the balanced accuracy goes from {found.balanced_accuracy:.1%} to "
-        f"{found.worst_balanced_accuracy.value:.1%}"
+        f"with {change_in_words(summary.worst)}, the balanced accuracy goes from {summary.balanced_accuracy:.1%} to "
+        f"{summary.worst_balanced_accuracy.value:.1%}"
     )
-    if found.verdict == "fail":
+    if summary.verdict == "fail":
         return f"The answers hang on how the images are framed: {went}."
-    if found.verdict == "pass":
+    if summary.verdict == "pass":
         return f"The answers stay nearly the same however the images are framed: at worst, {went}."
-    if not _loses(found):
+    if not summary.losing:
         return f"Too few images of a class to tell whether the answers hang on the framing: at worst, {went}."
     return f"The answers may hang on how the images are framed: {went}."
 
 
-def advice(found: FramingSummary) -> str:
+def advice(summary: FramingSummary) -> str:
     """What to do about it; empty where nothing speaks against the model."""
-    if found.verdict == "pass":
+    if summary.verdict == "pass":
         return ""
-    if not _loses(found):
+    if not summary.losing:
         return "Judge it on 20 images or more of each class: radlens evaluate MODEL SOURCE --out DIR."
-    kinds = [kind for kind in found.losing if kind != "combined"] or ["combined"]
+    kinds = [kind for kind in summary.losing if kind != "combined"] or ["combined"]
     groups = ("cuts" if kind in _CUTS else kind for kind in kinds)
     settings = dict.fromkeys(_SETTINGS.get(group, _SETTINGS["combined"]) for group in groups)
     having = [name for name, values in presets().items() if values.get("augment", {}).get("stretch")]
@@ -92,15 +92,10 @@ def advice(found: FramingSummary) -> str:
     )
 
 
-def line(found: FramingSummary) -> str:
+def line(summary: FramingSummary) -> str:
     """The verdict and what to do, for a terminal: ``Framing: pass. …``."""
-    verdict = found.verdict.upper() if found.verdict == "fail" else found.verdict
-    return " ".join(part for part in (f"Framing: {verdict}.", verdict_in_words(found), advice(found)) if part)
-
-
-def _loses(found: FramingSummary) -> bool:
-    """Whether more is lost than may be."""
-    return bool(found.losing)
+    verdict = summary.verdict.upper() if summary.verdict == "fail" else summary.verdict
+    return " ".join(part for part in (f"Framing: {verdict}.", verdict_in_words(summary), advice(summary)) if part)
 
 
 def _parts(name: str) -> tuple[str, str]:

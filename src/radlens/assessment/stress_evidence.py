@@ -37,27 +37,8 @@ def judge_quality(
         confidence: of the intervals.
     """
     judged = judge_changes(suite, predictions, answers, info, threshold, confidence)
-    flips = tuple(
-        QualityFlip(
-            path=str(predictions["path"].iloc[each.image]),
-            label=str(predictions["label"].iloc[each.image]),
-            predicted=each.predicted,
-            change=suite[each.change].name,
-            asked=each.asked,
-            before=each.before,
-            after=each.after,
-        )
-        for each in judged.turned
-    )
-    return QualityEvidence(
-        unchanged=judged.unchanged,
-        changes=judged.changes,
-        worst=judged.worst,
-        worst_balanced_accuracy=judged.worst_balanced_accuracy,
-        loss=judged.loss,
-        verdict=judged.verdict,
-        flips=flips,
-    )
+    flips = tuple(QualityFlip(**turned.described(suite, predictions)) for turned in judged.turned)
+    return QualityEvidence(**judged.figures, flips=flips)
 
 
 def is_guessing(unchanged: ChangeEvidence, task: Task) -> bool:

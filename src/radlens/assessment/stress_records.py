@@ -4,66 +4,34 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from radlens.base.version import __version__
 from radlens.decision import Task
-from radlens.runtime.framing_records import TOLERATED_LOSS, ChangeEvidence, Estimate, FramingEvidence, Verdict
+from radlens.runtime.framing_records import (
+    FlippedImage,
+    FlippedProbability,
+    FramingEvidence,
+    FrozenRecord,
+    SuiteEvidence,
+    Verdict,
+)
 
 Suite = Literal["framing", "quality"]
 _WORST_FIRST: tuple[Verdict, ...] = ("fail", "warn", "pass")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class QualityFlip(FlippedProbability, FlippedImage):
+    """An image whose right decision a counted change of exposure, quality or position turns into a wrong one."""
 
 
-class QualityFlip(_Frozen):
-    """An image whose right decision a counted change turns into a wrong one."""
-
-    path: str = Field(description="As the manifest has it.")
-    label: str = Field(description="The true label.")
-    predicted: str = Field(description="What is answered under the change.")
-    change: str = Field(description="The change in words.")
-    asked: str = Field(
-        description="What the probabilities are of: for binary the positive class, for multiclass the true one, for "
-        "multilabel the label whose answer turned."
-    )
-    before: float = Field(description="Probability of it on the unchanged image.")
-    after: float = Field(description="The same under the change.")
-
-
-class QualityEvidence(_Frozen):
+class QualityEvidence(SuiteEvidence):
     """How a model's answers depend on exposure, quality and position of the images."""
 
-    unchanged: ChangeEvidence = Field(description="The images as they are.")
-    changes: tuple[ChangeEvidence, ...] = Field(description="Under each change of the suite.")
-    worst: str = Field(description="The counted change with the lowest balanced accuracy.")
-    worst_balanced_accuracy: Estimate = Field(description="Balanced accuracy under it.")
-    loss: Estimate = Field(
-        description="Balanced accuracy lost by it; its interval holds for all counted changes together (Bonferroni)."
-    )
-    verdict: Verdict = Field(
-        description="warn: a class has fewer than 20 images, or the loss exceeds .05 and its interval does not; fail: "
-        "its interval does too; pass: neither."
-    )
     flips: tuple[QualityFlip, ...] = Field(description="Images whose right answer a counted change made wrong.")
 
-    @property
-    def worst_change(self) -> ChangeEvidence:
-        """The answers under the worst change."""
-        return next(change for change in self.changes if change.name == self.worst)
 
-    @property
-    def losing(self) -> tuple[str, ...]:
-        """The kinds of change of which a counted one loses more than may be."""
-        least = self.unchanged.balanced_accuracy - TOLERATED_LOSS
-        # Shares of few images differ by rounding where they are the same.
-        losing = (one.kind for one in self.changes if one.counted and one.balanced_accuracy < least - 1e-9)
-        return tuple(dict.fromkeys(losing))
-
-
-class StressRecord(_Frozen):
+class StressRecord(FrozenRecord):
     """All that ``radlens stress`` found, and of what."""
 
     radlens_version: str = Field(default=__version__, description="The radlens that asked.")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from radlens.assessment import framing_words
-from radlens.assessment.framing_evidence import FEWEST
 from radlens.assessment.stress_records import QualityEvidence, StressRecord
-from radlens.runtime.framing_records import Verdict
+from radlens.runtime.framing_records import FEWEST_OF_A_CLASS, Verdict
 
 LABELS: Mapping[Verdict, str] = {"fail": "Fails", "warn": "Not settled", "pass": "Passes"}
 # Settings of augment that make training images as changed ones are, by kind of change.
@@ -42,17 +41,17 @@ def verdict_sentence(record: StressRecord) -> str:
     return f"{label}. {' '.join(parts)}"
 
 
-def quality_sentence(found: QualityEvidence) -> str:
+def quality_sentence(evidence: QualityEvidence) -> str:
     """What the worst change of exposure, quality or position does."""
     went = (
-        f"with {found.worst}, the balanced accuracy goes from {found.unchanged.balanced_accuracy:.1%} to "
-        f"{found.worst_balanced_accuracy.value:.1%}"
+        f"with {evidence.worst}, the balanced accuracy goes from {evidence.unchanged.balanced_accuracy:.1%} to "
+        f"{evidence.worst_balanced_accuracy.value:.1%}"
     )
-    if found.verdict == "fail":
+    if evidence.verdict == "fail":
         return f"The answers hang on exposure, quality or position: {went}."
-    if found.verdict == "pass":
+    if evidence.verdict == "pass":
         return f"The answers stay nearly the same under other exposure, quality and position: at worst, {went}."
-    if not found.losing:
+    if not evidence.losing:
         return f"Too few images of a class to tell whether the answers hang on exposure and quality: at worst, {went}."
     return f"The answers may hang on exposure, quality or position: {went}."
 
@@ -82,7 +81,7 @@ def _beginning(record: StressRecord) -> str:
     if record.verdict == "fail":
         return "Do not use it on images that may differ so from those it was trained on."
     fewest = min(group.images for group in record.framing.unchanged.groups.values())
-    more = f"at least {FEWEST} images of each class" if fewest < FEWEST else "more images"
+    more = f"at least {FEWEST_OF_A_CLASS} images of each class" if fewest < FEWEST_OF_A_CLASS else "more images"
     return f"Give {more} (--images), so that a verdict can be reached."
 
 
@@ -93,9 +92,9 @@ def advice_in_short(record: StressRecord) -> str:
     return f"{_beginning(record)} What to train it with is said below, change by change; then try it again."
 
 
-def quality_advice(found: QualityEvidence) -> str:
+def quality_advice(evidence: QualityEvidence) -> str:
     """What to do about changes of exposure, quality and position; empty where nothing speaks against the model."""
-    if found.verdict == "pass" or not found.losing:
+    if evidence.verdict == "pass" or not evidence.losing:
         return ""
-    settings = dict.fromkeys(f"augment.{_SETTINGS[kind]}" for kind in found.losing)
-    return f"Train with images that vary in this, too: {', '.join(found.losing)} ({', '.join(settings)})."
+    settings = dict.fromkeys(f"augment.{_SETTINGS[kind]}" for kind in evidence.losing)
+    return f"Train with images that vary in this, too: {', '.join(evidence.losing)} ({', '.join(settings)})."

@@ -1,4 +1,4 @@
-"""Images that belong together are never parted: groups, samples of groups, and folds of groups."""
+"""Images that belong together stay together: groups, samples of groups, and folds of groups."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
-from radlens.statistics.groups import FOLDS, Bools, Ints, count_groups
+from radlens.statistics.groups import FOLDS, Bools, Ints, count_rarer
 
 # With fewer groups, such as patients, on either side, a class is not judged.
 FEWEST = 10
@@ -26,7 +26,7 @@ class Sample:
         images: their positions, ascending.
         names: of the classes.
         targets: whether an image is of a class, shape (images, classes).
-        groups: images of the same group are never parted.
+        groups: images of the same group stay together.
         folds: the fold of each image, from 0.
         left_out: names of the classes with too few groups to be judged.
     """
@@ -45,7 +45,7 @@ class Sample:
             kept: places in ``images``, ascending.
         """
         targets, groups = self.targets[kept], self.groups[kept]
-        enough = np.minimum(count_groups(targets, groups), count_groups(~targets, groups)) >= FEWEST
+        enough = count_rarer(targets, groups) >= FEWEST
         if not enough.any():
             return None
         names = tuple(name for name, judged in zip(self.names, enough, strict=True) if judged)
@@ -63,7 +63,7 @@ def draw_sample(names: Sequence[str], targets: Bools, groups: Ints, limit: int, 
         limit: how many images; all of them are taken when there are no more.
         seed: what sample and folds follow from.
     """
-    enough = np.minimum(count_groups(targets, groups), count_groups(~targets, groups)) >= FEWEST
+    enough = count_rarer(targets, groups) >= FEWEST
     if not enough.any():
         return None
     targets = targets[:, enough]

@@ -12,13 +12,17 @@ from radlens.base.errors import DataError
 Verdict = Literal["pass", "warn", "fail"]
 # The loss of balanced accuracy under the worst change that a model may have.
 TOLERATED_LOSS = 0.05
+# With fewer images of a class a model is said neither to pass nor to fail.
+FEWEST_OF_A_CLASS = 20
 
 
-class _Frozen(BaseModel):
+class FrozenRecord(BaseModel):
+    """A record that stays as it was written; unknown fields and numbers that are not finite are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Estimate(_Frozen):
+class Estimate(FrozenRecord):
     """A figure with its confidence interval."""
 
     value: float
@@ -26,7 +30,7 @@ class Estimate(_Frozen):
     high: float
 
 
-class GroupAnswers(_Frozen):
+class GroupAnswers(FrozenRecord):
     """The answers to the images of one class."""
 
     images: int = Field(description="How many.")
@@ -39,7 +43,7 @@ class GroupAnswers(_Frozen):
     )
 
 
-class ChangeEvidence(_Frozen):
+class ChangeEvidence(FrozenRecord):
     """The answers under one change of framing."""
 
     kind: str = Field(description="Kind of change, such as 'top and bottom'; 'unchanged' for the images as they are.")
@@ -52,16 +56,18 @@ class ChangeEvidence(_Frozen):
     )
 
 
-class Flip(_Frozen):
+class FlippedImage(FrozenRecord):
     """An image whose right decision a counted change turns into a wrong one."""
 
     path: str = Field(description="As the manifest has it.")
     label: str = Field(description="The true label.")
     predicted: str = Field(description="What is answered under the change.")
     change: str = Field(description="The change in words.")
-    window: tuple[float, float, float, float] = Field(
-        description="Top, bottom, left and right edge of the window that is shown, as shares of height and width."
-    )
+
+
+class FlippedProbability(FrozenRecord):
+    """What the model thought of the image before and after."""
+
     asked: str = Field(
         description="What the probabilities are of: for binary the positive class, for multiclass the true one, for "
         "multilabel the label whose answer turned."
@@ -70,12 +76,26 @@ class Flip(_Frozen):
     after: float = Field(description="The same under the change.")
 
 
-class FramingSummary(_Frozen):
-    """The verdict and the figures that it rests on."""
+class _Window(FrozenRecord):
+    window: tuple[float, float, float, float] = Field(
+        description="Top, bottom, left and right edge of the window that is shown, as shares of height and width."
+    )
 
+
+# In the files the fields of the last base stand first.
+class Flip(FlippedProbability, _Window, FlippedImage):
+    """An image whose right decision a counted change of framing turns into a wrong one."""
+
+
+class _Sample(FrozenRecord):
     images: int = Field(description="Images that were changed, drawn from those that were measured.")
     patients: int = Field(description="Patients that they are of.")
     confidence: float = Field(description="Of the intervals.")
+
+
+class FramingSummary(_Sample):
+    """The verdict and the figures that it rests on."""
+
     verdict: Verdict = Field(
         description="warn: a class has fewer than 20 images, or the loss exceeds .05 and its interval does not; fail: "
         "its interval does too; pass: neither."
@@ -91,13 +111,9 @@ class FramingSummary(_Frozen):
     )
 
 
-class FramingEvidence(_Frozen):
-    """How a model's answers depend on the framing of the images."""
+class SuiteEvidence(FrozenRecord):
+    """How a model's answers depend on a suite of changes of the images."""
 
-    images: int = Field(description="Images that were changed, drawn from those that were measured.")
-    patients: int = Field(description="Patients that they are of.")
-    confidence: float = Field(description="Of the intervals.")
-    seed: int = Field(description="What the sample and the random windows follow from.")
     unchanged: ChangeEvidence = Field(description="The same images as they are.")
     changes: tuple[ChangeEvidence, ...] = Field(description="Under each change of the suite.")
     worst: str = Field(description="The counted change with the lowest balanced accuracy.")
@@ -108,10 +124,6 @@ class FramingEvidence(_Frozen):
     verdict: Verdict = Field(
         description="warn: a class has fewer than 20 images, or the loss exceeds .05 and its interval does not; fail: "
         "its interval does too; pass: neither."
-    )
-    flips: tuple[Flip, ...] = Field(
-        description="Images whose right answer a counted change made wrong: of each kind of change in turn the one "
-        "whose logit it moved most."
     )
 
     @property
@@ -124,8 +136,21 @@ class FramingEvidence(_Frozen):
         """The kinds of change of which a counted one loses more than may be."""
         least = self.unchanged.balanced_accuracy - TOLERATED_LOSS
         # Shares of few images differ by rounding where they are the same.
-        losing = (one.kind for one in self.changes if one.counted and one.balanced_accuracy < least - 1e-9)
+        losing = (each.kind for each in self.changes if each.counted and each.balanced_accuracy < least - 1e-9)
         return tuple(dict.fromkeys(losing))
+
+
+class _SeededSample(_Sample):
+    seed: int = Field(description="What the sample and the random windows follow from.")
+
+
+class FramingEvidence(SuiteEvidence, _SeededSample):
+    """How a model's answers depend on the framing of the images."""
+
+    flips: tuple[Flip, ...] = Field(
+        description="Images whose right answer a counted change made wrong: of each kind of change in turn the one "
+        "whose logit it moved most."
+    )
 
     @property
     def summary(self) -> FramingSummary:

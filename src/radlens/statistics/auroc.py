@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import expit, logit
 
-from radlens.statistics.groups import FOLDS, Bools, Floats, Ints, count_groups
+from radlens.statistics.groups import FOLDS, Bools, Floats, Ints, count_rarer
 from radlens.statistics.intervals import percentile_limits
 from radlens.statistics.multiplicity import tail
 from radlens.statistics.ranking import concordance
@@ -83,7 +83,7 @@ def judge(
         ],
         axis=1,
     )
-    smaller = np.minimum(count_groups(targets, groups), count_groups(~targets, groups))
+    smaller = count_rarer(targets, groups)
     each = tuple(
         _limits(value, replicates, int(count), len(values), widening)
         for value, replicates, count in zip(values, draws, smaller, strict=True)

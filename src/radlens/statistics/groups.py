@@ -21,3 +21,8 @@ def count_patients(patients: npt.ArrayLike, members: Bools) -> int:
 def count_groups(targets: Bools, groups: Ints) -> Ints:
     """The number of groups with any image of each class, shape (classes,); ``targets`` has shape (images, classes)."""
     return np.array([count_patients(groups, column) for column in targets.T], dtype=np.int64)
+
+
+def count_rarer(targets: Bools, groups: Ints) -> Ints:
+    """The number of groups with images of each class, or with images of other classes where these are fewer."""
+    return np.minimum(count_groups(targets, groups), count_groups(~targets, groups))

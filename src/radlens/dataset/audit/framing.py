@@ -16,8 +16,6 @@ alike.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -38,7 +36,6 @@ from radlens.imaging.framing import Framing
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Axis = Literal["vertical", "horizontal"]
 
 PROFILE = 32
 # What each fact is a share of: the picture's height or width, its area, or nothing (a ratio).

@@ -37,7 +37,6 @@ CORNER = 0.12
 PIECES = 16
 
 _SIDES = ("top", "bottom", "left", "right")
-_CORNERS = ("top_left", "top_right", "bottom_left", "bottom_right")
 _CHUNK = 256
 _AGE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([YMWD]?)\s*$", re.IGNORECASE)
 _PER_YEAR = {"": 1.0, "Y": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}
