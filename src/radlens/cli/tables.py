@@ -22,7 +22,7 @@ def show_audit(audit: Audit) -> None:
     patients = f"{audit.images:,} images of {audit.patients:,} patients, {audit.unreadable:,} unreadable"
     console.print(patients, highlight=False)
     if not audit.findings:
-        console.print("No problem audit.")
+        console.print("No problem found.")
         return
     table = Table(show_lines=True)
     for name in ("severity", "check", "what was found"):
