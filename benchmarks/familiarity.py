@@ -38,7 +38,7 @@ from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.corruptions import corrupt_each
 from radlens.learning.familiarity import DIRECTIONS, FEATURES, MOST_IMAGES, NEIGHBOURS, Familiarity
 from radlens.learning.nuisance import whitening_of
-from radlens.workflows.options import settings_of
+from radlens.workflows.options import RunOptions, settings_of
 from radlens.workflows.prepare import part, read_images
 
 PAGE = HERE.parent / "docs" / "explanation" / "abstention.md"
@@ -143,7 +143,7 @@ def extractor(shape: tuple[int, int, int], grid: Grid) -> Familiarity:
 def measure(preset: str) -> pd.DataFrame:
     """All kinds of images by all ways to measure the distance."""
     keep_freed_memory()
-    settings = settings_of(KERMANY, preset, None, 0, None, ())
+    settings = settings_of(KERMANY, RunOptions(preset=preset, seed=0))
     manifest = read_source(settings.data)
     manifest, cache, _ = part(manifest, read_images(manifest, settings.data, settings.preprocessing), settings)
     split, names = manifest.table["split"].to_numpy(dtype=str), manifest.table["path"].to_numpy(dtype=str)

@@ -12,7 +12,7 @@ import pytest
 import radlens
 from made_stress import CLASSES, SIZE, write_images, write_model
 from radlens.assessment.framing_evidence import framings_of
-from radlens.base.errors import DataError, UsageError
+from radlens.base.errors import DataError, RadlensError, UsageError
 from radlens.dataset.access_log import read_openings
 from radlens.dataset.manifest import Manifest
 from radlens.decision import Task
@@ -182,7 +182,7 @@ def test_space_is_looked_at_before_anything_is_written(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
-    with pytest.raises(radlens.RadlensError, match=r"take about .* MB, and .* has 0.0 MB left"):
+    with pytest.raises(RadlensError, match=r"take about .* MB, and .* has 0.0 MB left"):
         radlens.write_stress_images(pictures.parent / "source", tmp_path / "out", images=4)
     assert not (tmp_path / "out").exists()
     with pytest.raises(UsageError, match="at least 16 pixels"):

@@ -12,23 +12,23 @@ if TYPE_CHECKING:
     from radlens.workflows.stress_result import StressResult
 
 
-def show_audit(found: Audit) -> None:
+def show_audit(audit: Audit) -> None:
     """What was found, by severity."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     console = Console()
-    patients = f"{found.images:,} images of {found.patients:,} patients, {found.unreadable:,} unreadable"
+    patients = f"{audit.images:,} images of {audit.patients:,} patients, {audit.unreadable:,} unreadable"
     console.print(patients, highlight=False)
-    if not found.findings:
+    if not audit.findings:
         console.print("No problem found.")
         return
     table = Table(show_lines=True)
     for name in ("severity", "check", "what was found"):
         table.add_column(name)
     colours = {"block": "red", "warn": "yellow", "note": "default"}
-    for finding in found.findings:
+    for finding in audit.findings:
         severity = f"[{colours[finding.severity]}]{finding.severity}[/]"
         table.add_row(severity, finding.check, escape(finding.message))
     console.print(table)
@@ -63,19 +63,19 @@ def show_result(result: Result) -> None:
     console.print(f"Report: {result.report}", soft_wrap=True, highlight=False)
 
 
-def show_framing(found: FramingSummary) -> None:
+def show_framing(summary: FramingSummary) -> None:
     """One line on how the answers hang on the framing of images, and what to do about it."""
     from rich.console import Console
     from rich.markup import escape
 
     from radlens.assessment.framing_words import line
 
-    colour = {"fail": "red", "warn": "yellow", "pass": "green"}[found.verdict]
-    head, _, rest = line(found).partition(". ")
+    colour = {"fail": "red", "warn": "yellow", "pass": "green"}[summary.verdict]
+    head, _, rest = line(summary).partition(". ")
     Console().print(f"[{colour}]{escape(head)}.[/] {escape(rest)}", soft_wrap=True, highlight=False)
 
 
-def show_comparison(found: Comparisons) -> None:
+def show_comparison(comparisons: Comparisons) -> None:
     """The figures of each pair, with the interval of the difference."""
     from rich.console import Console
     from rich.markup import escape
@@ -83,17 +83,17 @@ def show_comparison(found: Comparisons) -> None:
 
     from radlens.reporting.comparison_page import framing_rows, summary
 
-    for rows in summary(found):
+    for rows in summary(comparisons):
         table = Table()
-        for name in ("metric", rows.first, rows.second, "difference", f"{found.confidence:.0%} CI", "p"):
+        for name in ("metric", rows.first, rows.second, "difference", f"{comparisons.confidence:.0%} CI", "p"):
             table.add_column(escape(name), justify="left" if name == "metric" else "right")
         for row in rows.cells:
             table.add_row(*map(escape, row))
         Console().print(table)
-    for name, verdict, worst, limits, unchanged, change in framing_rows(found):
+    for name, verdict, worst, limits, unchanged, change in framing_rows(comparisons):
         known = f", worst balanced accuracy {worst} (CI {limits}), unchanged {unchanged}: {change}"
         Console().print(
-            f"Framing, {escape(name)}: {verdict}{'' if name not in found.framing else known}",
+            f"Framing, {escape(name)}: {verdict}{'' if name not in comparisons.framing else known}",
             soft_wrap=True,
             highlight=False,
         )

@@ -101,7 +101,7 @@ def measure_split_framing(
         predictions: what the model answered.
         model: what is asked.
         split: whose images are changed.
-        after_training: whether the model was trained just now; then the suite is to cost little beside that.
+        after_training: whether the model was trained just now; then the suite is to cost little compared with that.
     """
     most, info = settings.evaluate.framing_images, prepared.manifest.info
     table = prepared.manifest.table

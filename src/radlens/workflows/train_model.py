@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,6 @@ from radlens.base.errors import TrainingInterruptedError
 from radlens.base.version import __version__
 from radlens.config import RunSettings
 from radlens.dataset.audit.picture_hash import picture_hashes
-from radlens.decision import Task
 from radlens.delivery.export import parity_images
 from radlens.delivery.release import describe_data, release_if_possible
 from radlens.learning.data_module import LabelledPixels
@@ -20,20 +18,9 @@ from radlens.learning.familiarity import Familiarity
 from radlens.learning.fit import Fitted, fit
 from radlens.learning.trained_model import TrainedModel
 from radlens.runtime.model_folder import ModelConfig, join_tensors
-from radlens.runtime.records import TrainingData
 from radlens.runtime.training_images import write_training_images
 from radlens.workflows.calibrate import choose
 from radlens.workflows.prepare import Prepared
-
-
-class DataPart(TypedDict):
-    """What the data give to a model's configuration, by the names of the fields of ModelConfig."""
-
-    task: Task
-    classes: tuple[str, ...]
-    simulated: bool
-    trained_on: str
-    training_data: TrainingData
 
 
 def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tuple[Fitted, pd.DataFrame]:
@@ -60,6 +47,7 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
         trained, prepared.manifest.only(split == "val"), prepared.split("val"), settings.evaluate, settings.seed
     )
     # 4. Keep the model: what was trained, what was chosen on validation, what the data were.
+    data = describe_data(prepared.manifest, prepared.cache.digests)
     config = ModelConfig(
         radlens_version=__version__,
         network=settings.train.network,
@@ -68,7 +56,11 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
         seed=settings.seed,
         best_epoch=fitted.best_epoch,
         **calibrated.part,
-        **_data_part(prepared),
+        task=info.task,
+        classes=info.classes,
+        simulated=info.simulated,
+        trained_on=" ".join(text for text in (data.name, data.source, data.licence, data.citation) if text),
+        training_data=data,
     )
     used = prepared.cache.only(np.isin(split, ("train", "val")))
     write_training_images(folder / "model", used.digests, picture_hashes(used.pixels, used.rows))
@@ -83,17 +75,6 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
             f"radlens run --resume --out {folder} goes on."
         )
     return fitted, calibrated.validation
-
-
-def _data_part(prepared: Prepared) -> DataPart:
-    info, data = prepared.manifest.info, describe_data(prepared.manifest, prepared.cache.digests)
-    return DataPart(
-        task=info.task,
-        classes=info.classes,
-        simulated=info.simulated,
-        trained_on=" ".join(text for text in (data.name, data.source, data.licence, data.citation) if text),
-        training_data=data,
-    )
 
 
 def _familiarity(settings: RunSettings, train: LabelledPixels) -> Familiarity | None:
