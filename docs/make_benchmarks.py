@@ -89,7 +89,8 @@ These are not the official test images of the set, and an internal test says lit
 and framing lie on both sides of the split. The [framing suite](explanation/framing.md) was put to
 {framing["images"]} of the internal test images, of {framing["patients"]} patients: the balanced accuracy is
 {framing["balanced_accuracy"]:.3f} unchanged and {worst} under the worst counted change
-({framing["worst"]}); verdict: {framing["verdict"]}. Every change, and corruptions at three strengths, are on the [card](../src/radlens/models/pneumonia-cxr/README.md).
+({framing["worst"]}); verdict: {framing["verdict"]}.
+Every change, and corruptions at three strengths, are on the [card](../src/radlens/models/pneumonia-cxr/README.md).
 
 `model.onnx` and PyTorch were compared on {parity["images"]} images: the largest difference of a probability is
 {parity["largest_difference"]:.1e}, and {parity["decisions_flipped"]} decisions differ.
