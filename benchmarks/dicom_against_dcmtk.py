@@ -1,4 +1,4 @@
-"""Our rendering of DICOM images beside dcmtk's: files of pydicom-data as they are, and transcoded into every syntax.
+"""Our rendering of DICOM images next to dcmtk's: files of pydicom-data as they are, and transcoded into every syntax.
 
 dcmtk is an independent implementation of the same parts of the standard. Compared with are two outputs of ``dcmj2pnm``:
 its 8-bit one, which cuts off the fraction of a grey level where we round, and its 16-bit one, rounded to 8 bits by us

@@ -1,4 +1,4 @@
-"""Seconds until the validation AUROC first reaches .99, from a cold start, beside the notebook's pipeline in Keras.
+"""Seconds until the validation AUROC first reaches .99, from a cold start, next to the notebook's pipeline in Keras.
 
 radlens: the command that a user types, ``radlens run FOLDER --preset fast``, with an empty cache, so that reading,
 audit, split and decoding count. Keras: the same training and validation images, the notebook's network, augmentation

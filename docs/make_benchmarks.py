@@ -87,9 +87,10 @@ In brackets, 95 % intervals over patients; the operating point is {config["thres
 {_table(["split", "images", *METRICS], rows)}
 These are not the official test images of the set, and an internal test says little: images of the same hospital, series
 and framing lie on both sides of the split. The [framing suite](explanation/framing.md) was put to
-{framing["images"]} of the internal test images, of {framing["patients"]} patients: the balanced accuracy is {framing["balanced_accuracy"]:.3f}
-unchanged and {worst} under the worst counted change ({framing["worst"]}); verdict: {framing["verdict"]}. Every change,
-and corruptions at three strengths, are on the [card](../src/radlens/models/pneumonia-cxr/README.md).
+{framing["images"]} of the internal test images, of {framing["patients"]} patients: the balanced accuracy is
+{framing["balanced_accuracy"]:.3f} unchanged and {worst} under the worst counted change
+({framing["worst"]}); verdict: {framing["verdict"]}.
+Every change, and corruptions at three strengths, are on the [card](../src/radlens/models/pneumonia-cxr/README.md).
 
 `model.onnx` and PyTorch were compared on {parity["images"]} images: the largest difference of a probability is
 {parity["largest_difference"]:.1e}, and {parity["decisions_flipped"]} decisions differ.
@@ -247,7 +248,8 @@ def prediction() -> str:
 
 By `benchmarks/inference_speed.py` on {_machines(data)}; radlens at {commits}.
 Medians, with the smallest and the largest round in brackets. All engines compute the same: the probabilities, and for
-`pneumonia-cxr` the distance from the training images. radlens answers by onnxruntime in 32 bit; OpenVINO is not built in.
+`pneumonia-cxr` the distance from the training images. radlens answers by onnxruntime in 32 bit; OpenVINO is not
+built in.
 
 {_table(["what", "measure", "value"], rows)}
 Images a second of the network alone, without reading files:

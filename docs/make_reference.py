@@ -1,4 +1,4 @@
-"""Write the reference pages that the code itself can tell: settings, presets, networks, commands.
+"""Write the reference pages that follow from the code itself: settings, presets, networks, commands.
 
 Run it with ``python docs/make_reference.py`` after a change of a setting, a network or a command.
 """
@@ -29,7 +29,7 @@ SETTINGS_INTRO = """\
 
 Every setting has a place in a tree. The same name works on the command line (`--set train.epochs=20`), in Python
 (`settings=["train.epochs=20"]`) and, as nested keys, in a YAML file (`--config FILE`). Values are read as YAML: lists
-are written `[0.9, 1.3]`, nothing is `null`. How sources are put together is told in
+are written `[0.9, 1.3]`, and nothing is `null`. How they are combined is in
 [Change settings](../how-to/change-settings.md).
 
 "Default" is what the field itself starts from. A run also starts from a preset, `fast` when none is named, and a preset
@@ -54,7 +54,7 @@ names `kermany`, `pneumoniamnist` and `phantom`; see [Use your own images](../ho
 | 130 | interrupted with Ctrl-C; what was reached is kept |
 
 A model that fails the [framing suite](../explanation/framing.md) is a result, not an error: the code is 0, and the
-verdict stands in `metrics.json` and in the model's `config.json`.
+verdict is in `metrics.json` and in the model's `config.json`.
 
 Results go to standard output; messages and progress go to standard error. Progress bars are shown on a terminal only.
 
