@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from radlens.base.version import __version__
 from radlens.decision import Task
 from radlens.runtime.framing_records import TOLERATED_LOSS, ChangeEvidence, Estimate, FramingEvidence, Verdict
+from radlens.runtime.record_base import Record
 
 Suite = Literal["framing", "quality"]
 _WORST_FIRST: tuple[Verdict, ...] = ("fail", "warn", "pass")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class QualityFlip(_Frozen):
+class QualityFlip(Record):
     """An image whose right decision a counted change turns into a wrong one."""
 
     path: str = Field(description="As the manifest has it.")
@@ -33,7 +30,7 @@ class QualityFlip(_Frozen):
     after: float = Field(description="The same under the change.")
 
 
-class QualityEvidence(_Frozen):
+class QualityEvidence(Record):
     """How a model's answers depend on exposure, quality and position of the images."""
 
     unchanged: ChangeEvidence = Field(description="The images as they are.")
@@ -63,7 +60,7 @@ class QualityEvidence(_Frozen):
         return tuple(dict.fromkeys(losing))
 
 
-class StressRecord(_Frozen):
+class StressRecord(Record):
     """All that ``radlens stress`` found, and of what."""
 
     radlens_version: str = Field(default=__version__, description="The radlens that asked.")

@@ -13,6 +13,7 @@ from radlens.assessment.subgroup_columns import UNKNOWN, group_order, subgroup_c
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import Task
+from radlens.runtime.metrics_sections import Metric as MetricRecord
 from radlens.statistics.heterogeneity import (
     FEWEST_PATIENTS,
     Bools,
@@ -87,16 +88,16 @@ def find_subgroups(
         rng = np.random.default_rng([seed, 17, number])
         tests = _tests(answers_of(part, info), info.task, part["patient"], groups, settings.resamples, rng)
         for group in group_order(groups):
-            block = evaluate(part[(groups == group).to_numpy()], info, threshold, settings, seed)[split]
+            record = evaluate(part[(groups == group).to_numpy()], info, threshold, settings, seed)[split]
             rows += [
                 {
                     "split": split,
                     "column": column,
                     "group": group,
-                    "n": block["n"],
-                    "n_patients": block["n_patients"],
+                    "n": record.n,
+                    "n_patients": record.n_patients,
                     "metric": metric,
-                    **_figures(block[metric]),
+                    **_figures(record.metrics[metric]),
                     **tests.get((group, metric), {}),
                 }
                 for metric in SHOWN
@@ -105,9 +106,9 @@ def find_subgroups(
     return _adjusted(table.assign(remark=table["remark"].astype(object).fillna("")))
 
 
-def _figures(metric: dict[str, Any]) -> dict[str, Any]:
-    found = {name: metric[name] for name in ("value", "low", "high")}
-    return {**found, "remark": metric["reason"]} if metric["value"] is None else found
+def _figures(metric: MetricRecord) -> dict[str, float | str | None]:
+    limits: dict[str, float | str | None] = {"value": metric.value, "low": metric.low, "high": metric.high}
+    return {**limits, "remark": metric.reason} if metric.value is None else limits
 
 
 def _tests(

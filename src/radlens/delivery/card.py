@@ -10,7 +10,7 @@ from radlens.assessment.framing_words import advice, change_in_words, verdict_in
 from radlens.assessment.operating_words import bound, bounds_in_words, rule_in_words
 from radlens.base.yaml_text import dump_yaml
 from radlens.runtime.model_folder import ModelConfig
-from radlens.runtime.records import Figure
+from radlens.runtime.record_base import Figure
 
 # A card without it was written by someone, and is left as it is.
 MARK = "<!-- Written by radlens from config.json; an edited card without this line is kept. -->"
@@ -209,8 +209,8 @@ def _framing(config: ModelConfig) -> str:
             "written: `radlens evaluate MODEL SOURCE --out DIR` does."
         )
     of = f"{_SPLITS[found.split]} images ({found.images:,} of {found.patients:,} patients)"
-    worst = _figure(Figure(**found.worst_balanced_accuracy.model_dump()))
-    loss = _figure(Figure(**found.loss.model_dump())).replace("-", "−")
+    worst = _figure(found.worst_balanced_accuracy)
+    loss = _figure(found.loss).replace("-", "−")
     said = (
         f"**{found.verdict.capitalize()}.** {_text(verdict_in_words(found))}",
         f"It was asked about {of} that were cropped, stretched, reduced and shifted in ways that keep the label, at "

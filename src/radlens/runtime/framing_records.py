@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from radlens.base.errors import DataError
+from radlens.runtime.record_base import Figure, Record
 
 Verdict = Literal["pass", "warn", "fail"]
 # The loss of balanced accuracy under the worst change that a model may have.
 TOLERATED_LOSS = 0.05
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Estimate(_Frozen):
-    """A figure with its confidence interval."""
+class Estimate(Figure):
+    """A figure that is always defined, with its confidence interval."""
 
     value: float
     low: float
     high: float
 
 
-class GroupAnswers(_Frozen):
+class GroupAnswers(Record):
     """The answers to the images of one class."""
 
     images: int = Field(description="How many.")
@@ -39,7 +34,7 @@ class GroupAnswers(_Frozen):
     )
 
 
-class ChangeEvidence(_Frozen):
+class ChangeEvidence(Record):
     """The answers under one change of framing."""
 
     kind: str = Field(description="Kind of change, such as 'top and bottom'; 'unchanged' for the images as they are.")
@@ -52,7 +47,7 @@ class ChangeEvidence(_Frozen):
     )
 
 
-class Flip(_Frozen):
+class Flip(Record):
     """An image whose right decision a counted change turns into a wrong one."""
 
     path: str = Field(description="As the manifest has it.")
@@ -70,7 +65,7 @@ class Flip(_Frozen):
     after: float = Field(description="The same under the change.")
 
 
-class FramingSummary(_Frozen):
+class FramingSummary(Record):
     """The verdict and the figures that it rests on."""
 
     images: int = Field(description="Images that were changed, drawn from those that were measured.")
@@ -91,7 +86,7 @@ class FramingSummary(_Frozen):
     )
 
 
-class FramingEvidence(_Frozen):
+class FramingEvidence(Record):
     """How a model's answers depend on the framing of the images."""
 
     images: int = Field(description="Images that were changed, drawn from those that were measured.")
@@ -141,22 +136,3 @@ class FramingEvidence(_Frozen):
             loss=self.loss,
             losing=self.losing,
         )
-
-
-def read_framing(block: Mapping[str, Any]) -> FramingEvidence | None:
-    """The evidence in one split's part of ``metrics.json``; None where it was not measured.
-
-    Raises:
-        DataError: it is not in the form that this radlens writes.
-    """
-    if "framing" not in block:
-        return None
-    try:
-        return FramingEvidence.model_validate(block["framing"])
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, ("framing", *first["loc"])))
-        raise DataError(
-            f"metrics.json has no usable evidence on framing: {place}: {first['msg']}. It was written by another "
-            "version of radlens: evaluate the model once more with this one, radlens evaluate MODEL SOURCE --out DIR"
-        ) from error

@@ -29,13 +29,13 @@ from radlens.runtime.model_files import (
     record_file,
     safe_file,
 )
+from radlens.runtime.record_base import Record
 from radlens.runtime.records import (
     Abstention,
     FileRecord,
     FramingRecord,
     OnnxRecord,
     Parity,
-    Record,
     SplitMetrics,
     TrainingData,
 )

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from radlens.assessment.evaluate import write_metrics
 from radlens.assessment.pooling import fold_figures, pool
 from radlens.base.errors import TrainingInterruptedError, UsageError
 from radlens.base.files import write_text
@@ -20,6 +18,8 @@ from radlens.dataset.copies import join_patients
 from radlens.dataset.folds import assign_folds
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
+from radlens.runtime.metrics_record import write_metrics
+from radlens.runtime.metrics_sections import FoldFigures
 from radlens.runtime.model_folder import hash_weights
 from radlens.workflows.judge import write_down_opening, write_evidence
 from radlens.workflows.options import settings_of
@@ -89,7 +89,7 @@ def cross_validate(
         claim_keeping_ledger(folder, overwrite=overwrite)
         write_start(folder, chosen, manifest, prepared)
     results = [*_all_folds(folds, folder, chosen, prepared.manifest)]
-    tables = [(one.predictions.query("split == 'test'"), one.metrics["test"]["threshold"]) for one in results]
+    tables = [(one.predictions.query("split == 'test'"), one.metrics["test"].threshold) for one in results]
     predictions, threshold = pool(tables, manifest.info)
     figures = fold_figures([one.metrics["test"] for one in results], _AVERAGED)
     note = _note(folds, figures)
@@ -101,10 +101,9 @@ def cross_validate(
     noted = Prepared(listed, prepared.cache, prepared.audit)
     write_down_opening(command, models, noted, folder)
     result = write_evidence(chosen, noted, ordered.drop(columns="fold"), threshold, folder, fitted=None, origin="folds")
-    metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    metrics["test"]["cross_validation"] = figures
-    write_metrics(metrics, folder / "metrics.json")
-    return result
+    pooled = result.metrics["test"].model_copy(update={"cross_validation": figures})
+    write_metrics(result.metrics | {"test": pooled}, folder / "metrics.json")
+    return Result(folder)
 
 
 def _in_folds(manifest: Manifest, cache: Any, folds: int, seed: int) -> Manifest:
@@ -152,7 +151,7 @@ def _fold(number: int, folder: Path, chosen: RunSettings, manifest: Manifest) ->
     return run(out=place, config=images / "config.yaml", overwrite=place.exists())
 
 
-def _note(folds: int, figures: dict[str, dict[str, Any]]) -> str:
+def _note(folds: int, figures: dict[str, FoldFigures]) -> str:
     text = (
         f"Cross-validation with {folds} folds of patients: each image was answered by a model that had seen no image "
         "of its patient. The figures are of all answers together, each fold's logits moved so that the operating "
@@ -160,6 +159,6 @@ def _note(folds: int, figures: dict[str, dict[str, Any]]) -> str:
     )
     if "auroc" in figures:
         auroc = figures["auroc"]
-        listed = ", ".join(f"{value:.3f}" for value in auroc["folds"])
-        text += f" Mean of the folds' own AUROCs: {auroc['mean']:.3f} (each: {listed})."
+        listed = ", ".join(f"{value:.3f}" for value in auroc.folds)
+        text += f" Mean of the folds' own AUROCs: {auroc.mean:.3f} (each: {listed})."
     return text

@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from radlens.assessment.evaluate import evaluate as evaluate_predictions
-from radlens.assessment.evaluate import write_metrics
 from radlens.assessment.failure_reasons import FAILURE_COLUMNS
 from radlens.assessment.framing_evidence import affordable_images, measure_framing, sample_images
 from radlens.assessment.framing_words import verdict_in_words
@@ -27,6 +25,7 @@ from radlens.reporting.content import Origin, main_split
 from radlens.reporting.gallery import MOST_ERRORS, content_failures
 from radlens.reporting.render import write_report
 from radlens.runtime.framing_records import FramingEvidence
+from radlens.runtime.metrics_record import Metrics, write_metrics
 from radlens.runtime.model_folder import ModelConfig
 from radlens.workflows.neighbours import training_neighbours
 from radlens.workflows.prepare import Listed, Prepared
@@ -72,12 +71,12 @@ def write_down_opening(
 
 
 def write_subgroups(
-    settings: RunSettings, manifest: Manifest, predictions: pd.DataFrame, metrics: dict[str, Any], folder: Path
+    settings: RunSettings, manifest: Manifest, predictions: pd.DataFrame, metrics: Metrics, folder: Path
 ) -> pd.DataFrame:
     """Measure the model in groups of the images of the main split; ``subgroups.csv`` where there are any."""
     split = main_split(metrics)
     chosen = settings.evaluate
-    threshold = metrics[split]["threshold"] or 0.5
+    threshold = metrics[split].threshold or 0.5
     found = find_subgroups(
         predictions, manifest.table, manifest.info, threshold, chosen, settings.seed, split, chosen.subgroups
     )
@@ -156,7 +155,7 @@ def write_evidence(
         split, trained = main_split(metrics), fitted is not None
         framing = measure_split_framing(settings, prepared, predictions, model, split, after_training=trained)
         if framing is not None:
-            metrics[split]["framing"] = framing.model_dump(mode="json")
+            metrics[split] = metrics[split].model_copy(update={"framing": framing})
     write_metrics(metrics, folder / "metrics.json")
     subgroups = write_subgroups(settings, prepared.manifest, predictions, metrics, folder)
     suspects = find_label_suspects(predictions, prepared.manifest.info)

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +23,7 @@ from radlens.learning.fit import Fitted
 from radlens.learning.trained_model import TrainedModel
 from radlens.reporting.content import Augmented, OperatingPoints, Origin, Provenance, ReportContent
 from radlens.reporting.shown_settings import shown_place, shown_settings
+from radlens.runtime.metrics_record import Metrics
 from radlens.runtime.model_folder import ONNX_FILE, WEIGHTS_FILE, open_model_folder
 from radlens.workflows.pictures import map_painter, picture_reader
 
@@ -38,7 +38,7 @@ def collect(
     cache: PixelCache | None,
     audit: Audit,
     predictions: pd.DataFrame,
-    metrics: dict[str, dict[str, Any]],
+    metrics: Metrics,
     folder: Path,
     fitted: Fitted | None,
     suspects: pd.DataFrame | None = None,
