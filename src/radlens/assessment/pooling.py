@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,8 +10,8 @@ import pandas as pd
 from radlens.assessment.predictions import PREFIX, check_predictions, with_threshold
 from radlens.base.errors import DataError
 from radlens.dataset.manifest import DatasetInfo
-from radlens.runtime.metrics_record import SplitRecord
 from radlens.runtime.metrics_sections import FoldFigures
+from radlens.runtime.record_base import Figure
 
 _EDGE = 1e-12
 
@@ -49,17 +49,20 @@ def pool(folds: Sequence[tuple[pd.DataFrame, float | None]], info: DatasetInfo) 
     return pooled.assign(fold=together["fold"].to_numpy()), common
 
 
-def fold_figures(records: Sequence[SplitRecord], metrics: Sequence[str]) -> dict[str, FoldFigures]:
+def fold_figures(folds: Sequence[Mapping[str, Figure]], metrics: Sequence[str]) -> dict[str, FoldFigures]:
     """For each metric that every fold has: its value in each fold, their mean, and their standard deviation.
 
     The spread is between folds. It is no standard error: the training images of two folds are mostly the same (Bengio
     and Grandvalet 2004, https://www.jmlr.org/papers/v5/grandvalet04a.html).
+
+    >>> fold_figures([{"auroc": Figure(value=0.8)}, {"auroc": Figure(value=0.9)}], ["auroc"])["auroc"].mean
+    0.85
     """
     figures = {}
     for name in metrics:
-        known = [record.metrics[name].value for record in records if name in record.metrics]
+        known = [fold[name].value for fold in folds if name in fold]
         values = tuple(value for value in known if value is not None)
-        if len(values) == len(records):
+        if len(values) == len(folds):
             spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
             figures[name] = FoldFigures(mean=round(float(np.mean(values)), 12), sd=spread, folds=values)
     return figures

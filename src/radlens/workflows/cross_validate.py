@@ -91,7 +91,7 @@ def cross_validate(
     results = [*_all_folds(folds, folder, chosen, prepared.manifest)]
     tables = [(one.predictions.query("split == 'test'"), one.metrics["test"].threshold) for one in results]
     predictions, threshold = pool(tables, manifest.info)
-    figures = fold_figures([one.metrics["test"] for one in results], _AVERAGED)
+    figures = fold_figures([one.metrics["test"].metrics for one in results], _AVERAGED)
     note = _note(folds, figures)
     ordered = predictions.set_index("path").loc[prepared.manifest.table["path"]].reset_index()
     models = hashlib.sha256("".join(hash_weights(one.folder) for one in results).encode()).hexdigest()
