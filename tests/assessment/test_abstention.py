@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 
 from fixture_types import PredictionsOf
+from known import known, span
 from radlens.assessment.abstention import abstention, risk_coverage, wrong_answers
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import check_predictions, read_predictions, with_answers, write_predictions
 from radlens.base.errors import DataError
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo
+from radlens.runtime.record_base import Figure
 
 INFO = DatasetInfo(name="made up", root="", task="binary", classes=("well", "ill"))
 
@@ -46,23 +48,26 @@ def test_the_answers_by_hand() -> None:
 
 def test_counts_and_shares_by_hand() -> None:
     found = abstention(answered(), INFO, 0.95)
-    counts = {name: found[name] for name in ("n_answered", "n_referred", "n_refused", "errors", "errors_avoided")}
+    counts = {
+        name: getattr(found, name) for name in ("n_answered", "n_referred", "n_refused", "errors", "errors_avoided")
+    }
     assert counts == {"n_answered": 6, "n_referred": 1, "n_refused": 1, "errors": 2, "errors_avoided": 0}
-    assert found["accuracy"]["value"] == pytest.approx(4 / 6)
-    assert {name: share["value"] for name, share in found["wrong"].items()} == {"well": 0.25, "ill": 0.25}
-    assert found["answered"]["low"] < 0.75 < found["answered"]["high"]
+    assert found.accuracy.value == pytest.approx(4 / 6)
+    assert {name: share.value for name, share in known(found.wrong).items()} == {"well": 0.25, "ill": 0.25}
+    low, _, high = span(found.answered)
+    assert low < 0.75 < high
 
 
 def test_errors_on_what_was_not_answered_are_avoided() -> None:
     found = abstention(with_answers(table(), INFO, (0.9, 0.9), None), INFO, 0.95)
-    assert (found["errors"], found["errors_avoided"], found["n_answered"]) == (2, 2, 4)
-    assert found["accuracy"]["value"] == 1
+    assert (found.errors, found.errors_avoided, found.n_answered) == (2, 2, 4)
+    assert found.accuracy.value == 1
 
 
 def test_where_nothing_is_answered_no_share_of_answers_is_made_up() -> None:
     found = abstention(with_answers(table(), INFO, None, np.full(8, 2.0)), INFO, 0.95)
-    assert found["n_refused"] == 8
-    assert found["accuracy"] == {"value": None, "low": None, "high": None}
+    assert found.n_refused == 8
+    assert found.accuracy == Figure(value=None, low=None, high=None)
 
 
 def test_a_class_that_is_plausible_but_not_the_one_at_the_operating_point_is_referred() -> None:
@@ -114,11 +119,11 @@ def test_a_table_that_says_something_else(column: str, value: float | str, messa
 def test_the_evidence_tells_of_it_where_the_model_may_abstain(task: str, predictions_of: PredictionsOf) -> None:
     rows, info = predictions_of(task)
     settings = EvaluateSettings(resamples=100)
-    assert "abstention" not in evaluate(rows, info, 0.5, settings, 0)["test"]
+    assert evaluate(rows, info, 0.5, settings, 0)["test"].abstention is None
     least = None if task == "multilabel" else [0.4] * len(info.classes)
     rows = with_answers(rows, info, least, np.linspace(0, 1.1, len(rows)))
     block = evaluate(rows, info, 0.5, settings, 0)["test"]
-    found = block["abstention"]
-    assert found["n_answered"] + found["n_referred"] + found["n_refused"] == block["n"]
-    assert found["n_refused"] > 0
-    assert ("wrong" in found) == (task != "multilabel")
+    found = known(block.abstention)
+    assert found.n_answered + found.n_referred + found.n_refused == block.n
+    assert found.n_refused > 0
+    assert (found.wrong is not None) == (task != "multilabel")

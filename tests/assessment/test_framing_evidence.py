@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixture_types import ManifestOf, PredictionsOf
+from radlens.assessment.evaluate import evaluate
 from radlens.assessment.framing_evidence import (
     affordable_images,
     framings_of,
@@ -21,9 +23,11 @@ from radlens.assessment.framing_evidence import (
 )
 from radlens.assessment.predictions import predictions_table, probabilities_of, targets_of
 from radlens.base.errors import DataError
+from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.imaging.framing import SUITE, Framing, reframe
-from radlens.runtime.framing_records import FramingEvidence, read_framing
+from radlens.runtime.framing_records import FramingEvidence
+from radlens.runtime.metrics_record import read_metrics, write_metrics
 
 Floats = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
@@ -285,11 +289,18 @@ def test_another_seed_draws_other_images(predictions_of: PredictionsOf) -> None:
         assert list(first) != list(second)
 
 
-def test_what_another_version_wrote_is_refused_with_what_to_do(predictions_of: PredictionsOf) -> None:
+def test_what_another_version_wrote_is_refused_with_what_to_do(predictions_of: PredictionsOf, tmp_path: Path) -> None:
     predictions, info = predictions_of("binary")
     answers = [probabilities_of(predictions, info)] * len(SUITE)
     found = judge_framing(predictions, answers, info, 0.5)
-    assert read_framing({"framing": found.model_dump(mode="json")}) == found
-    assert read_framing({"n": 3}) is None
+    metrics, path = evaluate(predictions, info, 0.5, EvaluateSettings(resamples=100), seed=0), tmp_path / "metrics.json"
+    metrics["test"] = metrics["test"].model_copy(update={"framing": found})
+    write_metrics(metrics, path)
+    assert read_metrics(path)["test"].framing == found
+    assert read_metrics(path)["val"].framing is None
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace(f'"framing": {{\n      "images": {found.images}', '"framing": {\n      "images": "many"')
+    )
     with pytest.raises(DataError, match=r"framing\.images.*radlens evaluate"):
-        read_framing({"framing": {**found.model_dump(mode="json"), "images": "many"}})
+        read_metrics(path)

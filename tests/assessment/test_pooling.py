@@ -14,6 +14,7 @@ from radlens.assessment.predictions import with_threshold
 from radlens.base.errors import DataError
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo
+from radlens.runtime.record_base import Figure
 
 
 def folds(
@@ -43,7 +44,7 @@ def test_every_answer_and_every_order_within_a_fold_stays(
     block = evaluate(pooled, info, common, EvaluateSettings(resamples=100), 0)["test"]
     right = sum(int((table["predicted"] == table["label"]).sum()) for table, _ in made)
     metric = "accuracy" if task == "binary" else "exact_match"
-    assert block[metric]["value"] == pytest.approx(right / 300)
+    assert block.metrics[metric].value == pytest.approx(right / 300)
 
 
 def test_with_one_operating_point_nothing_is_moved(predictions_of: PredictionsOf) -> None:
@@ -54,7 +55,7 @@ def test_with_one_operating_point_nothing_is_moved(predictions_of: PredictionsOf
     assert pooled["probability_PNEUMONIA"].tolist() == raw.tolist()
     truth = pooled["label"] == "PNEUMONIA"
     block = evaluate(pooled, info, common, EvaluateSettings(resamples=100), 0)["test"]
-    assert block["auroc"]["value"] == pytest.approx(roc_auc_score(truth, raw))
+    assert block.auroc.value == pytest.approx(roc_auc_score(truth, raw))
 
 
 def test_a_score_on_the_operating_point_stays_on_its_side(predictions_of: PredictionsOf) -> None:
@@ -82,11 +83,11 @@ def test_an_image_in_two_folds_is_an_error(predictions_of: PredictionsOf) -> Non
 
 
 def test_figures_of_folds_are_means_of_what_every_fold_has() -> None:
-    blocks: list[dict[str, dict[str, float | None]]] = [
-        {"auroc": {"value": 0.8}, "f1": {"value": None}},
-        {"auroc": {"value": 0.9}, "f1": {"value": 1.0}},
+    blocks = [
+        {"auroc": Figure(value=0.8), "f1": Figure(value=None)},
+        {"auroc": Figure(value=0.9), "f1": Figure(value=1.0)},
     ]
     found = fold_figures(blocks, ["auroc", "f1", "brier"])
     assert list(found) == ["auroc"]
-    assert found["auroc"]["folds"] == [0.8, 0.9]
-    assert found["auroc"]["sd"] == pytest.approx(np.std([0.8, 0.9], ddof=1))
+    assert found["auroc"].folds == (0.8, 0.9)
+    assert found["auroc"].sd == pytest.approx(np.std([0.8, 0.9], ddof=1))

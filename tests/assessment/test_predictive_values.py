@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from known import known, span
 from radlens.assessment.predictive_values import predictive_values, ratio_limits
 from radlens.statistics.metrics import Answers, Ints
 from radlens.statistics.proportions import wilson_limits
@@ -25,38 +26,39 @@ def test_they_follow_from_sensitivity_and_specificity() -> None:
     answers, patients = answered(90, 10, 40, 160)
     (row,) = predictive_values(answers, patients, [0.02], 0.95)
     # Of 10,000 people 200 are ill: 180 are found; of 9,800 others 1,960 are called positive.
-    assert row["ppv"]["value"] == pytest.approx(180 / (180 + 1960))
-    assert row["npv"]["value"] == pytest.approx(7840 / (7840 + 20))
-    assert row["flagged"] == pytest.approx((180 + 1960) / 10_000)
+    assert row.ppv.value == pytest.approx(180 / (180 + 1960))
+    assert row.npv.value == pytest.approx(7840 / (7840 + 20))
+    assert row.flagged == pytest.approx((180 + 1960) / 10_000)
 
 
 def test_at_the_prevalence_of_the_images_they_are_the_precision() -> None:
     answers, patients = answered(80, 20, 30, 170)
     (row,) = predictive_values(answers, patients, [1 / 3], 0.95)
-    assert row["ppv"]["value"] == pytest.approx(80 / 110)
-    assert row["npv"]["value"] == pytest.approx(170 / 190)
+    assert row.ppv.value == pytest.approx(80 / 110)
+    assert row.npv.value == pytest.approx(170 / 190)
 
 
 @given(tp=st.integers(0, 40), fn=st.integers(0, 40), fp=st.integers(0, 40), tn=st.integers(0, 40))
 def test_limits_hold_the_value_and_stay_within_0_and_1(tp: int, fn: int, fp: int, tn: int) -> None:
     answers, patients = answered(tp + 1, fn, fp, tn + 1)
     for row in predictive_values(answers, patients, [0.01, 0.5, 0.9], 0.95):
-        for name in ("ppv", "npv"):
-            assert 0 <= row[name]["low"] <= row[name]["value"] <= row[name]["high"] <= 1
+        for metric in (row.ppv, row.npv):
+            low, value, high = span(metric)
+            assert 0 <= low <= value <= high <= 1
 
 
 def test_a_perfect_specificity_is_not_taken_for_certain() -> None:
     answers, patients = answered(50, 5, 0, 60)
     (row,) = predictive_values(answers, patients, [0.1], 0.95)
-    assert row["ppv"]["value"] == row["ppv"]["high"] == 1
-    assert 0.3 < row["ppv"]["low"] < 0.8
+    assert row.ppv.value == row.ppv.high == 1
+    assert 0.3 < known(row.ppv.low) < 0.8
 
 
 def test_nothing_called_positive_has_no_ppv_and_one_class_nothing() -> None:
     answers, patients = answered(0, 10, 0, 20)
     (row,) = predictive_values(answers, patients, [0.1], 0.95)
-    assert row["ppv"]["value"] is None
-    assert row["npv"]["value"] == pytest.approx(0.9)
+    assert row.ppv.value is None
+    assert row.npv.value == pytest.approx(0.9)
     assert predictive_values(*answered(5, 5, 0, 0), [0.1], 0.95) == []
 
 

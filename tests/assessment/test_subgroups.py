@@ -74,7 +74,7 @@ def test_a_group_that_the_model_fails_is_found_with_the_right_figures() -> None:
     area = found.query("group == 'F' and metric == 'auroc'").iloc[0]
     assert area["value"] == pytest.approx(roc_auc_score(truth[women], score[women]))
     block = evaluate(predictions[women], manifest.info, 0.5, SETTINGS, 0)["test"]
-    assert (row["low"], row["high"]) == (block["sensitivity"]["low"], block["sensitivity"]["high"])
+    assert (row["low"], row["high"]) == (block.sensitivity.low, block.sensitivity.high)
     # Men are the rest of women: one test, seen from two sides, and counted once among six.
     other = found.query("group == 'M' and metric == 'sensitivity'").iloc[0]
     assert (other["p"], other["p_holm"], other["difference"]) == (row["p"], row["p_holm"], -row["difference"])

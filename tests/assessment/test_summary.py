@@ -6,9 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from radlens.assessment.summary import Summary, limited, share_block, undefined, unlimited
+from known import known, span
+from radlens.assessment.summary import Summary, limited, share_metric, undefined, unlimited
 from radlens.config import EvaluateSettings
 from radlens.decision import Task
+from radlens.runtime.metrics_sections import Metric
 from radlens.statistics.interval_methods import METHODS, described
 from radlens.statistics.metrics import Answers
 
@@ -29,7 +31,8 @@ def test_a_brier_score_of_several_classes_may_lie_above_1() -> None:
     brier = of(Answers(truth, probabilities, called, ("a", "b", "c")), "multiclass", np.arange(120) // 2).overall()[
         "brier"
     ]
-    assert 1 < brier["low"] < brier["value"] < brier["high"] < 2
+    low, value, high = span(brier)
+    assert 1 < low < value < high < 2
 
 
 def test_the_spread_is_told_by_the_patients_of_the_scarcest_class() -> None:
@@ -39,22 +42,23 @@ def test_the_spread_is_told_by_the_patients_of_the_scarcest_class() -> None:
     answers = Answers(truth, np.stack([1 - score, score], axis=1), (score >= 0.5).astype(np.int64), ("n", "p"))
     summary = of(answers, "binary", np.arange(306))
     f1 = summary.overall()["f1"]
-    logits = [np.log(share / (1 - share)) for share in (f1["low"], f1["value"], f1["high"])]
-    error = summary.replicates["f1"].std(ddof=1) / (f1["value"] * (1 - f1["value"]))
+    logits = [np.log(share / (1 - share)) for share in span(f1)]
+    value = known(f1.value)
+    error = summary.replicates["f1"].std(ddof=1) / (value * (1 - value))
     # Student's quantile with five degrees of freedom, as six patients have; the normal one is 1.96.
     assert (logits[2] - logits[0]) / 2 / error == pytest.approx(2.571 * np.sqrt(6 / 5), rel=1e-3)
 
 
 def test_figures_without_limits_say_why() -> None:
-    assert limited(0.3, 0.35, 0.4, "m") == {"value": 0.3, "low": 0.3, "high": 0.4, "method": "m"}
-    assert "no spread" in limited(1.0, 1.0, 1.0, "m")["reason"]
-    assert unlimited(0.5, "few")["low"] is None
-    assert undefined("none") == {"value": None, "low": None, "high": None, "method": None, "reason": "none"}
+    assert limited(0.3, 0.35, 0.4, "m") == Metric(value=0.3, low=0.3, high=0.4, method="m")
+    assert "no spread" in known(limited(1.0, 1.0, 1.0, "m").reason)
+    assert unlimited(0.5, "few").low is None
+    assert undefined("none") == Metric(value=None, low=None, high=None, method=None, reason="none")
 
 
 def test_a_share_names_the_interval_by_whether_patients_have_several_images() -> None:
-    assert share_block([1, 0, 1], [1, 2, 3], 0.95)["method"] == "Wilson"
-    assert share_block([1, 0, 1], [1, 2, 2], 0.95)["method"] == "Wilson, clustered"
+    assert share_metric([1, 0, 1], [1, 2, 3], 0.95).method == "Wilson"
+    assert share_metric([1, 0, 1], [1, 2, 2], 0.95).method == "Wilson, clustered"
 
 
 def test_methods_are_described_in_a_fixed_order() -> None:

@@ -11,6 +11,7 @@ import pytest
 from sklearn.metrics import auc, roc_auc_score
 
 from fixture_types import PredictionsOf
+from known import known
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import PREFIX, targets_of
 from radlens.config import EvaluateSettings
@@ -57,14 +58,15 @@ def test_a_class_that_is_absent_has_no_curve(predictions_of: PredictionsOf) -> N
 def test_tables_hold_what_was_measured(predictions_of: PredictionsOf) -> None:
     table, info = predictions_of("binary")
     block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
-    assert reliability_numbers(block)["images"].sum() == block["n"]
-    thresholds = threshold_numbers(block)
+    assert reliability_numbers(known(block.calibration).bins)["images"].sum() == block.n
+    thresholds = threshold_numbers(known(block.thresholds))
     (row,) = thresholds[thresholds["operating_point"]].to_dict("records")
-    assert row["sensitivity"] == block["sensitivity"]["value"]
-    assert row["sensitivity_low"] == pytest.approx(block["sensitivity"]["low"])
-    curve = decision_numbers(block["decision_curve"])
+    assert row["sensitivity"] == block.sensitivity.value
+    assert row["sensitivity_low"] == pytest.approx(block.sensitivity.low)
+    decision_curve = known(block.decision_curve)
+    curve = decision_numbers(decision_curve)
     assert len(curve) == 99
-    assert list(curve["net_benefit"]) == block["decision_curve"]["net_benefit"]
+    assert tuple(curve["net_benefit"]) == decision_curve.net_benefit
 
 
 def test_a_download_is_the_table() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from fixture_types import AuditOf, ManifestOf, ProbabilitiesFor
 from html_page import Page, value_of
+from known import known, span
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.failure_reasons import REASONS, failures
 from radlens.assessment.misclassified import misclassified
@@ -144,8 +145,8 @@ def test_every_picture_says_what_it_shows(task: str, html_of: HtmlOf, page_of: t
 def test_alternative_texts_carry_the_numbers(content_of: ContentOf, html_of: HtmlOf) -> None:
     content, html = content_of("binary"), html_of("binary")
     block = content.metrics["test"]
-    assert f"AUROC: PNEUMONIA {block['auroc']['value']:.3f} (95% CI " in html
-    counts = block["confusion_matrix"]
+    assert f"AUROC: PNEUMONIA {block.auroc.value:.3f} (95% CI " in html
+    counts = np.array(block.confusion_matrix)
     assert f"true NORMAL: {counts[0][0]} called NORMAL, {counts[0][1]} called PNEUMONIA" in html
     assert "Epoch 2 was kept: validation loss 0.500, AUROC 0.800, accuracy 0.700." in html
 
@@ -163,19 +164,17 @@ def test_the_headline_comes_first_and_then_the_audit_of_the_test_split(
     task: str, content_of: ContentOf, html_of: HtmlOf, page_of: type[Page]
 ) -> None:
     block, text = content_of(task).metrics["test"], page_of(html_of(task)).text
-    share = block["exact_match"] if task == "multilabel" else block["accuracy"]
-    assert (
-        f"{block['n']} test images: {share['value']:.1%} (95% CI {100 * share['low']:.1f}–{share['high']:.1%})" in text
-    )
+    low, share, high = span(known(block.exact_match) if task == "multilabel" else block.accuracy)
+    assert f"{block.n} test images: {share:.1%} (95% CI {100 * low:.1f}–{high:.1%})" in text
     headings = ("Images and patients", "Learning curves", "All figures", "Wrong answers on test images")
     places = [
-        text.index(f"{block['n']} test images: "),
+        text.index(f"{block.n} test images: "),
         text.index("Data audit"),
         *(text.index(heading) for heading in headings),
     ]
     assert places == sorted(places)
-    validation = content_of(task).metrics["val"]["n"]
-    assert text.rindex(f"On {block['n']} test images") < text.rindex(f"On {validation} validation images")
+    validation = content_of(task).metrics["val"].n
+    assert text.rindex(f"On {block.n} test images") < text.rindex(f"On {validation} validation images")
 
 
 def test_all_metrics_are_in_the_table_with_their_intervals(
@@ -183,8 +182,8 @@ def test_all_metrics_are_in_the_table_with_their_intervals(
 ) -> None:
     content, text = content_of("binary"), page_of(html_of("binary")).text
     for name in ("f1", "auroc", "average_precision", "brier", "ece"):
-        metric = content.metrics["test"][name]
-        assert f"{metric['value']:.3f} {metric['low']:.3f}–{metric['high']:.3f}" in text, name
+        low, value, high = span(content.metrics["test"].metrics[name])
+        assert f"{value:.3f} {low:.3f}–{high:.3f}" in text, name
     assert "Not for diagnosis" in text
     assert "Wilson, clustered" in text
 
@@ -219,7 +218,7 @@ def test_a_flood_of_errors_is_cut_and_counted(manifest_of: ManifestOf, page_of: 
     page = page_of(render_report(content))
     assert len([image for image in page.all("img") if value_of(image, "alt").startswith("Wrong")]) == MOST_ERRORS
     hidden = [int(part.split()[-1]) for part in page.text.split(" more are listed in predictions.csv")[:-1]]
-    assert sum(hidden) == metrics["test"]["n"] - MOST_ERRORS
+    assert sum(hidden) == metrics["test"].n - MOST_ERRORS
 
 
 def test_absent_parts_leave_no_section_behind(content_of: ContentOf, page_of: type[Page]) -> None:

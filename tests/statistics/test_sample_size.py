@@ -56,15 +56,15 @@ def test_what_is_missing_is_told_by_kind_of_patient() -> None:
     truth = np.repeat([1, 0], [20, 4000])
     score = np.clip(rng.normal(0.3 + 0.4 * truth, 0.2), 0, 1)
     found = sample_size(answered(truth, score), np.arange(4020), 0.05, 0.95)
-    assert found["sensitivity"]["half_width"] > 0.05 > found["specificity"]["half_width"]
-    assert found["sensitivity"]["more_positive"] > 0 == found["sensitivity"]["more_negative"]
-    assert (found["specificity"]["more_positive"], found["specificity"]["more_negative"]) == (0, 0)
+    assert found["sensitivity"].half_width > 0.05 > found["specificity"].half_width
+    assert found["sensitivity"].more_positive > 0 == found["sensitivity"].more_negative
+    assert (found["specificity"].more_positive, found["specificity"].more_negative) == (0, 0)
     area = clustered_auroc(truth, score, np.arange(4020))
-    assert found["auroc"]["half_width"] == half(area_limits(area, 0.95))
+    assert found["auroc"].half_width == half(area_limits(area, 0.95))
 
 
 def test_what_cannot_be_claimed_at_all_is_left_out() -> None:
     found = sample_size(answered([1, 1, 1], [0.9, 0.8, 0.2]), np.arange(3), 0.05, 0.95)
     assert "specificity" not in found
     assert "auroc" not in found
-    assert found["sensitivity"]["more_positive"] > 100
+    assert found["sensitivity"].more_positive > 100

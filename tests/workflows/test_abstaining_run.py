@@ -60,9 +60,9 @@ def test_the_answers_follow_from_what_the_model_carries(finished: Any) -> None:
 
 
 def test_the_report_and_the_metrics_tell_of_it(finished: Any) -> None:
-    found = finished.metrics["test"]["abstention"]
+    found = finished.metrics["test"].abstention
     page = finished.report.read_text(encoding="utf-8")
-    assert f"the model answers {found['n_answered']:,}, refers {found['n_referred']:,}" in page
+    assert f"the model answers {found.n_answered:,}, refers {found.n_referred:,}" in page
     assert 'id="abstention"' in page
     wrong = finished.predictions.query("split == 'test' and label != predicted")
     assert page.count('alt="Where the model looks in') == len(wrong) > 0
@@ -78,7 +78,7 @@ def test_evaluating_elsewhere_gives_the_same_answers_and_refuses_what_is_strange
             Image.fromarray(noise).save(tmp_path / "strange" / name / f"{number}.png")
     strange = radlens.evaluate(finished.folder, tmp_path / "strange", tmp_path / "out")
     assert (strange.predictions["answer"] == "refuse").all()
-    assert strange.metrics["test"]["abstention"]["n_refused"] == 8
+    assert strange.metrics["test"].abstention.n_refused == 8
     again = radlens.evaluate(finished.folder, finished.folder, tmp_path / "again", split="test", settings=SMALL[-3:])
     same = finished.predictions[finished.predictions["split"] == "test"].reset_index(drop=True)
     pd.testing.assert_frame_equal(again.predictions, same, rtol=1e-4, atol=1e-5)
@@ -86,10 +86,8 @@ def test_evaluating_elsewhere_gives_the_same_answers_and_refuses_what_is_strange
 
 def test_the_command_line_tells_what_was_answered(finished: Any, capsys: pytest.CaptureFixture[str]) -> None:
     show_result(finished)
-    found = finished.metrics["test"]["abstention"]
-    said = (
-        f"on test: {found['n_answered']:,} answered, {found['n_referred']:,} referred, {found['n_refused']:,} refused"
-    )
+    found = finished.metrics["test"].abstention
+    said = f"on test: {found.n_answered:,} answered, {found.n_referred:,} referred, {found.n_refused:,} refused"
     assert said in capsys.readouterr().out
 
 

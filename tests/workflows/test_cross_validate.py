@@ -59,14 +59,14 @@ def test_each_image_is_answered_once_by_a_model_that_had_not_seen_its_patient(fi
 
 def test_the_figures_say_which_they_are(finished: Any) -> None:
     block = finished.metrics["test"]
-    figures = block["cross_validation"]["auroc"]
-    own = [Result(finished.folder / "folds" / number).metrics["test"]["auroc"]["value"] for number in ("1", "2")]
+    figures = block.cross_validation.auroc
+    own = [Result(finished.folder / "folds" / number).metrics["test"].auroc.value for number in ("1", "2")]
     assert figures["folds"] == own
     assert figures["mean"] == pytest.approx(sum(own) / 2)
     page = finished.report.read_text(encoding="utf-8")
     assert "Cross-validation with 2 folds of patients" in page
     assert f"Mean of the folds&#39; own AUROCs: {figures['mean']:.3f}" in page
-    assert block["n"] == 96
+    assert block.n == 96
     assert "fold" not in set(pd.read_csv(finished.folder / "subgroups.csv")["column"])
     assert [one.why for one in read_openings(finished.folder)] == ["run --folds"]
 
@@ -162,7 +162,7 @@ def test_ctrl_c_names_the_way_to_go_on_with_all_folds(
     assert caught.value.exit_code == 130
     assert str(stopped) in str(caught.value)
     again = radlens.cross_validate(out=stopped, resume=True)
-    assert again.metrics["test"]["auroc"] == finished.metrics["test"]["auroc"]
+    assert again.metrics["test"].auroc == finished.metrics["test"].auroc
 
 
 def test_going_on_as_with_a_plain_run_is_refused(finished: Any) -> None:

@@ -56,9 +56,9 @@ def test_the_figures_are_those_of_scikit_learn(table: pd.DataFrame, tmp_path: Pa
         "precision": precision_score(truth, called),
     }
     for name, value in expected.items():
-        assert block[name]["value"] == pytest.approx(value, abs=1e-12), name
-        assert block[name]["low"] < value < block[name]["high"]
-    assert (block["n"], block["n_patients"], block["threshold"]) == (300, 150, 0.4)
+        assert block[name].value == pytest.approx(value, abs=1e-12), name
+        assert block[name].low < value < block[name].high
+    assert (block.n, block.n_patients, block.threshold) == (300, 150, 0.4)
     page = result.report.read_text(encoding="utf-8")
     assert "another program" in page
     assert "as stated in the settings" in page
@@ -77,7 +77,7 @@ def test_the_operating_point_is_never_chosen_on_the_images_judged(
     validation = table[table["split"] == "val"]
     quality = [
         balance(validation, threshold)
-        for threshold in (chosen.metrics["test"]["threshold"], *validation["probability_PNEUMONIA"])
+        for threshold in (chosen.metrics["test"].threshold, *validation["probability_PNEUMONIA"])
     ]
     assert quality[0] == pytest.approx(max(quality))
 
@@ -87,7 +87,7 @@ def test_the_operating_point_is_never_chosen_on_the_images_judged(
     assert not (tmp_path / "refused").exists()
     with caplog.at_level(logging.WARNING, "radlens"):
         half = radlens.evaluate(file, None, tmp_path / "half", settings=QUICK)
-    assert half.metrics["test"]["threshold"] == 0.5
+    assert half.metrics["test"].threshold == 0.5
     assert "0.5 is taken" in caplog.text
     assert "Operating point 0.5, for want of another" in half.report.read_text(encoding="utf-8")
 
@@ -140,7 +140,7 @@ def test_the_costs_that_are_stated_choose_the_operating_point(table: pd.DataFram
     asked = (*QUICK, "evaluate.threshold=cost", "evaluate.cost_missed=20")
     careful = radlens.evaluate(tmp_path / "answers.csv", None, tmp_path / "careful", settings=asked)
     equal = radlens.evaluate(tmp_path / "answers.csv", None, tmp_path / "equal", settings=asked[:-1])
-    assert careful.metrics["test"]["threshold"] < equal.metrics["test"]["threshold"]
+    assert careful.metrics["test"].threshold < equal.metrics["test"].threshold
 
 
 def balance(rows: pd.DataFrame, threshold: float) -> float:
@@ -164,7 +164,7 @@ def test_a_source_gives_labels_splits_and_pictures(tmp_path: Path) -> None:
     file, source = tmp_path / "answers.csv", tmp_path / "images"
     table.to_csv(file, index=False)
     result = radlens.evaluate(file, source, tmp_path / "out", settings=QUICK)
-    assert {split: block["n"] for split, block in result.metrics.items()} == {"val": 24, "test": 24}
+    assert {split: block.n for split, block in result.metrics.items()} == {"val": 24, "test": 24}
     assert "data:image" in result.report.read_text(encoding="utf-8")
     assert "was read as the probability of PNEUMONIA" in result.report.read_text(encoding="utf-8")
     assert json.loads((result.folder / "audit.json").read_text(encoding="utf-8"))["images"] == 48
@@ -192,4 +192,4 @@ def test_other_tasks_are_judged_too(task: str, label: str, tmp_path: Path) -> No
     table.to_csv(tmp_path / "answers.csv", index=False)
     result = radlens.evaluate(tmp_path / "answers.csv", None, tmp_path / "out", settings=QUICK)
     assert result.manifest.info.task == task
-    assert result.metrics["test"]["n"] == 60
+    assert result.metrics["test"].n == 60

@@ -39,7 +39,7 @@ SMALL = (
 
 
 def headline(result: Result) -> dict[str, Any]:
-    return {split: block["auroc"] for split, block in result.metrics.items()}
+    return {split: block.auroc for split, block in result.metrics.items()}
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_what_changes_the_models_mind_is_said_everywhere(finished: Any, capsys: 
     evidence = read_framing(finished.metrics["test"])
     assert evidence is not None
     assert "framing" not in finished.metrics["val"]
-    assert evidence.images == min(64, finished.metrics["test"]["n"])
+    assert evidence.images == min(64, finished.metrics["test"].n)
     config = open_model_folder(finished.folder).config
     assert config.framing is not None
     assert (config.framing.split, config.framing.verdict) == ("test", evidence.verdict)
@@ -143,7 +143,7 @@ def test_the_written_settings_give_the_same_metrics_again(finished: Any, tmp_pat
 def test_the_other_tasks_train_evaluate_and_report(task: str, tmp_path: Path) -> None:
     result = radlens.run("phantom", tmp_path / task, settings=(*SMALL, f"data.phantom.task={task}"))
     assert result.manifest.info.task == task
-    assert 0 <= result.metrics["test"]["auroc"]["value"] <= 1
+    assert 0 <= result.metrics["test"].auroc.value <= 1
     report = result.report.read_text(encoding="utf-8")
     assert "Simulated" in report
     assert "What changes its mind" in report
@@ -188,7 +188,7 @@ def test_a_model_is_evaluated_on_images_from_elsewhere(finished: Any, tmp_path: 
         target.write_bytes((Path(manifest.info.root) / path).read_bytes())
     result = radlens.evaluate(finished.folder, elsewhere, tmp_path / "outside", settings=("evaluate.resamples=100",))
     assert list(result.metrics) == ["test"]
-    assert result.metrics["test"]["n"] == 30
+    assert result.metrics["test"].n == 30
     assert result.manifest.info.classes == manifest.info.classes
     report = result.report.read_text(encoding="utf-8")
     assert "Augmented" not in report

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -11,6 +9,8 @@ import pandas as pd
 from radlens.assessment.predictions import ANSWER, probabilities_of, targets_of
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import REFER, REFUSE
+from radlens.runtime.metrics_sections import AbstentionCounts
+from radlens.runtime.record_base import Figure
 from radlens.statistics.proportions import clustered_wilson
 
 Bools = npt.NDArray[np.bool_]
@@ -26,7 +26,7 @@ DEFINITIONS = {
 }
 
 
-def abstention(predictions: pd.DataFrame, info: DatasetInfo, confidence: float) -> dict[str, Any]:
+def abstention(predictions: pd.DataFrame, info: DatasetInfo, confidence: float) -> AbstentionCounts:
     """Count what was answered, referred and refused.
 
     Args:
@@ -45,24 +45,29 @@ def abstention(predictions: pd.DataFrame, info: DatasetInfo, confidence: float) 
     wrong = wrong_answers(predictions, info)
     everyone = np.ones(len(answer), dtype=bool)
 
-    def share(of: Bools, among: Bools) -> dict[str, float | None]:
+    def share(of: Bools, among: Bools) -> Figure:
         return _share(of, among, patients, confidence)
 
-    found: dict[str, Any] = {
-        "n_answered": int(answered.sum()),
-        "n_referred": int(referred.sum()),
-        "n_refused": int(refused.sum()),
-        "errors": int(wrong.sum()),
-        "errors_avoided": int((wrong & ~answered).sum()),
-        "answered": share(answered, everyone),
-        "referred": share(referred, everyone),
-        "refused": share(refused, everyone),
-        "accuracy": share(~wrong, answered),
-    }
-    if info.task != "multilabel":
+    by_class, definitions = {}, dict(DEFINITIONS)
+    if info.task == "multilabel":
+        del definitions["wrong"]
+    else:
         truth = targets_of(predictions, info)
-        found["wrong"] = {name: share(wrong & answered, truth == index) for index, name in enumerate(info.classes)}
-    return found | {"definitions": {name: DEFINITIONS[name] for name in DEFINITIONS if name in found}}
+        of_class = {name: share(wrong & answered, truth == index) for index, name in enumerate(info.classes)}
+        by_class = {"wrong": of_class}
+    return AbstentionCounts(
+        n_answered=int(answered.sum()),
+        n_referred=int(referred.sum()),
+        n_refused=int(refused.sum()),
+        errors=int(wrong.sum()),
+        errors_avoided=int((wrong & ~answered).sum()),
+        answered=share(answered, everyone),
+        referred=share(referred, everyone),
+        refused=share(refused, everyone),
+        accuracy=share(~wrong, answered),
+        **by_class,
+        definitions=definitions,
+    )
 
 
 def wrong_answers(predictions: pd.DataFrame, info: DatasetInfo) -> Bools:
@@ -93,8 +98,8 @@ def risk_coverage(predictions: pd.DataFrame, info: DatasetInfo) -> tuple[Floats,
     return (ends + 1) / len(sure), errors[ends] / (ends + 1)
 
 
-def _share(of: Bools, among: Bools, patients: npt.NDArray[np.str_], confidence: float) -> dict[str, float | None]:
+def _share(of: Bools, among: Bools, patients: npt.NDArray[np.str_], confidence: float) -> Figure:
     if not among.any():
-        return {"value": None, "low": None, "high": None}
+        return Figure(value=None, low=None, high=None)
     low, high = clustered_wilson(of[among], patients[among], confidence)
-    return {"value": float(of[among].mean()), "low": low, "high": high}
+    return Figure(value=float(of[among].mean()), low=low, high=high)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from radlens.assessment.calibration_line import calibration_line
-from radlens.assessment.summary import Summary, limited, share_block
+from radlens.assessment.summary import Summary, limited, share_metric
 from radlens.decision import Task
+from radlens.runtime.metrics_sections import BrierParts, CalibrationEvidence, Metric, ReliabilityBin
 from radlens.statistics import interval_methods as methods
 from radlens.statistics.intervals import inverted_limits
 from radlens.statistics.metrics import Answers, Floats, Ints, equal_mass_bins, top_label
 
-Block = dict[str, Any]
 
-
-def calibration_evidence(summary: Summary) -> Block:
+def calibration_evidence(summary: Summary) -> CalibrationEvidence:
     """Reliability bins, calibration errors without their bias, and for binary tasks Brier's parts, slope and intercept.
 
     Returns:
@@ -29,15 +26,17 @@ def calibration_evidence(summary: Summary) -> Block:
     answers, task = summary.answers, summary.task
     score, outcome = outcomes(answers, task)
     owners = np.repeat(summary.patients, len(score) // len(summary.patients))
-    block: Block = {"bins": reliability_bins(score, outcome, owners, summary.confidence)}
     gaps, replicates = summary.observed["gaps"][0], summary.replicates["gaps"]
     low, middle, high = inverted_limits(gaps, replicates, summary.confidence)
-    block["ece_corrected"] = {"value": middle, "low": low, "high": high, "method": methods.INVERTED}
-    block["mce"] = _largest_gap(summary)
-    if task == "binary":
-        block["brier_parts"] = brier_parts(score, outcome)
-        block |= calibration_line(score, outcome, owners, summary.confidence)
-    return block
+    parts = {"brier_parts": brier_parts(score, outcome)} if task == "binary" else {}
+    line = calibration_line(score, outcome, owners, summary.confidence) if task == "binary" else {}
+    return CalibrationEvidence(
+        bins=tuple(reliability_bins(score, outcome, owners, summary.confidence)),
+        ece_corrected=Metric(value=middle, low=low, high=high, method=methods.INVERTED),
+        mce=_largest_gap(summary),
+        **parts,
+        **line,
+    )
 
 
 def outcomes(answers: Answers, task: Task) -> tuple[Floats, Ints]:
@@ -53,20 +52,20 @@ def outcomes(answers: Answers, task: Task) -> tuple[Floats, Ints]:
     return answers.probabilities.ravel(), answers.truth.ravel()
 
 
-def reliability_bins(score: Floats, outcome: Ints, patients: npt.ArrayLike, confidence: float) -> list[Block]:
+def reliability_bins(score: Floats, outcome: Ints, patients: npt.ArrayLike, confidence: float) -> list[ReliabilityBin]:
     """Mean probability and observed share, with its interval, in bins of equally many images; empty ones left out."""
     bins, owners = equal_mass_bins(score), np.asarray(patients)
     return [
-        {
-            "n": int((bins == number).sum()),
-            "mean": float(score[bins == number].mean()),
-            "observed": share_block(outcome[bins == number], owners[bins == number], confidence),
-        }
+        ReliabilityBin(
+            n=int((bins == number).sum()),
+            mean=float(score[bins == number].mean()),
+            observed=share_metric(outcome[bins == number], owners[bins == number], confidence),
+        )
         for number in np.unique(bins)
     ]
 
 
-def brier_parts(score: Floats, outcome: Ints) -> Block:
+def brier_parts(score: Floats, outcome: Ints) -> BrierParts:
     """What the Brier score is made of (Murphy 1973, doi:10.1175/1520-0450(1973)012<0595:ANVPOT>2.0.CO;2).
 
     Brier = reliability - resolution + uncertainty + within. The last, which Murphy's forecasts of few values do not
@@ -91,17 +90,17 @@ def brier_parts(score: Floats, outcome: Ints) -> Block:
     chance = float((size * share * (1 - share))[several] @ (1 / (size[several] - 1)) / total)
     everyone = uncertainty / (total - 1) if total > 1 else 0.0
     brier = float(np.mean((score - outcome) ** 2))
-    return {
-        "reliability": reliability,
-        "resolution": resolution,
-        "uncertainty": uncertainty,
-        "within": brier - (reliability - resolution + uncertainty),
-        "reliability_corrected": max(0.0, reliability - chance),
-        "resolution_corrected": max(0.0, resolution - chance + everyone),
-    }
+    return BrierParts(
+        reliability=reliability,
+        resolution=resolution,
+        uncertainty=uncertainty,
+        within=brier - (reliability - resolution + uncertainty),
+        reliability_corrected=max(0.0, reliability - chance),
+        resolution_corrected=max(0.0, resolution - chance + everyone),
+    )
 
 
-def _largest_gap(summary: Summary) -> Block:
+def _largest_gap(summary: Summary) -> Metric:
     """The largest gap between mean probability and share of a bin (Naeini et al. 2015,
     doi:10.1609/aaai.v29i1.9602); of all labels' bins.
     """

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 
 from radlens.assessment.summary import limited, undefined
+from radlens.runtime.metrics_sections import Metric
 from radlens.statistics import interval_methods as methods
 from radlens.statistics.intervals import quantile
 from radlens.statistics.metrics import Floats, Ints
 
-Block = dict[str, Any]
 
-
-def calibration_line(score: Floats, truth: Ints, patients: npt.ArrayLike, confidence: float) -> dict[str, Block]:
+def calibration_line(score: Floats, truth: Ints, patients: npt.ArrayLike, confidence: float) -> dict[str, Metric]:
     """Slope and intercept of the truth's logistic regression on the logits (Cox 1958; Van Calster et al. 2019,
     doi:10.1186/s12916-019-1466-7), with intervals from patients' totals (Liang and Zeger 1986,
     doi:10.1093/biomet/73.1.13).
@@ -41,7 +38,7 @@ def calibration_line(score: Floats, truth: Ints, patients: npt.ArrayLike, confid
     return {"slope": _slope(logits, truth, owners, scarcer, confidence), "intercept": large}
 
 
-def _slope(logits: Floats, truth: Ints, owners: Ints, patients: int, confidence: float) -> Block:
+def _slope(logits: Floats, truth: Ints, owners: Ints, patients: int, confidence: float) -> Metric:
     positive, negative = logits[truth == 1], logits[truth == 0]
     if negative.max() <= positive.min() or positive.max() <= negative.min():
         # The steeper the line, the better it fits, without an end (Albert and Anderson 1984).
@@ -65,7 +62,7 @@ def _slope(logits: Floats, truth: Ints, owners: Ints, patients: int, confidence:
 
 def _limits(
     design: Floats, values: Floats, fixed: Floats, truth: Ints, owners: Ints, patients: int, confidence: float
-) -> Block:
+) -> Metric:
     """The first coefficient with its interval from the sandwich of the patients' totals."""
     expected = _logistic(design @ values + fixed)
     information = (design * (expected * (1 - expected))[:, None]).T @ design

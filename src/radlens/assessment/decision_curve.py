@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from radlens.runtime.metrics_sections import DecisionCurve
 from radlens.statistics import interval_methods as methods
 from radlens.statistics.intervals import quantile
 from radlens.statistics.metrics import Answers, Floats
 
-Block = dict[str, Any]
-
 STEPS = np.round(np.arange(0.01, 1, 0.01), 2)
 
 
-def decision_curve(answers: Answers, patients: npt.ArrayLike, confidence: float) -> Block:
+def decision_curve(answers: Answers, patients: npt.ArrayLike, confidence: float) -> DecisionCurve:
     """Net benefit by the probability at which one would act (doi:10.1177/0272989X06295361).
 
     Net benefit is the share of true positives less the share of false positives times the odds of the probability: who
@@ -50,8 +48,8 @@ def decision_curve(answers: Answers, patients: npt.ArrayLike, confidence: float)
         "gain_low": gain.mean(axis=0) - reaches[1],
         "gain_high": gain.mean(axis=0) + reaches[1],
     }
-    lists = {name: [round(float(value), 6) for value in column] for name, column in columns.items()}
-    return {**lists, "method": methods.SANDWICH}
+    rounded = {name: tuple(round(float(value), 6) for value in column) for name, column in columns.items()}
+    return DecisionCurve(**rounded, method=methods.SANDWICH)
 
 
 def _reach(worth: Floats, patients: npt.ArrayLike, confidence: float) -> Floats:
@@ -63,15 +61,19 @@ def _reach(worth: Floats, patients: npt.ArrayLike, confidence: float) -> Floats:
     return np.asarray(quantile(confidence, len(names)) * np.sqrt(variance))
 
 
-def better_range(curve: Mapping[str, Any]) -> tuple[float, float] | None:
+def better_range(thresholds: Sequence[float], gain_low: Sequence[float]) -> tuple[float, float] | None:
     """The longest run of thresholds at which the model is better than both, beyond doubt; None where there is none.
 
-    >>> better_range({"threshold": [0.1, 0.2, 0.3, 0.4], "gain_low": [0.0, 0.01, 0.02, -0.1]})
+    Args:
+        thresholds: in rising order.
+        gain_low: for each the lower limit of what the model has over the better of both.
+
+    >>> better_range([0.1, 0.2, 0.3, 0.4], [0.0, 0.01, 0.02, -0.1])
     (0.2, 0.3)
     """
     best: list[float] = []
     run: list[float] = []
-    for threshold, low in zip(curve["threshold"], curve["gain_low"], strict=True):
+    for threshold, low in zip(thresholds, gain_low, strict=True):
         run = [*run, threshold] if low > 0 else []
         best = max(best, run, key=len)
     return (best[0], best[-1]) if best else None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +17,14 @@ from radlens.assessment.predictive_values import predictive_values
 from radlens.assessment.summary import Summary
 from radlens.assessment.threshold_table import threshold_table
 from radlens.base.errors import DataError
-from radlens.base.files import write_text
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import SPLITS, DatasetInfo
+from radlens.runtime.metrics_record import Metrics, SplitRecord
+from radlens.runtime.metrics_sections import Intervals, PatientsNeeded, SampleSize
+from radlens.runtime.record_base import Record
 from radlens.statistics.interval_methods import described
 from radlens.statistics.metrics import DEFINITIONS, EVERY, Answers, confusion
 from radlens.statistics.sample_size import SOURCE, sample_size
-
-Block = dict[str, Any]
 
 METHOD = (
     "Images of one patient are taken together, whatever the method; each figure names its own. Limits are widened "
@@ -36,7 +34,7 @@ METHOD = (
 
 def evaluate(
     predictions: pd.DataFrame, info: DatasetInfo, threshold: float, settings: EvaluateSettings, seed: int
-) -> dict[str, Block]:
+) -> Metrics:
     """Measure how good the predictions are, split by split.
 
     Args:
@@ -47,10 +45,8 @@ def evaluate(
         seed: same seed, same intervals.
 
     Returns:
-        The content of ``metrics.json``: for each split found, in the order train, val, test, ``n``, ``threshold``,
-        ``confusion_matrix`` and the metrics, each ``{"value", "low", "high", "method"}``. What is not defined is None
-        and has a ``reason``. ``abstention`` is there where the model may abstain. Multiclass adds ``per_class`` and
-        multilabel ``per_label`` and ``exact_match``.
+        The content of ``metrics.json`` for each split that is there, in the order train, val, test. What is not defined
+        is None and has a reason; ``abstention`` is there where the model may abstain.
 
     Raises:
         DataError: the table is invalid, or was decided with another threshold.
@@ -62,11 +58,6 @@ def evaluate(
         for split in SPLITS
         if split in splits
     }
-
-
-def write_metrics(metrics: dict[str, Block], path: Path) -> None:
-    """Write ``metrics.json``."""
-    write_text(path, json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def answers_of(predictions: pd.DataFrame, info: DatasetInfo) -> Answers:
@@ -110,38 +101,39 @@ def decided_at(predictions: pd.DataFrame, info: DatasetInfo, threshold: float) -
 
 def _evaluate_split(
     part: pd.DataFrame, info: DatasetInfo, threshold: float, settings: EvaluateSettings, seed: int
-) -> Block:
+) -> SplitRecord:
     summary = summary_of(part, info, settings, seed)
     answers, patients = summary.answers, summary.patients
     counts = _class_counts(answers)
-    block: Block = {
-        "task": info.task,
-        "classes": list(info.classes),
-        **({"positive_class": info.classes[1]} if info.task == "binary" else {}),
-        "n": len(part),
-        "n_patients": len(np.unique(patients)),
-        "class_counts": dict(zip(info.classes, counts, strict=True)),
-        "threshold": None if info.task == "multiclass" else threshold,
-        "confusion_matrix": confusion(answers),
-    }
-    block |= summary.overall()
-    if info.task == "multiclass":
-        block["per_class"] = summary.each(counts)
-    elif info.task == "multilabel":
-        block["per_label"] = summary.each(counts)
+    # A section that a record is not given is left out of the file.
+    sections: dict[str, object] = dict(summary.overall())
+    if info.task == "binary":
+        sections["positive_class"] = info.classes[1]
+    else:
+        sections["per_class" if info.task == "multiclass" else "per_label"] = summary.each(counts)
     if ANSWER in part.columns:
-        block["abstention"] = abstention(part, info, settings.confidence)
-    block["calibration"] = calibration_evidence(summary)
-    block |= _for_decisions(answers, info, patients, threshold, settings)
-    block["definitions"] = dict(DEFINITIONS[info.task])
-    block["interval"] = {
-        "method": METHOD,
-        "methods": described(_methods_in(block)),
-        "confidence": settings.confidence,
-        "resamples": settings.resamples,
-        "seed": seed,
-    }
-    return block
+        sections["abstention"] = abstention(part, info, settings.confidence)
+    sections["calibration"] = calibration_evidence(summary)
+    sections |= _for_decisions(answers, info, patients, threshold, settings)
+    intervals = Intervals(
+        method=METHOD,
+        methods=described(_methods_in(sections)),
+        confidence=settings.confidence,
+        resamples=settings.resamples,
+        seed=seed,
+    )
+    return SplitRecord(
+        task=info.task,
+        classes=info.classes,
+        n=len(part),
+        n_patients=len(np.unique(patients)),
+        class_counts=dict(zip(info.classes, counts, strict=True)),
+        threshold=None if info.task == "multiclass" else threshold,
+        confusion_matrix=confusion(answers),
+        definitions=dict(DEFINITIONS[info.task]),
+        interval=intervals,
+        **sections,
+    )
 
 
 def _for_decisions(
@@ -150,17 +142,17 @@ def _for_decisions(
     patients: npt.NDArray[np.int64],
     threshold: float,
     settings: EvaluateSettings,
-) -> Block:
+) -> dict[str, object]:
     """What those need who are to act on the answers: are there enough cases, and what follows from other choices."""
     if info.task == "binary":
         questions = {answers.classes[1]: answers}
     else:
         questions = {name: answers.one_vs_rest(index) for index, name in enumerate(answers.classes)}
-    needed = {
-        name: sample_size(question, patients, settings.margin, settings.confidence)
-        for name, question in questions.items()
-    }
-    sizes = {"margin": settings.margin, "needed": needed, "source": SOURCE}
+    needed = {}
+    for name, question in questions.items():
+        missing = sample_size(question, patients, settings.margin, settings.confidence)
+        needed[name] = {claim: PatientsNeeded(**asdict(shortfall)) for claim, shortfall in missing.items()}
+    sizes = SampleSize(margin=settings.margin, needed=needed, source=SOURCE)
     if info.task != "binary":
         return {"sample_size": sizes}
     return {
@@ -177,9 +169,10 @@ def _class_counts(answers: Answers) -> list[int]:
     return [int(count) for count in np.bincount(answers.truth, minlength=len(answers.classes))]
 
 
-def _methods_in(block: Any) -> set[str]:
+def _methods_in(value: object) -> set[str]:
     """The methods of all intervals within nested values."""
-    if isinstance(block, dict):
-        own = {block["method"]} if isinstance(block.get("method"), str) else set()
-        return own.union(*(_methods_in(value) for value in block.values()))
-    return set().union(*(_methods_in(value) for value in block)) if isinstance(block, list) else set()
+    if isinstance(value, Record):
+        method = getattr(value, "method", None)
+        return _methods_in(dict(value)) | ({method} if isinstance(method, str) else set())
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return set().union(*(_methods_in(each) for each in inner))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,8 @@ import pandas as pd
 from radlens.assessment.predictions import PREFIX, check_predictions, with_threshold
 from radlens.base.errors import DataError
 from radlens.dataset.manifest import DatasetInfo
+from radlens.runtime.metrics_sections import FoldFigures
+from radlens.runtime.record_base import Figure
 
 _EDGE = 1e-12
 
@@ -48,23 +49,23 @@ def pool(folds: Sequence[tuple[pd.DataFrame, float | None]], info: DatasetInfo) 
     return pooled.assign(fold=together["fold"].to_numpy()), common
 
 
-def fold_figures(blocks: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> dict[str, dict[str, Any]]:
+def fold_figures(folds: Sequence[Mapping[str, Figure]], metrics: Sequence[str]) -> dict[str, FoldFigures]:
     """For each metric that every fold has: its value in each fold, their mean, and their standard deviation.
 
     The spread is between folds. It is no standard error: the training images of two folds are mostly the same (Bengio
     and Grandvalet 2004, https://www.jmlr.org/papers/v5/grandvalet04a.html).
 
-    >>> blocks = [{"auroc": {"value": 0.8}}, {"auroc": {"value": 0.9}}]
-    >>> fold_figures(blocks, ["auroc"])["auroc"]["mean"]
+    >>> fold_figures([{"auroc": Figure(value=0.8)}, {"auroc": Figure(value=0.9)}], ["auroc"])["auroc"].mean
     0.85
     """
-    found = {}
+    figures = {}
     for name in metrics:
-        values = [block[name]["value"] for block in blocks if name in block and block[name]["value"] is not None]
-        if len(values) == len(blocks):
+        known = [fold[name].value for fold in folds if name in fold]
+        values = tuple(value for value in known if value is not None)
+        if len(values) == len(folds):
             spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-            found[name] = {"mean": round(float(np.mean(values)), 12), "sd": spread, "folds": values}
-    return found
+            figures[name] = FoldFigures(mean=round(float(np.mean(values)), 12), sd=spread, folds=values)
+    return figures
 
 
 def _moved(table: pd.DataFrame, info: DatasetInfo, threshold: float, common: float) -> pd.DataFrame:

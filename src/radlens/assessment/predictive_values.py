@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from radlens.assessment.summary import limited, undefined
+from radlens.runtime.metrics_sections import Metric, PredictiveValues
 from radlens.statistics import interval_methods as methods
 from radlens.statistics.metrics import Answers
 from radlens.statistics.proportions import clustered_wilson
 
-Block = dict[str, Any]
 Limits = tuple[float, float]
 
 
 def predictive_values(
     answers: Answers, patients: npt.ArrayLike, prevalences: Sequence[float], confidence: float
-) -> list[Block]:
+) -> list[PredictiveValues]:
     """PPV and NPV from sensitivity and specificity by Bayes' rule, for each prevalence.
 
     It is taken that both stay as they are among other patients, and that they were estimated on different ones.
@@ -44,16 +43,16 @@ def predictive_values(
         for name, success, base in (("found", called, positive), ("alarms", called, ~positive))
     }
     hits, alarms = found["found"], found["alarms"]
-    rows: list[Block] = []
+    rows = []
     for prevalence in prevalences:
         odds = prevalence / (1 - prevalence)
         rows.append(
-            {
-                "prevalence": prevalence,
-                "ppv": _by_ratio(alarms, hits, odds, "nothing was called positive"),
-                "npv": _by_ratio(_rest(hits), _rest(alarms), 1 / odds, "nothing was called negative"),
-                "flagged": prevalence * hits[0] + (1 - prevalence) * alarms[0],
-            }
+            PredictiveValues(
+                prevalence=prevalence,
+                ppv=_by_ratio(alarms, hits, odds, "nothing was called positive"),
+                npv=_by_ratio(_rest(hits), _rest(alarms), 1 / odds, "nothing was called negative"),
+                flagged=prevalence * hits[0] + (1 - prevalence) * alarms[0],
+            )
         )
     return rows
 
@@ -76,7 +75,7 @@ def ratio_limits(part: float, part_limits: Limits, whole: float, whole_limits: L
     return max(0.0, low), above / far if far > 0 else math.inf
 
 
-def _by_ratio(wrong: tuple[float, Limits], right: tuple[float, Limits], odds: float, reason: str) -> Block:
+def _by_ratio(wrong: tuple[float, Limits], right: tuple[float, Limits], odds: float, reason: str) -> Metric:
     """The share of right ones, ``odds * right / (odds * right + wrong)``, with limits from those of their ratio."""
     if wrong[0] == 0 and right[0] == 0:
         return undefined(reason)

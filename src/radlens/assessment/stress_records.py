@@ -12,10 +12,10 @@ from radlens.runtime.framing_records import (
     FlippedImage,
     FlippedProbability,
     FramingEvidence,
-    FrozenRecord,
     SuiteEvidence,
     Verdict,
 )
+from radlens.runtime.record_base import Record
 
 Suite = Literal["framing", "quality"]
 _WORST_FIRST: tuple[Verdict, ...] = ("fail", "warn", "pass")
@@ -31,7 +31,7 @@ class QualityEvidence(SuiteEvidence):
     flips: tuple[QualityFlip, ...] = Field(description="Images whose right answer a counted change made wrong.")
 
 
-class StressRecord(FrozenRecord):
+class StressRecord(Record):
     """All that ``radlens stress`` found, and of what."""
 
     radlens_version: str = Field(default=__version__, description="The radlens that asked.")

@@ -13,6 +13,7 @@ from radlens.assessment.subgroup_columns import UNKNOWN, group_order, subgroup_c
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import Task
+from radlens.runtime.metrics_sections import Metric as MetricRecord
 from radlens.statistics.groups import Bools, Ints, count_patients
 from radlens.statistics.heterogeneity import (
     FEWEST_PATIENTS,
@@ -107,9 +108,9 @@ def find_subgroups(
     return _adjusted(table.assign(remark=table["remark"].astype(object).fillna("")))
 
 
-def _figures(metric: dict[str, Any]) -> dict[str, Any]:
-    limits = {name: metric[name] for name in ("value", "low", "high")}
-    return {**limits, "remark": metric["reason"]} if metric["value"] is None else limits
+def _figures(metric: MetricRecord) -> dict[str, float | str | None]:
+    limits: dict[str, float | str | None] = {"value": metric.value, "low": metric.low, "high": metric.high}
+    return {**limits, "remark": metric.reason} if metric.value is None else limits
 
 
 def _tests(

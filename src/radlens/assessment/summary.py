@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from radlens.config import EvaluateSettings
 from radlens.decision import Task
+from radlens.runtime.metrics_sections import ClassMetrics, Metric
 from radlens.statistics import interval_methods as methods
 from radlens.statistics.delong import area_limits, clustered_auroc
 from radlens.statistics.groups import count_patients
@@ -30,7 +31,6 @@ from radlens.statistics.proportions import clustered_proportion, proportion_limi
 from radlens.statistics.resampling import bootstrap
 from radlens.statistics.weighted import Statistic, Statistics, statistic
 
-Block = dict[str, Any]
 Shares = dict[str, tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]
 
 
@@ -83,7 +83,7 @@ class Summary:
         """What it says of each resample."""
         return bootstrap(self._measure, self.patients, self.resamples, self.rng)
 
-    def overall(self) -> dict[str, Block]:
+    def overall(self) -> dict[str, Metric]:
         """The metrics of the split as a whole."""
         estimators: dict[Task, Callable[[Answers], dict[str, Estimate]]] = {
             "binary": binary_metrics,
@@ -97,31 +97,29 @@ class Summary:
         shares = _whole(self.answers)
         return {name: self._interval(name, estimate, "", shares.get(name)) for name, estimate in estimates.items()}
 
-    def each(self, counts: list[int]) -> dict[str, Block]:
+    def each(self, counts: list[int]) -> dict[str, ClassMetrics]:
         """The metrics of every class or label."""
-        blocks: dict[str, Block] = {}
+        records: dict[str, ClassMetrics] = {}
         one_vs_rest = per_class_metrics(self.answers)
         for index, name in enumerate(self.answers.classes):
             answers = self.answers.one_vs_rest(index)
-            block: Block = {"n": len(self.patients), "n_positive": counts[index]}
-            if self.task == "multilabel":
-                block["confusion_matrix"] = confusion(answers)
+            of_label = {"confusion_matrix": confusion(answers)} if self.task == "multilabel" else {}
             estimates = binary_metrics(answers) if self.task == "multilabel" else one_vs_rest[name]
-            blocks[name] = block | self._question(answers, estimates, f"{index}/")
-        return blocks
+            metrics = self._question(answers, estimates, f"{index}/")
+            records[name] = ClassMetrics(n=len(self.patients), n_positive=counts[index], **of_label, **metrics)
+        return records
 
-    def _question(self, answers: Answers, estimates: dict[str, Estimate], prefix: str) -> dict[str, Block]:
+    def _question(self, answers: Answers, estimates: dict[str, Estimate], prefix: str) -> dict[str, Metric]:
         """The metrics of one question with two answers."""
         shares = _shares(answers)
-        blocks = {}
-        for name, estimate in estimates.items():
-            if name == "auroc":
-                blocks[name] = self._auroc(answers, estimate)
-            else:
-                blocks[name] = self._interval(name, estimate, prefix, shares.get(name))
-        return blocks
+        return {
+            name: self._auroc(answers, estimate)
+            if name == "auroc"
+            else self._interval(name, estimate, prefix, shares.get(name))
+            for name, estimate in estimates.items()
+        }
 
-    def _auroc(self, answers: Answers, estimate: Estimate) -> Block:
+    def _auroc(self, answers: Answers, estimate: Estimate) -> Metric:
         if estimate.value is None:
             return undefined(estimate.reason)
         try:
@@ -139,14 +137,14 @@ class Summary:
         estimate: Estimate,
         prefix: str,
         share: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None,
-    ) -> Block:
+    ) -> Metric:
         """``share`` marks the successes and the images they are a share of; None for what is no proportion."""
         value = estimate.value
         if value is None:
             return undefined(estimate.reason)
         if share is not None:
             success, base = share
-            return share_block(success[base], self.patients[base], self.confidence)
+            return share_metric(success[base], self.patients[base], self.confidence)
         missing = float(np.isnan(self.replicates[prefix + name]).mean())
         if missing > MAX_UNDEFINED:
             return unlimited(
@@ -171,7 +169,7 @@ class Summary:
         return max(2, min((count for count in owners if count), default=2))
 
 
-def share_block(success: npt.ArrayLike, patients: npt.ArrayLike, confidence: float) -> Block:
+def share_metric(success: npt.ArrayLike, patients: npt.ArrayLike, confidence: float) -> Metric:
     """A proportion with its interval.
 
     Args:
@@ -185,22 +183,22 @@ def share_block(success: npt.ArrayLike, patients: npt.ArrayLike, confidence: flo
     return limited(share.value, low, high, method)
 
 
-def limited(value: float, low: float, high: float, method: str) -> Block:
+def limited(value: float, low: float, high: float, method: str) -> Metric:
     """A figure with its limits, widened where they would leave it out."""
-    block: Block = {"value": value, "low": min(low, value), "high": max(high, value), "method": method}
-    if low == high:
-        block["reason"] = "no spread among the patients: the interval says nothing of the uncertainty"
-    return block
+    remark = {"reason": "no spread among the patients: the interval says nothing of the uncertainty"}
+    return Metric(
+        value=value, low=min(low, value), high=max(high, value), method=method, **(remark if low == high else {})
+    )
 
 
-def unlimited(value: float, reason: str) -> Block:
+def unlimited(value: float | None, reason: str) -> Metric:
     """A figure without an interval."""
-    return {"value": value, "low": None, "high": None, "method": None, "reason": reason}
+    return Metric(value=value, low=None, high=None, method=None, reason=reason)
 
 
-def undefined(reason: str) -> Block:
+def undefined(reason: str) -> Metric:
     """No figure."""
-    return {"value": None, "low": None, "high": None, "method": None, "reason": reason}
+    return unlimited(None, reason)
 
 
 def _shares(answers: Answers) -> Shares:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from radlens.assessment.summary import share_block, undefined
+from radlens.assessment.summary import share_metric, undefined
+from radlens.runtime.metrics_sections import Metric, ThresholdRow
 from radlens.statistics.metrics import Answers
-
-Block = dict[str, Any]
 
 THRESHOLDS = (0.01, 0.02, 0.05, *(tenth / 10 for tenth in range(1, 10)), 0.95, 0.98, 0.99)
 
 
-def threshold_table(answers: Answers, patients: npt.ArrayLike, threshold: float, confidence: float) -> list[Block]:
+def threshold_table(
+    answers: Answers, patients: npt.ArrayLike, threshold: float, confidence: float
+) -> list[ThresholdRow]:
     """One row for each of :data:`THRESHOLDS` and for the operating point, in rising order.
 
     Args:
@@ -32,10 +31,10 @@ def threshold_table(answers: Answers, patients: npt.ArrayLike, threshold: float,
     _, owners = np.unique(np.asarray(patients), return_inverse=True)
     score, positive = answers.probabilities[:, 1], answers.truth == 1
     everyone = np.ones(len(score), dtype=bool)
-    rows: list[Block] = []
+    rows = []
     for value in sorted({*THRESHOLDS, threshold}):
         called = score >= value
-        row: Block = {"threshold": value, "operating_point": value == threshold}
+        shares: dict[str, Metric] = {}
         for name, success, base in (
             ("sensitivity", called, positive),
             ("specificity", ~called, ~positive),
@@ -44,8 +43,8 @@ def threshold_table(answers: Answers, patients: npt.ArrayLike, threshold: float,
             ("flagged", called, everyone),
         ):
             if base.any():
-                row[name] = share_block(success[base], owners[base], confidence)
+                shares[name] = share_metric(success[base], owners[base], confidence)
             else:
-                row[name] = undefined(f"no image to tell the {name} by")
-        rows.append(row)
+                shares[name] = undefined(f"no image to tell the {name} by")
+        rows.append(ThresholdRow(threshold=value, operating_point=value == threshold, **shares))
     return rows

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from radlens.assessment.comparison import Comparisons
     from radlens.dataset.audit import Audit
     from radlens.runtime.framing_records import FramingSummary
+    from radlens.runtime.record_base import Figure
     from radlens.workflows.result import Result
     from radlens.workflows.stress_result import StressResult
 
@@ -39,27 +40,24 @@ def show_result(result: Result) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from radlens.runtime.framing_records import read_framing
-
     table = Table(title="Simulated images, not of people" if result.manifest.info.simulated else None)
     table.add_column("metric")
-    blocks = {name: block for name, block in result.metrics.items() if isinstance(block, dict)}
-    for name, block in blocks.items():
-        table.add_column(f"{name} (n = {block['n']})", justify="right")
+    for name, record in result.metrics.items():
+        table.add_column(f"{name} (n = {record.n})", justify="right")
     for metric in ("auroc", "accuracy", "sensitivity", "specificity", "precision", "f1"):
-        table.add_row(metric, *(_interval(block.get(metric)) for block in blocks.values()))
+        table.add_row(metric, *(_interval(record.metrics[metric]) for record in result.metrics.values()))
     console = Console()
     console.print(table)
-    for name, block in blocks.items():
-        if found := block.get("abstention"):
+    for name, record in result.metrics.items():
+        if counts := record.abstention:
             console.print(
-                f"Where it may abstain, on {name}: {found['n_answered']:,} answered, {found['n_referred']:,} referred, "
-                f"{found['n_refused']:,} refused; {found['errors_avoided']:,} of {found['errors']:,} errors avoided.",
+                f"Where it may abstain, on {name}: {counts.n_answered:,} answered, {counts.n_referred:,} referred, "
+                f"{counts.n_refused:,} refused; {counts.errors_avoided:,} of {counts.errors:,} errors avoided.",
                 soft_wrap=True,
                 highlight=False,
             )
-        if evidence := read_framing(block):
-            show_framing(evidence.summary)
+        if record.framing is not None:
+            show_framing(record.framing.summary)
     console.print(f"Report: {result.report}", soft_wrap=True, highlight=False)
 
 
@@ -127,9 +125,9 @@ def show_stress(result: StressResult) -> None:
         console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
-def _interval(figure: dict[str, float | None] | None) -> str:
-    if figure is None or figure["value"] is None:
+def _interval(figure: Figure) -> str:
+    if figure.value is None:
         return "undefined"
-    if figure["low"] is None:
-        return f"{figure['value']:.3f}"
-    return f"{figure['value']:.3f} ({figure['low']:.3f}, {figure['high']:.3f})"
+    if figure.low is None:
+        return f"{figure.value:.3f}"
+    return f"{figure.value:.3f} ({figure.low:.3f}, {figure.high:.3f})"

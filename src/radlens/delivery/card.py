@@ -10,7 +10,7 @@ from radlens.assessment.framing_words import advice, change_in_words, verdict_in
 from radlens.assessment.operating_words import bound, bounds_in_words, rule_in_words
 from radlens.base.yaml_text import dump_yaml
 from radlens.runtime.model_config import ModelConfig
-from radlens.runtime.records import Figure
+from radlens.runtime.record_base import Figure
 
 # A card without it was written by someone, and is left as it is.
 MARK = "<!-- Written by radlens from config.json; an edited card without this line is kept. -->"
@@ -209,8 +209,8 @@ def _framing(config: ModelConfig) -> str:
             "written: `radlens evaluate MODEL SOURCE --out DIR` does."
         )
     of = f"{_SPLITS[framing.split]} images ({framing.images:,} of {framing.patients:,} patients)"
-    worst = _figure(Figure(**framing.worst_balanced_accuracy.model_dump()))
-    loss = _figure(Figure(**framing.loss.model_dump())).replace("-", "−")
+    worst = _figure(framing.worst_balanced_accuracy)
+    loss = _figure(framing.loss).replace("-", "−")
     said = (
         f"**{framing.verdict.capitalize()}.** {_text(verdict_in_words(framing))}",
         f"It was asked about {of} that were cropped, stretched, reduced and shifted in ways that keep the label, at "

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from radlens.base.errors import DataError, UsageError
+from radlens.base.errors import UsageError
 from radlens.base.files import building, write_text
 from radlens.base.version import __version__
 from radlens.config import resolve
@@ -21,6 +19,7 @@ from radlens.delivery.onnx_variants import Trial
 from radlens.delivery.release import Kind, evidence_for_config, release
 from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
+from radlens.runtime.metrics_record import read_metrics
 from radlens.runtime.model_files import CARD_FILE, safe_file
 from radlens.runtime.model_folder import open_model_folder, read_weights
 from radlens.runtime.training_images import TRAINING_IMAGES_FILE
@@ -120,15 +119,10 @@ def parity_images(
     return np.concatenate(parts), ", ".join(words)
 
 
-def _metrics_of(run: Path) -> dict[str, Any]:
+def _metrics_of(run: Path) -> dict[str, object]:
     """The figures of a run, for its config, if it has any."""
     path = run / "metrics.json"
-    if not path.is_file():
-        return {}
-    try:
-        return evidence_for_config(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+    return evidence_for_config(read_metrics(path)) if path.is_file() else {}
 
 
 def _read_run(run: Path, contract: Preprocessing, *, whole: bool) -> _RunImages | None:

@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -25,11 +25,12 @@ from radlens.delivery.onnx_export import (
 from radlens.delivery.onnx_on_demand import map_on_demand
 from radlens.delivery.onnx_variants import Trial, halve, measure, quantize, store_float16
 from radlens.delivery.torch_model import trained_model
-from radlens.runtime.framing_records import FramingEvidence, read_framing
+from radlens.runtime.framing_records import FramingEvidence
+from radlens.runtime.metrics_record import SplitRecord
 from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.model_files import CARD_FILE
 from radlens.runtime.model_folder import Tensors, open_model_folder, split_tensors, write_config, write_model_folder
-from radlens.runtime.records import Figure, FramingRecord, OnnxRecord, Parity, SplitMetrics, TrainingData, Variant
+from radlens.runtime.records import FramingRecord, OnnxRecord, Parity, TrainingData, Variant
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ def release_if_possible(folder: Path, config: ModelConfig, tensors: Tensors, pix
         logger.warning("The model has no model.onnx. %s", error)
 
 
-def add_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
+def add_metrics(path: Path, metrics: Mapping[str, SplitRecord]) -> None:
     """Write figures into the config and the card of a model folder, or of the ``model`` folder inside a run folder.
 
     Args:
@@ -167,34 +168,19 @@ def _framing_record(split: str, evidence: FramingEvidence) -> FramingRecord:
     return FramingRecord.model_validate({"split": split, **evidence.summary.model_dump()})
 
 
-def _rewrite(path: Path, changes: Mapping[str, Any]) -> None:
+def _rewrite(path: Path, changes: Mapping[str, object]) -> None:
     model = open_model_folder(path)
     config = model.config.model_copy(update=dict(changes))
     write_config(model.path, config, _card(model.path, config))
 
 
-def evidence_for_config(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def evidence_for_config(metrics: Mapping[str, SplitRecord]) -> dict[str, object]:
     """Of the content of ``metrics.json``, what the config of the model says too, by its names there."""
-    evidence: dict[str, Any] = {"metrics": metrics_by_split(metrics)}
-    for split, block in metrics.items():
-        framing = read_framing(block) if isinstance(block, dict) else None
-        if framing is not None:
-            evidence["framing"] = _framing_record(split, framing)
+    evidence: dict[str, object] = {"metrics": {split: record.summary for split, record in metrics.items()}}
+    for split, record in metrics.items():
+        if record.framing is not None:
+            evidence["framing"] = _framing_record(split, record.framing)
     return evidence
-
-
-def metrics_by_split(metrics: Mapping[str, Any]) -> dict[str, SplitMetrics]:
-    """Of the content of ``metrics.json``, the figures of each split."""
-    blocks = {}
-    for split, block in metrics.items():
-        if isinstance(block, dict) and "n" in block:
-            figures = {
-                name: Figure(value=figure["value"], low=figure["low"], high=figure["high"])
-                for name, figure in block.items()
-                if isinstance(figure, dict) and {"value", "low", "high"} <= figure.keys()
-            }
-            blocks[split] = SplitMetrics(n=block["n"], metrics=figures)
-    return blocks
 
 
 def describe_data(manifest: Manifest, digests: Iterable[str]) -> TrainingData:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,10 +11,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from radlens.assessment.predictions import PREFIX, targets_of
 from radlens.dataset.manifest import DatasetInfo
 from radlens.runtime.framing_records import FramingEvidence
-
-Block = Mapping[str, Any]
-
-_SHARES = ("sensitivity", "specificity", "ppv", "npv", "flagged")
+from radlens.runtime.metrics_sections import DecisionCurve, ReliabilityBin, ThresholdRow
 
 
 def roc_numbers(predictions: pd.DataFrame, info: DatasetInfo) -> pd.DataFrame:
@@ -47,37 +43,36 @@ def precision_recall_numbers(predictions: pd.DataFrame, info: DatasetInfo) -> pd
     return pd.concat(parts, ignore_index=True)
 
 
-def reliability_numbers(block: Block) -> pd.DataFrame:
+def reliability_numbers(bins: Sequence[ReliabilityBin]) -> pd.DataFrame:
     """The bins of the reliability diagram: ``images, mean_probability, observed, low, high``."""
     return pd.DataFrame(
         [
             {
-                "images": part["n"],
-                "mean_probability": part["mean"],
-                "observed": part["observed"]["value"],
-                "low": part["observed"]["low"],
-                "high": part["observed"]["high"],
+                "images": part.n,
+                "mean_probability": part.mean,
+                "observed": part.observed.value,
+                "low": part.observed.low,
+                "high": part.observed.high,
             }
-            for part in block["calibration"]["bins"]
+            for part in bins
         ]
     )
 
 
-def threshold_numbers(block: Block) -> pd.DataFrame:
+def threshold_numbers(thresholds: Sequence[ThresholdRow]) -> pd.DataFrame:
     """The table of thresholds, each share with ``_low`` and ``_high``; empty cells: not defined."""
     rows = []
-    for row in block["thresholds"]:
-        cells = {"threshold": row["threshold"], "operating_point": row["operating_point"]}
-        for name in _SHARES:
-            metric = row[name]
-            cells |= {name: metric["value"], f"{name}_low": metric["low"], f"{name}_high": metric["high"]}
+    for row in thresholds:
+        cells: dict[str, float | None] = {"threshold": row.threshold, "operating_point": row.operating_point}
+        for name, metric in row.metrics.items():
+            cells |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
         rows.append(cells)
     return pd.DataFrame(rows)
 
 
-def decision_numbers(curve: Block) -> pd.DataFrame:
+def decision_numbers(curve: DecisionCurve) -> pd.DataFrame:
     """The whole decision curve, one row a step."""
-    return pd.DataFrame({name: column for name, column in curve.items() if name != "method"})
+    return pd.DataFrame(curve.model_dump(exclude={"method"}))
 
 
 def framing_numbers(evidence: FramingEvidence) -> pd.DataFrame:

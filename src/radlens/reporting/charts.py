@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+import numpy as np
 import pandas as pd
 
 from radlens.assessment.predictions import PREFIX, targets_of
@@ -24,8 +22,7 @@ from radlens.reporting.figures.scores import reliability, score_histogram
 from radlens.reporting.figures.style import MOST_CURVES, SPLIT_NAMES
 from radlens.reporting.figures.training import training_curves
 from radlens.reporting.wording import errors, estimate, number
-
-Block = Mapping[str, Any]
+from radlens.runtime.metrics_record import SplitRecord
 
 
 def balance_chart(table: pd.DataFrame, info: DatasetInfo) -> Chart:
@@ -114,8 +111,8 @@ def performance_charts(content: ReportContent, split: str) -> list[Chart]:
             "The less the colours overlap, the better the model tells them apart.",
         )
     )
-    defined = [name for name, metric in _questions(block).items() if metric["auroc"]["value"] is not None]
-    ranked = [name for name, metric in _questions(block).items() if metric["average_precision"]["value"] is not None]
+    defined = [name for name, part in block.questions.items() if part.auroc.value is not None]
+    ranked = [name for name, part in block.questions.items() if part.average_precision.value is not None]
     each = "each label" if info.task == "multilabel" else "each class against the rest"
     several = " The classes that the model is worst at are drawn." if len(info.classes) > MOST_CURVES else ""
     if defined:
@@ -140,53 +137,51 @@ def performance_charts(content: ReportContent, split: str) -> list[Chart]:
                 precision_recall_numbers(rows, info),
             )
         )
-    charts.append(
-        Chart(
-            reliability(block),
-            f"{split}-calibration",
-            "Calibration",
-            f"Observed share against mean probability in bins of equal size on {kind} images. Calibration error (ECE): "
-            f"{estimate(block['ece'], block['interval']['confidence'])}.",
-            "Points on the dashed diagonal: a probability of 80% is right four times in five. Below it the model is "
-            "too sure. The bars are the intervals of the shares.",
-            reliability_numbers(block),
+    if block.calibration is not None:
+        charts.append(
+            Chart(
+                reliability(block.calibration.bins, info),
+                f"{split}-calibration",
+                "Calibration",
+                f"Observed share against mean probability in bins of equal size on {kind} images. Calibration error "
+                f"(ECE): {estimate(block.ece, block.interval.confidence)}.",
+                "Points on the dashed diagonal: a probability of 80% is right four times in five. Below it the model "
+                "is too sure. The bars are the intervals of the shares.",
+                reliability_numbers(block.calibration.bins),
+            )
         )
-    )
     return charts
 
 
-def _questions(block: Block) -> Mapping[str, Block]:
-    if block["task"] == "binary":
-        return {str(block["positive_class"]): block}
-    found: Mapping[str, Block] = block["per_class" if block["task"] == "multiclass" else "per_label"]
-    return found
+def _listed(block: SplitRecord, metric: str) -> str:
+    confidence = block.interval.confidence
+    return "; ".join(f"{name} {estimate(part.metrics[metric], confidence)}" for name, part in block.questions.items())
 
 
-def _listed(block: Block, metric: str) -> str:
-    confidence = block["interval"]["confidence"]
-    return "; ".join(f"{name} {estimate(part[metric], confidence)}" for name, part in _questions(block).items())
-
-
-def _point_text(block: Block) -> str:
-    if block["task"] != "binary" or None in (block["sensitivity"]["value"], block["specificity"]["value"]):
+def _point_text(block: SplitRecord) -> str:
+    sensitivity, specificity = block.sensitivity.value, block.specificity.value
+    if block.task != "binary" or sensitivity is None or specificity is None:
         return ""
-    sensitivity, specificity = (number(block[name]["value"], share=True) for name in ("sensitivity", "specificity"))
-    return f" At the operating point {block['threshold']:.3g}: sensitivity {sensitivity}, specificity {specificity}."
+    return (
+        f" At the operating point {block.threshold:.3g}: sensitivity {number(sensitivity, share=True)}, specificity "
+        f"{number(specificity, share=True)}."
+    )
 
 
-def _confusion_text(block: Block, kind: str) -> str:
-    if block["task"] == "multilabel":
-        parts = []
-        for name, part in block["per_label"].items():
-            (_, alarms), (missed, found) = part["confusion_matrix"]
-            parts.append(f"{name}: {found} found, {missed} missed, {alarms} false alarms")
-        return f"On {block['n']:,} {kind} images. {'; '.join(parts)}."
-    classes = block["classes"]
+def _confusion_text(block: SplitRecord, kind: str) -> str:
+    counts = np.array(block.confusion_matrix)
+    if block.task == "multilabel":
+        parts = [
+            f"{name}: {found} found, {missed} missed, {alarms} false alarms"
+            for name, ((_, alarms), (missed, found)) in zip(block.classes, counts.tolist(), strict=True)
+        ]
+        return f"On {block.n:,} {kind} images. {'; '.join(parts)}."
+    classes = block.classes
     rows = []
-    for name, row in zip(classes, block["confusion_matrix"], strict=True):
+    for name, row in zip(classes, counts.tolist(), strict=True):
         called = ", ".join(f"{count:,} called {other}" for other, count in zip(classes, row, strict=True) if count)
         rows.append(f"true {name}: {called or 'none'}")
-    return f"On {block['n']:,} {kind} images. {'; '.join(rows)}. {errors(block)}"
+    return f"On {block.n:,} {kind} images. {'; '.join(rows)}. {errors(block)}"
 
 
 def _scores_text(rows: pd.DataFrame, info: DatasetInfo, kind: str) -> str:

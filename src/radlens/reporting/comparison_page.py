@@ -206,9 +206,9 @@ def framing_rows(found: Comparisons) -> list[Cells]:
         if one is None:
             rows.append((name, "not measured", "–", "–", "–", "–"))
             continue
-        worst = one.worst_balanced_accuracy.model_dump()
+        worst = one.worst_balanced_accuracy
         change = change_in_words(one.worst)
-        value, plain = number(worst["value"], share=True), number(one.balanced_accuracy, share=True)
+        value, plain = number(worst.value, share=True), number(one.balanced_accuracy, share=True)
         rows.append((name, one.verdict, value, limits(worst, share=True), plain, change))
     return rows
 

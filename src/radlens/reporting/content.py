@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from radlens.dataset.access_log import Opening
 from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import OperatingPoint
+from radlens.runtime.metrics_record import SplitRecord
 
 Pixels = npt.NDArray[np.uint8]
 # From a path and the number of an output.
@@ -110,7 +111,7 @@ class ReportContent:
     info: DatasetInfo
     manifest: pd.DataFrame
     predictions: pd.DataFrame
-    metrics: Mapping[str, Mapping[str, Any]]
+    metrics: Mapping[str, SplitRecord]
     facts: pd.DataFrame | None = None
     audit: Audit | None = None
     rejected: Sequence[tuple[str, str]] = ()
@@ -140,6 +141,6 @@ class ReportContent:
         return main_split(self.metrics)
 
 
-def main_split(metrics: Mapping[str, Any]) -> str:
+def main_split(metrics: Collection[str]) -> str:
     """The split that matters most of those that were measured: test if there is one."""
     return next(split for split in ("test", "val", "train") if split in metrics)

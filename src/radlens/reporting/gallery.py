@@ -101,7 +101,7 @@ def reason_texts(content: ReportContent, split: str) -> list[str]:
 
 def content_failures(content: ReportContent, split: str) -> pd.DataFrame:
     """The wrong answers of a split with their likely reasons, from all that the content knows."""
-    threshold = content.metrics[split]["threshold"]
+    threshold = content.metrics[split].threshold
     return failures(content.predictions, content.info, split, threshold, content.suspects, content.facts)
 
 

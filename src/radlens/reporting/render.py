@@ -102,8 +102,8 @@ def _summary(content: ReportContent) -> dict[str, Any]:
 
 def _performance(content: ReportContent, split: str) -> dict[str, Any]:
     block = content.metrics[split]
-    names = [name for name in wording.METRIC_NAMES if name in block]
-    each = block.get("per_class") or block.get("per_label") or {}
+    measured = block.metrics
+    each_measured = next((part.metrics for part in block.each.values()), {})
     return {
         "split": split,
         "name": SPLIT_NAMES[split],
@@ -112,13 +112,13 @@ def _performance(content: ReportContent, split: str) -> dict[str, Any]:
         "errors": wording.errors(block),
         "cards": wording.cards(block),
         "cautions": [*wording.cautions(block, split), *shortfalls(block)],
-        "calibration": calibration_view(block),
+        "calibration": None if block.calibration is None else calibration_view(block.calibration),
         "decisions": decision_view(block, split),
-        "metrics": names,
-        "each": each,
-        "each_metrics": [name for name in wording.METRIC_NAMES if each and name in next(iter(each.values()))],
+        "metrics": [name for name in wording.METRIC_NAMES if name in measured],
+        "each": block.each,
+        "each_metrics": [name for name in wording.METRIC_NAMES if name in each_measured],
         "charts": performance_charts(content, split),
-        "threshold": None if block["threshold"] is None else f"{block['threshold']:.3g}",
+        "threshold": None if block.threshold is None else f"{block.threshold:.3g}",
     }
 
 

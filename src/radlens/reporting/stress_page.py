@@ -6,19 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from radlens.assessment.stress_evidence import stress_table
 from radlens.assessment.stress_records import QualityFlip, StressRecord
 from radlens.assessment.stress_words import advice_in_short, quality_advice, quality_sentence, verdict_sentence
 from radlens.base.errors import RadlensError
 from radlens.base.files import write_text
 from radlens.dataset.manifest import DatasetInfo
-from radlens.reporting.content import Pixels, ReportContent
+from radlens.reporting.content import Pixels
 from radlens.reporting.embed import Chart, Picture, to_picture
 from radlens.reporting.figures.stress import accuracy_under_changes
 from radlens.reporting.gallery import file_name
-from radlens.reporting.sections.framing import TONES, FramingView, framing_view
+from radlens.reporting.sections.framing import TONES, FramingView, framing_section
 from radlens.reporting.template import render
 from radlens.runtime.framing_records import TOLERATED_LOSS, ChangeEvidence
 
@@ -102,25 +100,12 @@ def _info(record: StressRecord) -> DatasetInfo:
     return DatasetInfo(name=record.data, task=record.task, classes=record.classes, root="", simulated=record.simulated)
 
 
-def _framing_view(record: StressRecord, pictures: StressPictures | None) -> FramingView | None:
+def _framing_view(record: StressRecord, pictures: StressPictures | None) -> FramingView:
     """The report's own section, of these images alone."""
     split = "test" if record.split == "all" else record.split
-    block = {
-        "task": record.task,
-        "threshold": None if record.task == "multiclass" else record.threshold,
-        "positive_class": record.classes[-1] if record.task == "binary" else None,
-        "framing": record.framing.model_dump(),
-    }
-    listed = pd.DataFrame({"split": [split]})
-    content = ReportContent(
-        title=record.name,
-        info=_info(record),
-        manifest=listed,
-        predictions=listed,
-        metrics={split: block},
-        read_input=pictures.read_input if pictures else None,
-    )
-    return framing_view(content)
+    threshold = None if record.task == "multiclass" else record.threshold
+    read_input = pictures.read_input if pictures else None
+    return framing_section(record.framing, _info(record), threshold, split, read_input)
 
 
 def _quality_view(record: StressRecord, pictures: StressPictures | None) -> QualityView:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from radlens.base.errors import DataError
+from radlens.runtime.record_base import Figure, Record
 
 Verdict = Literal["pass", "warn", "fail"]
 # The loss of balanced accuracy under the worst change that a model may have.
@@ -16,21 +15,15 @@ TOLERATED_LOSS = 0.05
 FEWEST_OF_A_CLASS = 20
 
 
-class FrozenRecord(BaseModel):
-    """A record that stays as it was written; unknown fields and numbers that are not finite are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Estimate(FrozenRecord):
-    """A figure with its confidence interval."""
+class Estimate(Figure):
+    """A figure that is always defined, with its confidence interval."""
 
     value: float
     low: float
     high: float
 
 
-class GroupAnswers(FrozenRecord):
+class GroupAnswers(Record):
     """The answers to the images of one class."""
 
     images: int = Field(description="How many.")
@@ -43,7 +36,7 @@ class GroupAnswers(FrozenRecord):
     )
 
 
-class ChangeEvidence(FrozenRecord):
+class ChangeEvidence(Record):
     """The answers under one change of framing."""
 
     kind: str = Field(description="Kind of change, such as 'top and bottom'; 'unchanged' for the images as they are.")
@@ -56,7 +49,7 @@ class ChangeEvidence(FrozenRecord):
     )
 
 
-class FlippedImage(FrozenRecord):
+class FlippedImage(Record):
     """An image whose right decision a counted change turns into a wrong one."""
 
     path: str = Field(description="As the manifest has it.")
@@ -65,7 +58,7 @@ class FlippedImage(FrozenRecord):
     change: str = Field(description="The change in words.")
 
 
-class FlippedProbability(FrozenRecord):
+class FlippedProbability(Record):
     """What the model thought of the image before and after."""
 
     asked: str = Field(
@@ -76,7 +69,7 @@ class FlippedProbability(FrozenRecord):
     after: float = Field(description="The same under the change.")
 
 
-class _Window(FrozenRecord):
+class _Window(Record):
     window: tuple[float, float, float, float] = Field(
         description="Top, bottom, left and right edge of the window that is shown, as shares of height and width."
     )
@@ -87,7 +80,7 @@ class Flip(FlippedProbability, _Window, FlippedImage):
     """An image whose right decision a counted change of framing turns into a wrong one."""
 
 
-class _Sample(FrozenRecord):
+class _Sample(Record):
     images: int = Field(description="Images that were changed, drawn from those that were measured.")
     patients: int = Field(description="Patients that they are of.")
     confidence: float = Field(description="Of the intervals.")
@@ -111,7 +104,7 @@ class FramingSummary(_Sample):
     )
 
 
-class SuiteEvidence(FrozenRecord):
+class SuiteEvidence(Record):
     """How a model's answers depend on a suite of changes of the images."""
 
     unchanged: ChangeEvidence = Field(description="The same images as they are.")
@@ -166,22 +159,3 @@ class FramingEvidence(SuiteEvidence, _SeededSample):
             loss=self.loss,
             losing=self.losing,
         )
-
-
-def read_framing(block: Mapping[str, Any]) -> FramingEvidence | None:
-    """The evidence in one split's part of ``metrics.json``; None where it was not measured.
-
-    Raises:
-        DataError: it is not in the form that this radlens writes.
-    """
-    if "framing" not in block:
-        return None
-    try:
-        return FramingEvidence.model_validate(block["framing"])
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, ("framing", *first["loc"])))
-        raise DataError(
-            f"metrics.json has no usable evidence on framing: {place}: {first['msg']}. It was written by another "
-            "version of radlens: evaluate the model once more with this one, radlens evaluate MODEL SOURCE --out DIR"
-        ) from error

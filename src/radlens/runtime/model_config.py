@@ -8,12 +8,12 @@ from pydantic import Field, model_validator
 
 from radlens.decision import Calibration, CalibrationKind, OperatingPoint, Task
 from radlens.imaging.preprocess import Preprocessing
+from radlens.runtime.record_base import Record
 from radlens.runtime.records import (
     Abstention,
     FileRecord,
     FramingRecord,
     OnnxRecord,
-    Record,
     SplitMetrics,
     TrainingData,
 )

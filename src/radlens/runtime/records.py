@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from radlens.runtime.framing_records import FramingSummary
-
-
-class Record(BaseModel):
-    """A part of ``config.json``: no other fields, no infinities."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+from radlens.runtime.record_base import Figure, Record
 
 
 class FileRecord(Record):
@@ -55,14 +50,6 @@ class OnnxRecord(Record):
         description="Against PyTorch, at the export; of 8-bit weights, before they were rounded to these."
     )
     variants: tuple[Variant, ...] = Field(default=(), description="Smaller weights that were tried.")
-
-
-class Figure(Record):
-    """A metric with its interval; null where it is not defined."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
 
 
 class TrainingData(Record):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +12,6 @@ import numpy.typing as npt
 from radlens.statistics.delong import Area, area_limits, clustered_auroc
 from radlens.statistics.metrics import Answers
 from radlens.statistics.proportions import Proportion, clustered_proportion, proportion_limits
-
-Block = dict[str, Any]
 
 SOURCE = (
     "The smallest number of patients whose interval would reach no further than the margin to either side of its "
@@ -25,7 +22,22 @@ SOURCE = (
 _MOST = 10_000_000
 
 
-def sample_size(answers: Answers, patients: npt.ArrayLike, margin: float, confidence: float) -> Block:
+@dataclass(frozen=True)
+class Shortfall:
+    """How narrow an interval is, and how many patients it lacks.
+
+    Attributes:
+        half_width: of the interval.
+        more_positive: patients with positive images still missing; 0 where there are enough.
+        more_negative: the same for negative images.
+    """
+
+    half_width: float
+    more_positive: int = 0
+    more_negative: int = 0
+
+
+def sample_size(answers: Answers, patients: npt.ArrayLike, margin: float, confidence: float) -> dict[str, Shortfall]:
     """Of a question with two answers, what the claims would need.
 
     Args:
@@ -35,12 +47,11 @@ def sample_size(answers: Answers, patients: npt.ArrayLike, margin: float, confid
         confidence: of the intervals.
 
     Returns:
-        For ``sensitivity``, ``specificity`` and ``auroc``, where they are defined, ``half_width`` and the patients
-        still missing: ``more_positive``, ``more_negative``; 0 where there are enough.
+        For ``sensitivity``, ``specificity`` and ``auroc``, where they are defined, what is missing.
     """
     owners = np.asarray(patients)
     positive, called = answers.truth == 1, answers.predicted == 1
-    block: Block = {}
+    missing: dict[str, Shortfall] = {}
     for name, success, base, key in (
         ("sensitivity", called, positive, "more_positive"),
         ("specificity", ~called, ~positive, "more_negative"),
@@ -48,19 +59,19 @@ def sample_size(answers: Answers, patients: npt.ArrayLike, margin: float, confid
         if base.any():
             share = clustered_proportion(success[base], owners[base])
             needed = patients_for_share(share, margin, confidence)
-            block[name] = {"half_width": half(proportion_limits(share, confidence))}
-            block[name] |= {"more_positive": 0, "more_negative": 0, key: max(0, needed - share.patients)}
+            enough = Shortfall(half(proportion_limits(share, confidence)))
+            missing[name] = replace(enough, **{key: max(0, needed - share.patients)})
     try:
         area = clustered_auroc(answers.truth, answers.probabilities[:, 1], owners)
     except ValueError:
-        return block
+        return missing
     times = times_for_area(area, margin, confidence)
-    block["auroc"] = {
-        "half_width": half(area_limits(area, confidence)),
-        "more_positive": max(0, math.ceil(times * area.positives) - area.positives),
-        "more_negative": max(0, math.ceil(times * area.negatives) - area.negatives),
-    }
-    return block
+    missing["auroc"] = Shortfall(
+        half(area_limits(area, confidence)),
+        max(0, math.ceil(times * area.positives) - area.positives),
+        max(0, math.ceil(times * area.negatives) - area.negatives),
+    )
+    return missing
 
 
 def patients_for_share(share: Proportion, margin: float, confidence: float) -> int:

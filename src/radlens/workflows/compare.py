@@ -15,7 +15,7 @@ from radlens.assessment.comparison_verdict import as_json
 from radlens.assessment.matched_runs import Run, match_runs
 from radlens.base.errors import DataError, UsageError
 from radlens.base.files import check_output, claim_output, write_text
-from radlens.runtime.framing_records import FramingSummary, read_framing
+from radlens.runtime.framing_records import FramingSummary
 from radlens.workflows.result import Result
 
 if TYPE_CHECKING:
@@ -83,9 +83,9 @@ def _framing(results: Mapping[str, Result], split: str) -> dict[str, FramingSumm
     summaries = {}
     for name, result in results.items():
         known = (result.folder / "metrics.json").is_file()
-        evidence = read_framing(result.metrics.get(split, {})) if known else None
-        if evidence is not None:
-            summaries[name] = evidence.summary
+        record = result.metrics.get(split) if known else None
+        if record is not None and record.framing is not None:
+            summaries[name] = record.framing.summary
     return summaries
 
 

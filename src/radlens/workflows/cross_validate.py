@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from radlens.dataset.folds import assign_folds
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
 from radlens.imaging.cache.pixel_cache import PixelCache
+from radlens.runtime.metrics_sections import FoldFigures
 from radlens.runtime.model_folder import hash_weights
 from radlens.workflows.judge import write_down_opening, write_evidence
 from radlens.workflows.judged import Judged
@@ -75,10 +76,10 @@ def cross_validate(
     folds = int(numbers.max())
     results = list(_all_folds(folds, folder, settings, listed, numbers))
     # 3. The answers of all folds in one table, with one operating point.
-    tables = [(result.predictions.query("split == 'test'"), result.metrics["test"]["threshold"]) for result in results]
+    tables = [(result.predictions.query("split == 'test'"), result.metrics["test"].threshold) for result in results]
     pooled, threshold = pool(tables, listed.info)
     predictions = pooled.drop(columns="fold").set_index("path").loc[listed.table["path"]].reset_index()
-    figures = fold_figures([result.metrics["test"] for result in results], _AVERAGED)
+    figures = fold_figures([result.metrics["test"].metrics for result in results], _AVERAGED)
     # 4. That all images were test images is written down.
     noted = replace(prepared, manifest=listed.with_notes(_note(folds, figures)))
     models = hashlib.sha256("".join(hash_weights(result.folder) for result in results).encode()).hexdigest()
@@ -176,7 +177,7 @@ def _fold(number: int, folder: Path, settings: RunSettings, manifest: Manifest) 
     return run(out=place, config=images / "config.yaml", overwrite=place.exists())
 
 
-def _note(folds: int, figures: dict[str, dict[str, Any]]) -> str:
+def _note(folds: int, figures: dict[str, FoldFigures]) -> str:
     text = (
         f"Cross-validation with {folds} folds of patients: each image was answered by a model that had seen no image "
         "of its patient. The figures are of all answers together, each fold's logits moved so that the operating "
@@ -184,6 +185,6 @@ def _note(folds: int, figures: dict[str, dict[str, Any]]) -> str:
     )
     if "auroc" in figures:
         auroc = figures["auroc"]
-        listed = ", ".join(f"{value:.3f}" for value in auroc["folds"])
-        text += f" Mean of the folds' own AUROCs: {auroc['mean']:.3f} (each: {listed})."
+        listed = ", ".join(f"{value:.3f}" for value in auroc.folds)
+        text += f" Mean of the folds' own AUROCs: {auroc.mean:.3f} (each: {listed})."
     return text

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from radlens.assessment.evaluate import evaluate as evaluate_predictions
-from radlens.assessment.evaluate import write_metrics
 from radlens.assessment.failure_reasons import FAILURE_COLUMNS, failures
 from radlens.assessment.framing_evidence import affordable_images, measure_framing, sample_images
 from radlens.assessment.framing_words import verdict_in_words
@@ -24,6 +22,7 @@ from radlens.learning.trained_model import TrainedModel
 from radlens.reporting.content import main_split
 from radlens.reporting.render import write_report
 from radlens.runtime.framing_records import FramingEvidence
+from radlens.runtime.metrics_record import Metrics, write_metrics
 from radlens.runtime.model_folder import ModelConfig
 from radlens.workflows.judged import Judged, Measured
 from radlens.workflows.prepare import Listed, Prepared
@@ -71,11 +70,11 @@ def write_down_opening(
 
 
 def write_subgroups(
-    settings: RunSettings, manifest: Manifest, predictions: pd.DataFrame, metrics: dict[str, Any], folder: Path
+    settings: RunSettings, manifest: Manifest, predictions: pd.DataFrame, metrics: Metrics, folder: Path
 ) -> pd.DataFrame:
     """Measure the model in groups of the images of the main split; ``subgroups.csv`` where there are any."""
     split, evaluate = main_split(metrics), settings.evaluate
-    threshold = metrics[split]["threshold"] or 0.5
+    threshold = metrics[split].threshold or 0.5
     subgroups = find_subgroups(
         predictions, manifest.table, manifest.info, threshold, evaluate, settings.seed, split, evaluate.subgroups
     )
@@ -149,7 +148,7 @@ def write_evidence(settings: RunSettings, prepared: Prepared | Listed, judged: J
     if not suspects.empty:
         write_text(folder / "label_suspects.csv", suspects.to_csv(index=False))
     facts = image_facts(prepared)
-    wrong = failures(predictions, info, split, metrics[split]["threshold"], suspects, facts)
+    wrong = failures(predictions, info, split, metrics[split].threshold, suspects, facts)
     if not wrong.empty:
         write_text(folder / "misclassified.csv", wrong[list(FAILURE_COLUMNS)].to_csv(index=False))
     # 4. The page.
@@ -158,7 +157,7 @@ def write_evidence(settings: RunSettings, prepared: Prepared | Listed, judged: J
     return Result(folder)
 
 
-def _measure(settings: RunSettings, prepared: Prepared | Listed, judged: Judged) -> dict[str, dict[str, Any]]:
+def _measure(settings: RunSettings, prepared: Prepared | Listed, judged: Judged) -> Metrics:
     """The content of ``metrics.json``."""
     metrics = evaluate_predictions(
         judged.predictions, prepared.manifest.info, judged.threshold, settings.evaluate, settings.seed
@@ -170,7 +169,7 @@ def _measure(settings: RunSettings, prepared: Prepared | Listed, judged: Judged)
             settings, prepared, judged.predictions, model, split, after_training=judged.fitted is not None
         )
         if framing is not None:
-            metrics[split]["framing"] = framing.model_dump(mode="json")
+            metrics[split] = metrics[split].model_copy(update={"framing": framing})
     if judged.fold_figures is not None:
-        metrics[split]["cross_validation"] = dict(judged.fold_figures)
+        metrics[split] = metrics[split].model_copy(update={"cross_validation": judged.fold_figures})
     return metrics

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from radlens.learning.fit import Fitted
 from radlens.learning.trained_model import TrainedModel
 from radlens.reporting.content import Origin
+from radlens.runtime.metrics_record import Metrics
+from radlens.runtime.metrics_sections import FoldFigures
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Judged:
     model: TrainedModel | None = None
     model_at: Path | None = None
     fitted: Fitted | None = None
-    fold_figures: Mapping[str, Any] | None = None
+    fold_figures: Mapping[str, FoldFigures] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Measured:
         facts: one row an image file: ``path, width, height, bytes, mode, format, mean, std``; None: none was opened.
     """
 
-    metrics: dict[str, dict[str, Any]]
+    metrics: Metrics
     subgroups: pd.DataFrame
     suspects: pd.DataFrame
     failures: pd.DataFrame

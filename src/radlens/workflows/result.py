@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from radlens.assessment.predictions import read_predictions
 from radlens.dataset.manifest import Manifest
+from radlens.runtime.metrics_record import Metrics, read_metrics
 
 
 @dataclass(frozen=True)
@@ -26,9 +25,9 @@ class Result:
         return self.folder / "report.html"
 
     @cached_property
-    def metrics(self) -> dict[str, Any]:
-        """The content of ``metrics.json``, by split."""
-        return dict(json.loads((self.folder / "metrics.json").read_text(encoding="utf-8")))
+    def metrics(self) -> Metrics:
+        """The content of ``metrics.json``, by split: ``metrics["test"].auroc.value``."""
+        return read_metrics(self.folder / "metrics.json")
 
     @cached_property
     def manifest(self) -> Manifest:

@@ -16,7 +16,8 @@ from matplotlib.patches import Rectangle
 from sklearn.metrics import auc
 
 from fixture_types import ManifestOf, PredictionsOf
-from radlens.assessment.evaluate import Block, evaluate
+from known import known, span
+from radlens.assessment.evaluate import evaluate
 from radlens.assessment.misclassified import misclassified
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
@@ -26,8 +27,9 @@ from radlens.reporting.figures.performance import confusion_matrix, precision_re
 from radlens.reporting.figures.scores import reliability, score_histogram
 from radlens.reporting.figures.style import class_colour, new_figure, shown, styled
 from radlens.reporting.figures.training import training_curves
+from radlens.runtime.metrics_record import SplitRecord
 
-Split = Callable[[str], tuple[pd.DataFrame, DatasetInfo, Block]]
+Split = Callable[[str], tuple[pd.DataFrame, DatasetInfo, SplitRecord]]
 Pixels = npt.NDArray[np.uint8]
 
 SETTINGS = EvaluateSettings(resamples=100)
@@ -44,7 +46,7 @@ def no_global_state() -> Iterator[None]:
 
 @pytest.fixture
 def split_of(predictions_of: PredictionsOf) -> Split:
-    def make(task: str) -> tuple[pd.DataFrame, DatasetInfo, Block]:
+    def make(task: str) -> tuple[pd.DataFrame, DatasetInfo, SplitRecord]:
         table, info = predictions_of(task)
         part = table[table["split"] == "test"]
         return part, info, evaluate(part, info, 0.5, SETTINGS, seed=0)["test"]
@@ -144,7 +146,7 @@ def test_training_curves_show_the_history_and_mark_the_kept_epoch() -> None:
 def test_confusion_matrix_shows_counts_and_row_shares(split_of: Split) -> None:
     _, _, block = split_of("multiclass")
     said = texts(confusion_matrix(block))
-    for row in block["confusion_matrix"]:
+    for row in block.confusion_matrix:
         for count in row:
             assert f"{count:,}\n{count / sum(row):.1%}" in said
 
@@ -156,7 +158,7 @@ def test_multilabel_confusion_shows_found_missed_and_false_alarms(split_of: Spli
     for bar in figure.axes[0].patches:
         assert isinstance(bar, Rectangle)
         widths.append(bar.get_width())
-    cells = np.array([part["confusion_matrix"] for part in block["per_label"].values()])
+    cells = np.array([known(part.confusion_matrix) for part in block.each.values()])
     assert widths == [*cells[:, 1, 1], *cells[:, 1, 0], *cells[:, 0, 1]]
 
 
@@ -165,19 +167,20 @@ def test_the_area_under_the_drawn_roc_curve_is_the_auroc(task: str, split_of: Sp
     part, info, block = split_of(task)
     figure = roc_curves(part, info, block)
     curves = [line for line in figure.axes[0].lines if "AUROC" in str(line.get_label())]
-    each = [block] if task == "binary" else list(block["per_class" if task == "multiclass" else "per_label"].values())
+    each = list(block.questions.values())
     assert len(curves) == len(each)
     for line, metrics in zip(curves, each, strict=True):
-        assert auc(line.get_xdata(), line.get_ydata()) == pytest.approx(metrics["auroc"]["value"])
-        assert f"{metrics['auroc']['value']:.3f}" in str(line.get_label())
-        assert f"{metrics['auroc']['low']:.3f}–{metrics['auroc']['high']:.3f}" in str(line.get_label())
+        low, value, high = span(metrics.auroc)
+        assert auc(line.get_xdata(), line.get_ydata()) == pytest.approx(value)
+        assert f"{value:.3f}" in str(line.get_label())
+        assert f"{low:.3f}–{high:.3f}" in str(line.get_label())
 
 
 def test_the_operating_point_lies_at_sensitivity_and_specificity(split_of: Split) -> None:
     part, info, block = split_of("binary")
     (point,) = (line for line in roc_curves(part, info, block).axes[0].lines if "operating" in str(line.get_label()))
-    assert point.get_xdata() == [1 - block["specificity"]["value"]]
-    assert point.get_ydata() == [block["sensitivity"]["value"]]
+    assert point.get_xdata() == [1 - known(block.specificity.value)]
+    assert point.get_ydata() == [block.sensitivity.value]
 
 
 def test_precision_recall_has_the_prevalence_as_chance_level(split_of: Split) -> None:
@@ -209,7 +212,9 @@ def test_scores_name_the_groups(task: str, split_of: Split) -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_reliability_points_average_to_the_whole(task: str, split_of: Split) -> None:
     part, info, block = split_of(task)
-    (line,) = (line for line in reliability(block).axes[0].lines if line.get_marker() == "o")
+    (line,) = (
+        line for line in reliability(known(block.calibration).bins, info).axes[0].lines if line.get_marker() == "o"
+    )
     # Fifteen bins of equal size, up to rounding: the mean of the points is the mean of the outcomes.
     truth = {
         "binary": (part["label"] == info.classes[-1]).mean(),
@@ -272,7 +277,7 @@ def test_of_many_labels_the_weakest_are_drawn(predictions_of: PredictionsOf) -> 
     table, info = predictions_of("multilabel", images=300, classes=tuple(f"finding {i}" for i in range(10)))
     part = table[table["split"] == "test"]
     block = evaluate(part, info, 0.5, SETTINGS, seed=0)["test"]
-    areas = {name: metrics["auroc"]["value"] for name, metrics in block["per_label"].items()}
+    areas = {name: known(metrics.auroc.value) for name, metrics in block.each.items()}
     drawn = [
         str(line.get_label())
         for line in roc_curves(part, info, block).axes[0].lines

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from fixture_types import AuditOf, ManifestOf, ProbabilitiesFor
+from radlens.assessment.abstention import abstention
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.framing_evidence import judge_framing
-from radlens.assessment.predictions import predictions_table, probabilities_of
+from radlens.assessment.predictions import predictions_table, probabilities_of, with_answers
 from radlens.config import EvaluateSettings, RunSettings, to_yaml
 from radlens.dataset.audit import Finding
 from radlens.imaging.framing import SUITE
@@ -51,8 +52,9 @@ def test_every_fact_belongs_to_an_item_and_every_item_asks_for_a_fact_that_there
     finding = Finding(check="class_imbalance", severity="note", message="m", count=0)
     test = content.predictions[content.predictions["split"] == "test"]
     same = [probabilities_of(test, content.info)] * len(SUITE)
-    framing = judge_framing(test, same, content.info, 0.5).model_dump(mode="json")
-    block = {**content.metrics["test"], "abstention": {"n_answered": 1}, "framing": framing}
+    framing = judge_framing(test, same, content.info, 0.5)
+    abstaining = abstention(with_answers(test, content.info, (0.4, 0.4), None), content.info, 0.95)
+    block = content.metrics["test"].model_copy(update={"abstention": abstaining, "framing": framing})
     rich = replace(
         content,
         info=content.info.model_copy(update={"licence": "CC0"}),

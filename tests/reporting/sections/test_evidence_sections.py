@@ -11,12 +11,14 @@ import pytest
 
 from fixture_types import ManifestOf, ProbabilitiesFor
 from html_page import Page
+from known import known, span
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import predictions_table
 from radlens.config import EvaluateSettings
 from radlens.reporting import ReportContent, render_report
 from radlens.reporting.sections.calibration import calibration_view
 from radlens.reporting.sections.decision import decision_view, shortfalls
+from radlens.runtime.metrics_sections import Metric
 from radlens.statistics.interval_methods import METHODS
 
 ContentOf = Callable[..., ReportContent]
@@ -42,13 +44,14 @@ def test_every_interval_names_its_method_and_each_method_is_explained(
     content = content_for(task)
     text = page_of(render_report(content)).text
     block = content.metrics["test"]
-    for name, explained in block["interval"]["methods"].items():
+    for name, explained in block.interval.methods.items():
         assert name in text
         assert METHODS[name] == explained
         assert explained[1:] in text
     for metric in ("sensitivity", "brier", "ece"):
-        limits = f"{block[metric]['low']:.3f}–{block[metric]['high']:.3f} {block[metric]['method']}"
-        shares = f"{100 * block[metric]['low']:.1f}–{block[metric]['high']:.1%} {block[metric]['method']}"
+        measured = block.metrics[metric]
+        low, _, high = span(measured)
+        limits, shares = f"{low:.3f}–{high:.3f} {measured.method}", f"{100 * low:.1f}–{high:.1%} {measured.method}"
         assert limits in text or shares in text, metric
 
 
@@ -56,18 +59,19 @@ def test_the_tables_carry_the_numbers_of_metrics_json(content_for: ContentOf, pa
     content = content_for(settings=SETTINGS.model_copy(update={"prevalence": (0.013, 0.4)}))
     page = page_of(render_report(content))
     block, text = content.metrics["test"], page.text
-    row = block["predictive_values"][0]
-    assert f"1.3% {row['ppv']['value']:.1%} {100 * row['ppv']['low']:.1f}–{row['ppv']['high']:.1%}" in text
-    for row in block["thresholds"]:
-        mark = " operating point" if row["operating_point"] else ""
-        assert f"{row['threshold']:.3g}{mark} {row['sensitivity']['value']:.1%}" in text
-    curve = block["decision_curve"]
-    at = curve["threshold"].index(0.2)
-    assert f"20% {curve['net_benefit'][at]:.3f} {curve['low'][at]:.3f} to {curve['high'][at]:.3f}" in text
-    for part in block["calibration"]["bins"]:
-        assert f"{part['n']} {part['mean']:.4f} {part['observed']['value']:.1%}" in text
-    parts = block["calibration"]["brier_parts"]
-    assert f"{parts['resolution']:.4f} {parts['resolution_corrected']:.4f}" in text
+    low, value, high = span(known(block.predictive_values)[0].ppv)
+    assert f"1.3% {value:.1%} {100 * low:.1f}–{high:.1%}" in text
+    for row in known(block.thresholds):
+        mark = " operating point" if row.operating_point else ""
+        assert f"{row.threshold:.3g}{mark} {row.sensitivity.value:.1%}" in text
+    curve = known(block.decision_curve)
+    at = curve.threshold.index(0.2)
+    assert f"20% {curve.net_benefit[at]:.3f} {curve.low[at]:.3f} to {curve.high[at]:.3f}" in text
+    calibration = known(block.calibration)
+    for part in calibration.bins:
+        assert f"{part.n} {part.mean:.4f} {part.observed.value:.1%}" in text
+    parts = known(calibration.brier_parts)
+    assert f"{parts.resolution:.4f} {parts.resolution_corrected:.4f}" in text
     assert "Net benefit on test images: at 5% " in re.sub(r"\s+", " ", render_report(content))
 
 
@@ -102,7 +106,7 @@ def test_an_absent_class_leaves_the_decisions_out(
     predictions = predictions_table(part, probabilities_for(part))
     metrics = evaluate(predictions, part.info, 0.5, SETTINGS, seed=0)
     assert decision_view(metrics["test"], "test") is None
-    assert metrics["test"]["calibration"]["slope"]["value"] is None
+    assert known(known(metrics["test"].calibration).slope).value is None
     text = page_of(render_report(ReportContent("t", part.info, part.table, predictions, metrics))).text
     assert "Fewer than two patients have images of one kind" in text or "fewer than two patients" in text
 
@@ -111,10 +115,10 @@ def test_too_few_patients_are_said_with_how_many_more(content_for: ContentOf, pa
     content = content_for()
     block = content.metrics["test"]
     (said,) = shortfalls(block)
-    sizes = block["sample_size"]["needed"]["PNEUMONIA"]
-    assert f"Sensitivity reaches ±{100 * sizes['sensitivity']['half_width']:.1f} points" in said
-    assert f"{sizes['sensitivity']['more_positive']:,} more patients with PNEUMONIA images" in said
-    assert f"{sizes['specificity']['more_negative']:,} more patients with NORMAL images" in said
+    sizes = known(block.sample_size).needed["PNEUMONIA"]
+    assert f"Sensitivity reaches ±{100 * sizes['sensitivity'].half_width:.1f} points" in said
+    assert f"{sizes['sensitivity'].more_positive:,} more patients with PNEUMONIA images" in said
+    assert f"{sizes['specificity'].more_negative:,} more patients with NORMAL images" in said
     assert said in page_of(render_report(content)).text
     enough = content_for(settings=SETTINGS.model_copy(update={"margin": 0.4})).metrics["test"]
     assert shortfalls(enough) == []
@@ -124,12 +128,9 @@ def test_too_few_patients_are_said_with_how_many_more(content_for: ContentOf, pa
 
 
 def test_limits_below_0_are_told_with_a_word(content_for: ContentOf) -> None:
-    block = dict(content_for().metrics["test"])
-    block["calibration"] = {
-        **block["calibration"],
-        "intercept": {"value": -0.1, "low": -0.5, "high": 0.3, "method": "m"},
-    }
-    (row,) = (row for row in calibration_view(block)["figures"] if row["name"] == "Calibration in the large")
+    below = Metric(value=-0.1, low=-0.5, high=0.3, method="m")
+    evidence = known(content_for().metrics["test"].calibration).model_copy(update={"intercept": below})
+    (row,) = (row for row in calibration_view(evidence)["figures"] if row["name"] == "Calibration in the large")
     assert row["interval"] == "−0.500 to 0.300"
 
 
@@ -144,7 +145,7 @@ def test_hostile_names_stay_text_in_the_new_tables(
     page = page_of(render_report(replace(content)))
     assert not any("onerror" in attributes for _, attributes in page.elements)
     assert f"Prevalence of {hostile}" in page.text
-    assert np.isfinite(metrics["test"]["decision_curve"]["net_benefit"]).all()
+    assert np.isfinite(known(metrics["test"].decision_curve).net_benefit).all()
 
 
 def test_no_prevalence_leaves_its_table_out(content_for: ContentOf, page_of: type[Page]) -> None:

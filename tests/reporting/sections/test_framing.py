@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -46,7 +45,7 @@ def made(
     answers = [plain] * len(SUITE)
     answers[BAD] = np.where(turned[:, None], plain[:, ::-1], plain)
     evidence = judge_framing(test, answers, manifest.info, 0.5)
-    metrics["test"]["framing"] = evidence.model_dump(mode="json")
+    metrics["test"] = metrics["test"].model_copy(update={"framing": evidence})
     return ReportContent("A run", manifest.info, manifest.table, predictions, metrics), evidence
 
 
@@ -178,8 +177,8 @@ def test_other_tasks_have_the_section_too(
 def test_verdicts_have_their_colours(failing: Maker) -> None:
     content, evidence = failing
     for verdict, tone in (("pass", "good"), ("warn", "warning"), ("fail", "error")):
-        block: Mapping[str, Any] = {**evidence.model_dump(mode="json"), "verdict": verdict}
-        metrics = {**content.metrics, "test": {**content.metrics["test"], "framing": block}}
+        judged = evidence.model_copy(update={"verdict": verdict})
+        metrics = {**content.metrics, "test": content.metrics["test"].model_copy(update={"framing": judged})}
         view = framing_view(replace(content, metrics=metrics))
         assert view is not None
         assert (view.tone, view.label) == (tone, verdict.capitalize())

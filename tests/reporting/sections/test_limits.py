@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from fixture_types import AuditOf, ManifestOf, ProbabilitiesFor
+from known import known
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import predictions_table
 from radlens.config import EvaluateSettings
@@ -17,6 +18,8 @@ from radlens.dataset.audit.shortcuts import Shortcut
 from radlens.reporting.content import Origin, Provenance, ReportContent
 from radlens.reporting.sections.limits import limit_texts
 from radlens.reporting.sections.summary import abstention_sentence, doubt_sentence
+from radlens.runtime.metrics_sections import AbstentionCounts, Metric
+from radlens.runtime.record_base import Figure
 from radlens.statistics.auroc import Auroc
 
 SETTINGS = EvaluateSettings(resamples=100)
@@ -127,13 +130,20 @@ def test_doubtful_labels_are_counted(content: ReportContent) -> None:
 
 
 def abstaining(content: ReportContent) -> ReportContent:
-    part = {
-        "n_answered": 60,
-        "n_referred": 15,
-        "n_refused": 5,
-        "accuracy": {"value": 0.9, "low": 0.8, "high": 0.95},
-    }
-    return replace(content, metrics={"test": {**content.metrics["test"], "abstention": part}})
+    share = Figure(value=0.5, low=0.4, high=0.6)
+    counts = AbstentionCounts(
+        n_answered=60,
+        n_referred=15,
+        n_refused=5,
+        errors=10,
+        errors_avoided=4,
+        answered=share,
+        referred=share,
+        refused=share,
+        accuracy=Figure(value=0.9, low=0.8, high=0.95),
+        definitions={},
+    )
+    return replace(content, metrics={"test": content.metrics["test"].model_copy(update={"abstention": counts})})
 
 
 def test_what_is_left_to_a_person_is_said_first_and_limits_the_figures(content: ReportContent) -> None:
@@ -160,12 +170,14 @@ def test_the_summary_names_what_makes_the_figures_doubtful(
 
 
 def test_probabilities_that_are_too_sure_are_a_limit(content: ReportContent) -> None:
-    block = dict(content.metrics["test"])
-    block["calibration"] = {**block["calibration"], "slope": {"value": 0.5, "low": 0.4, "high": 0.7}}
-    text = said(replace(content, metrics={"test": block}))
+    def with_slope(slope: Metric) -> ReportContent:
+        record = content.metrics["test"]
+        calibration = known(record.calibration).model_copy(update={"slope": slope})
+        return replace(content, metrics={"test": record.model_copy(update={"calibration": calibration})})
+
+    text = said(with_slope(Metric(value=0.5, low=0.4, high=0.7)))
     assert "too sure (calibration slope 0.500, CI 0.400–0.700)" in text
-    block["calibration"] = {**block["calibration"], "slope": {"value": 0.9, "low": 0.7, "high": 1.2}}
-    assert "too sure" not in said(replace(content, metrics={"test": block}))
+    assert "too sure" not in said(with_slope(Metric(value=0.9, low=0.7, high=1.2)))
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -12,25 +9,26 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from radlens.reporting.figures.style import INK, PALETTE, new_figure, styled
+from radlens.runtime.metrics_sections import AbstentionCounts
 
 
 @styled
 def risk_coverage_curve(
-    coverage: npt.NDArray[np.float64], risk: npt.NDArray[np.float64], block: Mapping[str, Any]
+    coverage: npt.NDArray[np.float64], risk: npt.NDArray[np.float64], counts: AbstentionCounts
 ) -> Figure:
     """Wrong answers among the surest, and where the model that abstains stands.
 
     Args:
         coverage: shares of the images, ascending.
         risk: the share of wrong answers among them.
-        block: what :func:`radlens.assessment.abstention.abstention` gave.
+        counts: what :func:`radlens.assessment.abstention.abstention` gave.
     """
     figure = new_figure(height=3.3)
     axes = figure.subplots()
     axes.plot(coverage, risk, color=PALETTE[0], drawstyle="steps-post", label="the surest answers")
-    answered, accuracy = block["answered"]["value"], block["accuracy"]["value"]
+    answered, accuracy = counts.answered.value, counts.accuracy.value
     highest = float(risk.max())
-    if accuracy is not None:
+    if answered is not None and accuracy is not None:
         axes.plot([answered], [1 - accuracy], color=PALETTE[1], marker="D", linestyle="none", label="answered")
         highest = max(highest, 1 - accuracy)
     axes.set(xlim=(0, 1.01), ylim=(-0.02 * max(highest, 0.01), 1.1 * max(highest, 0.01)))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -28,9 +25,9 @@ from radlens.reporting.figures.style import (
     square_figure,
     styled,
 )
+from radlens.runtime.metrics_record import SplitRecord
+from radlens.runtime.metrics_sections import ClassMetrics, Metric
 from radlens.statistics.metrics import Answers
-
-Block = Mapping[str, Any]
 
 # Beyond so many classes the cells of a confusion matrix are too small for both count and share, or for any text.
 _MOST_SHARES, _MOST_COUNTS = 10, 20
@@ -43,18 +40,18 @@ _ROOM = 44
 
 
 @styled
-def confusion_matrix(block: Block) -> Figure:
+def confusion_matrix(block: SplitRecord) -> Figure:
     """Counts, and shares of each true class, with true classes as rows; for multilabel the outcomes of each label.
 
     Args:
         block: the metrics of one split.
     """
-    if block["task"] == "multilabel":
+    if block.task == "multilabel":
         return _label_outcomes(block)
-    counts = np.array(block["confusion_matrix"])
+    counts = np.array(block.confusion_matrix)
     totals = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    names = [shown(name, 22) for name in block["classes"]]
+    names = [shown(name, 22) for name in block.classes]
     size = len(names)
     texts = np.array([[_cell(counts[i, j], share[i, j], size) for j in range(size)] for i in range(size)])
     figure = new_figure(height=min(7.0, 1.3 + (1.05 if size == 2 else 0.62) * size))
@@ -83,7 +80,7 @@ def confusion_matrix(block: Block) -> Figure:
 
 
 @styled
-def roc_curves(predictions: pd.DataFrame, info: DatasetInfo, block: Block) -> Figure:
+def roc_curves(predictions: pd.DataFrame, info: DatasetInfo, block: SplitRecord) -> Figure:
     """Sensitivity against false positive rate over all thresholds; each class against the rest if there are several.
 
     Args:
@@ -95,27 +92,23 @@ def roc_curves(predictions: pd.DataFrame, info: DatasetInfo, block: Block) -> Fi
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     handles: list[Line2D] = []
     for name, colour, answers, metrics in _questions(predictions, info, block):
-        if metrics["auroc"]["value"] is None:
+        if metrics.auroc.value is None:
             continue
         false_positive, sensitivity, _ = roc_curve(answers.truth, answers.probabilities[:, 1])
         (line,) = axes.plot(false_positive, sensitivity, color=colour)
-        line.set_label(f"{name}AUROC {_number(metrics['auroc'])}")
+        line.set_label(f"{name}AUROC {_number(metrics.auroc)}")
         handles.append(line)
-    if (
-        info.task == "binary"
-        and block["specificity"]["value"] is not None
-        and block["sensitivity"]["value"] is not None
-    ):
-        x, y = 1 - block["specificity"]["value"], block["sensitivity"]["value"]
-        spread = _spread(block["specificity"])[::-1], _spread(block["sensitivity"])
-        handles.append(_operating_point(axes, x, y, spread, block))
+    x, y = block.specificity.value, block.sensitivity.value
+    if info.task == "binary" and x is not None and y is not None:
+        spread = _spread(block.specificity)[::-1], _spread(block.sensitivity)
+        handles.append(_operating_point(axes, 1 - x, y, spread, block))
     axes.set(xlabel="false positive rate (1 − specificity)", ylabel="sensitivity")
     _legend(figure, handles)
     return figure
 
 
 @styled
-def precision_recall_curves(predictions: pd.DataFrame, info: DatasetInfo, block: Block) -> Figure:
+def precision_recall_curves(predictions: pd.DataFrame, info: DatasetInfo, block: SplitRecord) -> Figure:
     """Precision against sensitivity over all thresholds, with the prevalence as the chance level.
 
     Args:
@@ -126,36 +119,36 @@ def precision_recall_curves(predictions: pd.DataFrame, info: DatasetInfo, block:
     figure, axes = square_figure(_height(info))
     handles: list[Line2D] = []
     for name, colour, answers, metrics in _questions(predictions, info, block):
-        if metrics["average_precision"]["value"] is None:
+        if metrics.average_precision.value is None:
             continue
         precision, sensitivity, _ = precision_recall_curve(answers.truth, answers.probabilities[:, 1])
         (line,) = axes.step(sensitivity, precision, where="post", color=colour)
-        line.set_label(f"{name}average precision {_number(metrics['average_precision'])}")
+        line.set_label(f"{name}average precision {_number(metrics.average_precision)}")
         handles.append(line)
         if info.task == "binary":
             prevalence = float(answers.truth.mean())
             chance = axes.axhline(prevalence, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
             chance.set_label(f"chance level: prevalence {prevalence:.3f}")
             handles.append(chance)
-    if info.task == "binary" and block["precision"]["value"] is not None and block["sensitivity"]["value"] is not None:
-        x, y = block["sensitivity"]["value"], block["precision"]["value"]
-        handles.append(
-            _operating_point(axes, x, y, (_spread(block["sensitivity"]), _spread(block["precision"])), block)
-        )
+    x, y = block.sensitivity.value, block.precision.value
+    if info.task == "binary" and x is not None and y is not None:
+        handles.append(_operating_point(axes, x, y, (_spread(block.sensitivity), _spread(block.precision)), block))
     axes.set(xlabel="sensitivity (recall)", ylabel="precision")
     _legend(figure, handles)
     return figure
 
 
-def _questions(predictions: pd.DataFrame, info: DatasetInfo, block: Block) -> list[tuple[str, str, Answers, Block]]:
+def _questions(
+    predictions: pd.DataFrame, info: DatasetInfo, block: SplitRecord
+) -> list[tuple[str, str, Answers, SplitRecord | ClassMetrics]]:
     """The binary questions of a task, those the model is worst at first if there are too many to draw."""
     answers = answers_of(predictions, info)
     if info.task == "binary":
         return [("", class_colour(1), answers, block)]
-    each = block["per_class" if info.task == "multiclass" else "per_label"]
+    each = block.each
     order = list(range(len(info.classes)))
     if len(order) > MOST_CURVES:
-        weakest = sorted(order, key=lambda index: each[info.classes[index]]["auroc"]["value"] or 2)
+        weakest = sorted(order, key=lambda index: each[info.classes[index]].auroc.value or 2)
         order = sorted(weakest[:MOST_CURVES])
     return [
         (
@@ -168,9 +161,9 @@ def _questions(predictions: pd.DataFrame, info: DatasetInfo, block: Block) -> li
     ]
 
 
-def _label_outcomes(block: Block) -> Figure:
-    names = list(block["per_label"])
-    cells = np.array([block["per_label"][name]["confusion_matrix"] for name in names]).reshape(-1, 4)
+def _label_outcomes(block: SplitRecord) -> Figure:
+    names = block.classes
+    cells = np.array(block.confusion_matrix).reshape(-1, 4)
     found, missed, alarms = cells[:, 3], cells[:, 2], cells[:, 1]
     figure = new_figure(height=0.34 * len(names) + 1.1)
     axes = figure.subplots()
@@ -207,23 +200,23 @@ def _legend(figure: Figure, handles: list[Line2D]) -> None:
         figure.legend(handles, [str(line.get_label()) for line in handles], loc="outside lower center")
 
 
-def _number(metric: Mapping[str, Any]) -> str:
-    if metric["low"] is None or metric["low"] == metric["high"]:
-        return f"{metric['value']:.3f}"
-    return f"{metric['value']:.3f} ({metric['low']:.3f}–{metric['high']:.3f})"
+def _number(metric: Metric) -> str:
+    if metric.low is None or metric.low == metric.high:
+        return f"{metric.value:.3f}"
+    return f"{metric.value:.3f} ({metric.low:.3f}–{metric.high:.3f})"
 
 
-def _spread(metric: Mapping[str, Any]) -> npt.NDArray[np.float64]:
+def _spread(metric: Metric) -> npt.NDArray[np.float64]:
     """Distances from the value down to the low and up to the high limit."""
-    if metric["low"] is None:
+    if metric.value is None or metric.low is None or metric.high is None:
         return np.zeros(2)
-    return np.array([metric["value"] - metric["low"], metric["high"] - metric["value"]]).clip(0)
+    return np.array([metric.value - metric.low, metric.high - metric.value]).clip(0)
 
 
 def _operating_point(
-    axes: Axes, x: float, y: float, spread: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]], block: Block
+    axes: Axes, x: float, y: float, spread: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]], block: SplitRecord
 ) -> Line2D:
     axes.errorbar(x, y, xerr=spread[0][:, None], yerr=spread[1][:, None], color=INK, linewidth=1.1, zorder=4)
     (point,) = axes.plot(x, y, marker="o", markersize=7, color=INK, linestyle="", zorder=5)
-    point.set_label(f"operating point {block['threshold']:.3g}, with intervals")
+    point.set_label(f"operating point {block.threshold:.3g}, with intervals")
     return point

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,16 +14,16 @@ from matplotlib.patches import Patch
 from radlens.assessment.evaluate import answers_of
 from radlens.dataset.manifest import DatasetInfo
 from radlens.reporting.figures.style import INK, MUTED, PALETTE, class_colour, new_figure, shown, square_figure, styled
+from radlens.runtime.metrics_record import SplitRecord
+from radlens.runtime.metrics_sections import ReliabilityBin
 from radlens.statistics.metrics import Answers
-
-Block = Mapping[str, Any]
 
 # As many letters as one line of a legend takes.
 _LEGEND_LETTERS = 44
 
 
 @styled
-def score_histogram(predictions: pd.DataFrame, info: DatasetInfo, block: Block) -> Figure:
+def score_histogram(predictions: pd.DataFrame, info: DatasetInfo, block: SplitRecord) -> Figure:
     """How the scores of the classes lie: apart for a good model, on top of each other for a useless one.
 
     Binary: probability of the positive class, by true class, with the operating point. Multiclass: probability of the
@@ -59,8 +59,8 @@ def score_histogram(predictions: pd.DataFrame, info: DatasetInfo, block: Block) 
     handles: list[Any] = [Patch(facecolor=colour, alpha=0.6) for colour in colours]
     texts = [f"{shown(name)} ({count:,})" for name, count in zip(names, counts, strict=True)]
     if info.task == "binary":
-        handles.append(axes.axvline(block["threshold"], color=INK, linewidth=1.2, linestyle=(0, (4, 3))))
-        texts.append(f"operating point {block['threshold']:.3g}")
+        handles.append(axes.axvline(block.threshold or 0.5, color=INK, linewidth=1.2, linestyle=(0, (4, 3))))
+        texts.append(f"operating point {block.threshold:.3g}")
     axes.set(xlabel=label, ylabel="% of the class" if info.task == "binary" else "% of the answers", xlim=(0, 1))
     columns = len(handles) if sum(map(len, texts)) <= _LEGEND_LETTERS else 2
     figure.legend(handles, texts, loc="outside lower center", ncols=columns)
@@ -68,20 +68,20 @@ def score_histogram(predictions: pd.DataFrame, info: DatasetInfo, block: Block) 
 
 
 @styled
-def reliability(block: Block) -> Figure:
+def reliability(bins: Sequence[ReliabilityBin], info: DatasetInfo) -> Figure:
     """How often the model is right when it says so: observed share against mean probability, in bins of equal size.
 
     Binary: of the positive class; multiclass: of the predicted class; multilabel: of all labels together. The bars are
     the intervals of the observed shares.
     """
     label = {
-        "binary": f"share that is {shown(block['classes'][-1])}",
+        "binary": f"share that is {shown(info.classes[-1])}",
         "multiclass": "share of right answers",
         "multilabel": "share that has the label",
-    }[block["task"]]
-    bins = block["calibration"]["bins"]
-    mean = np.array([part["mean"] for part in bins])
-    value, low, high = (np.array([part["observed"][key] for part in bins]) for key in ("value", "low", "high"))
+    }[info.task]
+    mean = np.array([part.mean for part in bins])
+    shares = [part.observed for part in bins]
+    value, low, high = np.array([(share.value, share.low, share.high) for share in shares], dtype=np.float64).T
     figure, axes = square_figure(height=4.2)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.vlines(mean, low, high, color=PALETTE[0], linewidth=1.4, alpha=0.45)
@@ -90,7 +90,7 @@ def reliability(block: Block) -> Figure:
     return figure
 
 
-def _label_scores(answers: Answers, block: Block) -> Figure:
+def _label_scores(answers: Answers, block: SplitRecord) -> Figure:
     names = [shown(name, 22) for name in answers.classes]
     rows = pd.DataFrame(
         {
@@ -108,10 +108,10 @@ def _label_scores(answers: Answers, block: Block) -> Figure:
     )  # fmt: skip
     for item in axes.lines:
         item.set_rasterized(item.get_linestyle() == "None")
-    line = axes.axvline(block["threshold"], color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
+    line = axes.axvline(block.threshold or 0.5, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="probability of the label", ylabel="", xlim=(0, 1))
     handles = [Patch(facecolor=palette["with"]), Patch(facecolor=palette["without"]), line]
-    texts = ["images with the label", "without", f"operating point {block['threshold']:.3g}"]
+    texts = ["images with the label", "without", f"operating point {block.threshold:.3g}"]
     figure.legend(handles, texts, loc="outside lower center", ncols=3)
     return figure

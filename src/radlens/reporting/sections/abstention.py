@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +12,9 @@ from radlens.reporting.content import ReportContent
 from radlens.reporting.embed import Chart
 from radlens.reporting.figures.abstention import risk_coverage_curve, unfamiliarity_histogram
 from radlens.reporting.figures.style import SPLIT_NAMES
-from radlens.reporting.wording import images, limits, number
+from radlens.reporting.wording import images, limits, value_of
+from radlens.runtime.metrics_record import SplitRecord
+from radlens.runtime.metrics_sections import AbstentionCounts
 
 _NAMES = {
     "answered": "Answered",
@@ -50,55 +50,50 @@ def abstention_views(content: ReportContent) -> list[AbstentionView]:
     """One view for each split whose predictions tell what the model stands by, the headline's split first."""
     main = content.main_split
     splits = [main, *(split for split in content.metrics if split != main)]
-    return [_view(content, split) for split in splits if "abstention" in content.metrics[split]]
+    counted = [(split, content.metrics[split].abstention) for split in splits]
+    return [_view(content, split, counts) for split, counts in counted if counts is not None]
 
 
-def _view(content: ReportContent, split: str) -> AbstentionView:
+def _view(content: ReportContent, split: str, counts: AbstentionCounts) -> AbstentionView:
     block = content.metrics[split]
     return AbstentionView(
         name=SPLIT_NAMES[split],
-        n=block["n"],
-        sentence=_sentence(block, split),
-        confidence=f"{block['interval']['confidence']:.0%}",
-        rows=tuple(_rows(block["abstention"])),
-        charts=tuple(_charts(content, split)),
+        n=block.n,
+        sentence=_sentence(block, counts, split),
+        confidence=f"{block.interval.confidence:.0%}",
+        rows=tuple(_rows(counts)),
+        charts=tuple(_charts(content, split, counts)),
     )
 
 
-def _sentence(block: Mapping[str, Any], split: str) -> str:
-    part = block["abstention"]
+def _sentence(block: SplitRecord, counts: AbstentionCounts, split: str) -> str:
     said = (
-        f"Of {images(block['n'], SPLIT_NAMES[split])} the model answers {part['n_answered']:,}, refers "
-        f"{part['n_referred']:,} and refuses {part['n_refused']:,}. "
+        f"Of {images(block.n, SPLIT_NAMES[split])} the model answers {counts.n_answered:,}, refers "
+        f"{counts.n_referred:,} and refuses {counts.n_refused:,}. "
     )
-    if not part["errors"]:
+    if not counts.errors:
         return said + "At the operating point none of its answers would be wrong."
     return (
-        said
-        + f"Had it answered all at the operating point, {part['errors']:,} would be wrong; by abstaining it avoids "
-        f"{part['errors_avoided']:,} of these."
+        said + f"Had it answered all at the operating point, {counts.errors:,} would be wrong; by abstaining it avoids "
+        f"{counts.errors_avoided:,} of these."
     )
 
 
-def _rows(part: Mapping[str, Any]) -> list[Row]:
-    shares = [(_NAMES[key], part["definitions"][key], part[key]) for key in _NAMES]
+def _rows(counts: AbstentionCounts) -> list[Row]:
+    overall = zip(_NAMES, (counts.answered, counts.referred, counts.refused, counts.accuracy), strict=True)
+    shares = [(_NAMES[key], counts.definitions[key], share) for key, share in overall]
     shares += [
-        (f"{name} answered as another class", part["definitions"]["wrong"], share)
-        for name, share in part.get("wrong", {}).items()
+        (f"{name} answered as another class", counts.definitions["wrong"], share)
+        for name, share in (counts.wrong or {}).items()
     ]
     return [
-        Row(
-            name,
-            definition,
-            "not defined" if share["value"] is None else number(share["value"], share=True),
-            limits(share, share=True),
-        )
+        Row(name, definition, value_of(share, share=True), limits(share, share=True))
         for name, definition, share in shares
     ]
 
 
-def _charts(content: ReportContent, split: str) -> list[Chart]:
-    info, block = content.info, content.metrics[split]
+def _charts(content: ReportContent, split: str, counts: AbstentionCounts) -> list[Chart]:
+    info = content.info
     rows = content.predictions[content.predictions["split"] == split]
     charts = []
     if info.task != "multilabel":
@@ -107,7 +102,7 @@ def _charts(content: ReportContent, split: str) -> list[Chart]:
         points = [f"{risk[place]:.1%} of the surest {share:.0%}" for share, place in places]
         charts.append(
             Chart(
-                risk_coverage_curve(coverage, risk, block["abstention"]),
+                risk_coverage_curve(coverage, risk, counts),
                 f"{split}-risk-coverage",
                 "Risk and coverage",
                 f"Wrong answers among those that the model is surest of: {', '.join(points)}.",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from radlens.reporting.sections.decision import Table
-from radlens.reporting.wording import limits, number
-
-Block = Mapping[str, Any]
+from radlens.reporting.wording import limits, number, value_of
+from radlens.runtime.metrics_sections import BrierParts, CalibrationEvidence, Metric, ReliabilityBin
 
 _ROWS = {
     "ece_corrected": (
@@ -27,54 +26,53 @@ _PARTS = {
 }
 
 
-def calibration_view(block: Block) -> dict[str, Any]:
+def calibration_view(evidence: CalibrationEvidence) -> dict[str, Any]:
     """Tables of figures, of the parts of the Brier score, and of the numbers behind the reliability diagram."""
-    found = block["calibration"]
     figures = [
         {
-            "name": name,
-            "meaning": meaning,
-            "value": "not defined" if found[key]["value"] is None else _minus(number(found[key]["value"])),
-            "interval": "–" if found[key]["value"] is None else _signed(found[key]),
-            "method": found[key]["method"] or found[key].get("reason", ""),
+            "name": _ROWS[key][0],
+            "meaning": _ROWS[key][1],
+            "value": _minus(value_of(metric)),
+            "interval": "–" if metric.value is None else _signed(metric),
+            "method": metric.method or metric.reason or "",
         }
-        for key, (name, meaning) in _ROWS.items()
-        if key in found
+        for key, metric in evidence.metrics.items()
     ]
-    return {"figures": figures, "parts": _parts(found.get("brier_parts")), "bins": _bins(found["bins"])}
+    return {"figures": figures, "parts": _parts(evidence.brier_parts), "bins": _bins(evidence.bins)}
 
 
-def _signed(metric: Block) -> str:
+def _signed(metric: Metric) -> str:
     """The interval; with a word between the limits where a dash would be taken for a sign."""
-    if metric["low"] is None or metric["low"] >= 0:
+    if metric.low is None or metric.high is None or metric.low >= 0:
         return limits(metric)
-    return _minus(f"{number(metric['low'])} to {number(metric['high'])}")
+    return _minus(f"{number(metric.low)} to {number(metric.high)}")
 
 
 def _minus(text: str) -> str:
     return text.replace("-", "−")
 
 
-def _parts(parts: Block | None) -> list[dict[str, str]]:
+def _parts(parts: BrierParts | None) -> list[dict[str, str]]:
     if parts is None:
         return []
+    values = dict(parts)
     return [
         {
             "name": name.capitalize() if name != "within" else "Within bins",
             "meaning": meaning,
-            "value": _minus(f"{parts[name]:.4f}"),
-            "corrected": f"{parts[f'{name}_corrected']:.4f}" if f"{name}_corrected" in parts else "",
+            "value": _minus(f"{values[name]:.4f}"),
+            "corrected": f"{values[f'{name}_corrected']:.4f}" if f"{name}_corrected" in values else "",
         }
         for name, meaning in _PARTS.items()
     ]
 
 
-def _bins(bins: list[Block]) -> Table:
+def _bins(bins: Sequence[ReliabilityBin]) -> Table:
     rows = [
         [
-            (f"{part['n']:,}", ""),
-            (f"{part['mean']:.4f}", ""),
-            (number(part["observed"]["value"], share=True), limits(part["observed"], share=True)),
+            (f"{part.n:,}", ""),
+            (f"{part.mean:.4f}", ""),
+            (value_of(part.observed, share=True), limits(part.observed, share=True)),
         ]
         for part in bins
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import yaml
 
@@ -15,9 +14,6 @@ from radlens.reporting.figures.style import SPLIT_NAMES
 from radlens.reporting.sections.decision import shortfalls
 from radlens.reporting.wording import SHARES, estimate, headline, images
 from radlens.reporting.wording import errors as wrong_answers
-from radlens.runtime.framing_records import read_framing
-
-Block = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -170,34 +166,36 @@ def _measured(content: ReportContent) -> Iterator[Fact]:
     block = content.metrics[split]
     yield "performance", "performance", headline(block, split)
     shown = (("sensitivity", "Sensitivity"), ("specificity", "specificity"), ("auroc", "AUROC"))
-    confidence = block["interval"]["confidence"]
-    each = (f"{name} {estimate(block[key], confidence, share=key in SHARES)}" for key, name in shown)
+    confidence, measured = block.interval.confidence, block.metrics
+    each = (f"{name} {estimate(measured[key], confidence, share=key in SHARES)}" for key, name in shown)
     yield "diagnostic", "performance", f"{', '.join(each)}."
-    benefit = ", net benefit" if block["task"] == "binary" else ""
+    benefit = ", net benefit" if block.task == "binary" else ""
     yield "metrics", "performance", f"Discrimination, calibration, Brier score{benefit}."
-    methods = "; ".join(block["interval"]["methods"])
-    yield "uncertainty", "performance", f"{block['interval']['confidence']:.0%} intervals by patients: {methods}."
-    point = "the largest is the answer" if block["threshold"] is None else f"operating point {block['threshold']:.3g}"
+    methods = "; ".join(block.interval.methods)
+    yield "uncertainty", "performance", f"{confidence:.0%} intervals by patients: {methods}."
+    point = "the largest is the answer" if block.threshold is None else f"operating point {block.threshold:.3g}"
     yield "output", "performance", f"A probability for each class; {point}."
-    margin = f"±{100 * block['sample_size']['margin']:.3g} points"
-    short = "too few" if shortfalls(block) else "enough"
-    yield "sample_size", "summary", f"{block['n_patients']:,} patients, {short} to know the figures to within {margin}."
+    if block.sample_size is not None:
+        margin = f"±{100 * block.sample_size.margin:.3g} points"
+        short = "too few" if shortfalls(block) else "enough"
+        known = f"{block.n_patients:,} patients, {short} to know the figures to within {margin}."
+        yield "sample_size", "summary", known
     if content.subgroups is not None and not content.subgroups.empty:
         names = [str(name) for name in content.subgroups["column"].unique()]
         for key, columns in (("clusters", SITE_COLUMNS), ("people", PEOPLE_COLUMNS)):
             found = [name for name in names if name.casefold() in columns]
             if found:
                 yield key, "subgroups", f"Figures by {', '.join(found)}."
-    evidence = read_framing(block)
+    evidence = block.framing
     if evidence is not None:
         changes = f"{len(evidence.changes)} changes of framing on {images(evidence.images)}"
         yield "robustness", "framing", f"{changes}: {evidence.verdict}. {verdict_in_words(evidence.summary)}"
-    if "abstention" in block:
+    if block.abstention is not None:
         yield "abstention", "abstention", "Images unlike those of training are refused, doubtful ones referred."
     yield "errors", "errors", f"{wrong_answers(block)} The missed findings are shown first."
     if content.paint_map is not None:
         yield "maps", "errors", "Where the model looks, over each wrong answer; how that was validated is to be added."
     if made and made.origin in ("run", "folds") and split == "test":
-        yield "internal", "performance", f"{images(block['n'])} of the same data set, held back."
+        yield "internal", "performance", f"{images(block.n)} of the same data set, held back."
         yield "external", "limits", "None in this run."
     yield "limits", "limits", "What this run knows of its limits; others are to be added."

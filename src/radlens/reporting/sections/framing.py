@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from radlens.assessment.framing_words import advice, change_in_words, verdict_in_words
 from radlens.base.errors import RadlensError
+from radlens.dataset.manifest import DatasetInfo
 from radlens.imaging.framing import Framing, reframe
 from radlens.reporting.chart_numbers import framing_numbers
 from radlens.reporting.content import Pixels, ReportContent
@@ -18,7 +18,7 @@ from radlens.reporting.figures.framing import balanced_accuracies, kinds_of, log
 from radlens.reporting.figures.style import MOST_CURVES, SPLIT_NAMES
 from radlens.reporting.gallery import file_name
 from radlens.reporting.wording import estimate, images, number
-from radlens.runtime.framing_records import ChangeEvidence, Flip, FramingEvidence, GroupAnswers, read_framing
+from radlens.runtime.framing_records import ChangeEvidence, Flip, FramingEvidence, GroupAnswers
 
 TONES = {"pass": "good", "warn": "warning", "fail": "error"}
 # More groups than this do not fit a table; then only the worst-hit group of each change is shown.
@@ -66,28 +66,46 @@ class FramingView:
 
 def framing_view(content: ReportContent) -> FramingView | None:
     """The section on the main split; None where nothing was measured."""
-    block = content.metrics[content.main_split]
-    evidence = read_framing(block)
-    if evidence is None:
+    record = content.metrics[content.main_split]
+    if record.framing is None:
         return None
+    return framing_section(record.framing, content.info, record.threshold, content.main_split, content.read_input)
+
+
+def framing_section(
+    evidence: FramingEvidence,
+    info: DatasetInfo,
+    threshold: float | None,
+    split: str,
+    read_input: Callable[[str], Pixels] | None,
+) -> FramingView:
+    """The section on some evidence.
+
+    Args:
+        evidence: what was found.
+        info: the task and the classes.
+        threshold: the operating point; None for multiclass.
+        split: of the images.
+        read_input: see :class:`radlens.reporting.content.ReportContent`.
+    """
     summary = evidence.summary
-    columns, rows = _table(evidence, block)
+    columns, rows = _table(evidence, info)
     return FramingView(
         verdict=verdict_in_words(summary),
         label=summary.verdict.capitalize(),
         tone=TONES[summary.verdict],
         advice=advice(summary),
-        figures=_figures(evidence, content.main_split),
+        figures=_figures(evidence, split),
         uncounted=_uncounted(evidence),
-        charts=tuple(_charts(evidence, block)),
+        charts=tuple(_charts(evidence, info, threshold)),
         columns=columns,
         rows=rows,
-        flips=tuple(_flip(flip, content) for flip in evidence.flips),
+        flips=tuple(_flip(flip, read_input) for flip in evidence.flips),
     )
 
 
 def _figures(evidence: FramingEvidence, split: str) -> str:
-    worst = estimate(evidence.worst_balanced_accuracy.model_dump(), evidence.confidence, share=True)
+    worst = estimate(evidence.worst_balanced_accuracy, evidence.confidence, share=True)
     loss = evidence.loss
     low, value, high = (f"{100 * one:.1f}".replace("-", "−") for one in (loss.low, loss.value, loss.high))
     known = f" ({evidence.confidence:.0%} CI {low} to {high}, for all counted changes together)"
@@ -110,16 +128,15 @@ def _uncounted(evidence: FramingEvidence) -> str:
     return f"Not counted, because a cut so deep may take the finding itself away: {listed}." if listed else ""
 
 
-def _charts(evidence: FramingEvidence, block: Mapping[str, Any]) -> list[Chart]:
+def _charts(evidence: FramingEvidence, info: DatasetInfo, threshold: float | None) -> list[Chart]:
     worst, plain = evidence.worst_change, evidence.unchanged
     # Of many groups those that lose most are drawn.
     lost = sorted(plain.groups, key=lambda name: worst.groups[name].recall - plain.groups[name].recall)
     drawn = [name for name in plain.groups if name in lost[:MOST_CURVES]]
-    threshold = block["threshold"]
     logit = None if threshold is None else float(np.log(threshold / (1 - threshold)))
     shifts = "; ".join(f"{name} {_signed(worst.groups[name].shift)}" for name in drawn)
     listed = "; ".join(f"{change.name}: {number(change.balanced_accuracy, share=True)}" for change in evidence.changes)
-    of = f"of {block['positive_class']}" if block["task"] == "binary" else "of each class" if logit is None else "of it"
+    of = f"of {info.classes[-1]}" if info.task == "binary" else "of each class" if logit is None else "of it"
     return [
         Chart(
             balanced_accuracies(evidence),
@@ -143,13 +160,13 @@ def _charts(evidence: FramingEvidence, block: Mapping[str, Any]) -> list[Chart]:
     ]
 
 
-def _table(evidence: FramingEvidence, block: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[ChangeRow, ...]]:
+def _table(evidence: FramingEvidence, info: DatasetInfo) -> tuple[tuple[str, ...], tuple[ChangeRow, ...]]:
     groups, every = list(evidence.unchanged.groups), (evidence.unchanged, *evidence.changes)
     if len(groups) > _MOST_GROUPS:
         columns: Sequence[str] = ("Balanced accuracy", "Lowest recall", "Most flipped", "Largest shift")
         cells: list[tuple[str, ...]] = [_extremes(change) for change in every]
     else:
-        recalls = [_recall_name(name, block) for name in groups]
+        recalls = [_recall_name(name, info) for name in groups]
         columns = ["Balanced accuracy"]
         for name, recall in zip(groups, recalls, strict=True):
             columns += [recall, f"Flipped ({name})", f"Shift ({name})"]
@@ -166,10 +183,10 @@ def _table(evidence: FramingEvidence, block: Mapping[str, Any]) -> tuple[tuple[s
     return tuple(columns), rows
 
 
-def _recall_name(group: str, block: Mapping[str, Any]) -> str:
-    if block["task"] != "binary":
+def _recall_name(group: str, info: DatasetInfo) -> str:
+    if info.task != "binary":
         return f"Recall ({group})"
-    return f"{'Sensitivity' if group == block['positive_class'] else 'Specificity'} ({group})"
+    return f"{'Sensitivity' if group == info.classes[-1] else 'Specificity'} ({group})"
 
 
 def _group_cells(group: GroupAnswers) -> tuple[str, str, str]:
@@ -199,21 +216,21 @@ def _signed(value: float) -> str:
     return "0.00" if text[1:] == "0.00" else text
 
 
-def _flip(flip: Flip, content: ReportContent) -> FlipTile:
+def _flip(flip: Flip, read_input: Callable[[str], Pixels] | None) -> FlipTile:
     change = change_in_words(flip.change)
     scores = f"{flip.asked} {flip.before:.3f} → {flip.after:.3f}"
     answer = f"{flip.label or 'no finding'}, called {flip.predicted or 'no finding'}"
-    before, after = _pictures(flip, content)
+    before, after = _pictures(flip, read_input)
     alt = f"{flip.path}: {answer} with {change}; probability of {scores}"
     return FlipTile(before, after, file_name(flip.path), change, answer, scores, alt)
 
 
-def _pictures(flip: Flip, content: ReportContent) -> tuple[Picture | None, Picture | None]:
+def _pictures(flip: Flip, read_input: Callable[[str], Pixels] | None) -> tuple[Picture | None, Picture | None]:
     """What the model saw, unchanged and under the change; windows are of that, and not of the file's picture."""
-    if content.read_input is None:
+    if read_input is None:
         return None, None
     try:
-        pixels = content.read_input(flip.path)
+        pixels = read_input(flip.path)
     # The cache may have gone: the tile then has no pictures.
     except (RadlensError, OSError, LookupError, ValueError):
         return None, None

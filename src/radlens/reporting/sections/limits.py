@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
 
 from radlens.assessment.framing_words import verdict_in_words
 from radlens.dataset.access_log import Opening
@@ -11,10 +10,8 @@ from radlens.dataset.audit import Audit
 from radlens.reporting.content import ReportContent
 from radlens.reporting.figures.style import SPLIT_NAMES
 from radlens.reporting.sections.audit_wording import check_name
-from radlens.reporting.wording import FEW_PATIENTS, images, limits, number
-from radlens.runtime.framing_records import read_framing
-
-Block = Mapping[str, Any]
+from radlens.reporting.wording import FEW_PATIENTS, images, limits, number, value_of
+from radlens.runtime.metrics_record import SplitRecord
 
 # What a reader asks for first, by the names of columns that tell it.
 _GROUPS = {
@@ -123,7 +120,7 @@ def _shortcuts(audit: Audit, found: Collection[str]) -> Iterator[str]:
 
 
 def _framing(content: ReportContent) -> Iterator[str]:
-    evidence = read_framing(content.metrics[content.main_split])
+    evidence = content.metrics[content.main_split].framing
     if evidence is None:
         folds = content.provenance is not None and content.provenance.origin == "folds"
         where = ": the report of each fold tells it of the model of that fold" if folds else " was not measured"
@@ -154,13 +151,14 @@ def these_openings(openings: Sequence[Opening]) -> list[Opening]:
     return [one for one in openings if one.data == openings[-1].data]
 
 
-def _size(block: Block) -> Iterator[str]:
-    patients = block["n_patients"]
+def _size(block: SplitRecord) -> Iterator[str]:
+    patients = block.n_patients
+    needed = {} if block.sample_size is None else block.sample_size.needed
     reached = [
-        (_IN_TEXT[name], size["half_width"])
-        for claims in block["sample_size"]["needed"].values()
+        (_IN_TEXT[name], size.half_width)
+        for claims in needed.values()
         for name, size in claims.items()
-        if size["more_positive"] or size["more_negative"]
+        if size.more_positive or size.more_negative
     ]
     of = f"With {patients:,} patient{'' if patients == 1 else 's'}"
     if reached:
@@ -168,7 +166,7 @@ def _size(block: Block) -> Iterator[str]:
         yield f"{of}, {name} is known to within ±{100 * width:.1f} points and no better."
     elif patients < FEW_PATIENTS:
         yield f"{of}, the intervals are themselves rough."
-    absent = [name for name, count in block["class_counts"].items() if not count]
+    absent = [name for name, count in block.class_counts.items() if not count]
     if absent:
         yield f"There is no image of {', '.join(absent)}: what the model does with such was not measured."
 
@@ -190,27 +188,27 @@ def _groups(content: ReportContent) -> Iterator[str]:
         yield f"The table of the images does not tell {listed}: whom the model fails by these was not measured."
 
 
-def _answers(block: Block) -> Iterator[str]:
-    part = block.get("abstention")
-    left = 0 if part is None else part["n_referred"] + part["n_refused"]
-    if part is None:
+def _answers(block: SplitRecord) -> Iterator[str]:
+    counts = block.abstention
+    left = 0 if counts is None else counts.n_referred + counts.n_refused
+    if counts is None:
         yield "There is no abstention: images unlike those of training get an answer as sure as any."
     elif left:
         yield (
-            f"{images(left)} ({number(left / block['n'], share=True)}) are left to a person. The figures under "
+            f"{images(left)} ({number(left / block.n, share=True)}) are left to a person. The figures under "
             "Performance count the model's answers on these too, as if it had given them."
         )
-    if block["task"] != "binary":
+    positive = block.positive_class
+    if positive is None:
         return
-    positive = block["positive_class"]
-    share = block["class_counts"][positive] / block["n"]
+    share = block.class_counts[positive] / block.n
     yield (
         f"{number(share, share=True)} of the images are {positive}. Precision and accuracy hold for that share; among "
         "patients of whom fewer have it, more of the alarms are false."
     )
-    slope = block["calibration"]["slope"]
-    if slope["low"] is not None and not slope["low"] <= 1 <= slope["high"]:
+    slope = block.calibration.slope if block.calibration else None
+    if slope and slope.low is not None and slope.high is not None and not slope.low <= 1 <= slope.high:
         yield (
-            f"The probabilities are {'too sure' if slope['high'] < 1 else 'not sure enough'} (calibration slope "
-            f"{number(slope['value'])}, CI {limits(slope)}): do not take them at their word."
+            f"The probabilities are {'too sure' if slope.high < 1 else 'not sure enough'} (calibration slope "
+            f"{value_of(slope)}, CI {limits(slope)}): do not take them at their word."
         )

@@ -64,7 +64,7 @@ def subgroup_view(content: ReportContent) -> SubgroupView | None:
     verdict, tone = _verdict(differing, tests)
     charts = tuple(
         Chart(
-            forest(table, name, METRIC_NAMES[name], block[name]["value"], block["interval"]["confidence"]),
+            forest(table, name, METRIC_NAMES[name], block.metrics[name].value, block.interval.confidence),
             f"forest-{name}",
             f"{METRIC_NAMES[name]} by group",
             _forest_text(table, name),

@@ -6,22 +6,21 @@ from radlens.assessment.framing_words import verdict_in_words
 from radlens.reporting.content import ReportContent
 from radlens.reporting.sections.audit_wording import by_severity, check_name
 from radlens.reporting.wording import estimate
-from radlens.runtime.framing_records import read_framing
 
 
 def abstention_sentence(content: ReportContent) -> str:
     """What the model answers by itself on the main split, and how much of that is right."""
     block = content.metrics[content.main_split]
-    part = block.get("abstention")
-    if part is None:
+    counts = block.abstention
+    if counts is None:
         return "Every image gets an answer: nothing is referred to a person or refused."
-    if not part["n_answered"]:
-        left = f"{part['n_referred']:,} are referred to a person, {part['n_refused']:,} refused"
+    if not counts.n_answered:
+        left = f"{counts.n_referred:,} are referred to a person, {counts.n_refused:,} refused"
         return f"It answers none of them: {left}."
-    right = estimate(part["accuracy"], block["interval"]["confidence"], share=True)
+    right = estimate(counts.accuracy, block.interval.confidence, share=True)
     return (
-        f"Where it may abstain, it answers {part['n_answered']:,} and is right for {right} of these; it refers "
-        f"{part['n_referred']:,} to a person and refuses {part['n_refused']:,}."
+        f"Where it may abstain, it answers {counts.n_answered:,} and is right for {right} of these; it refers "
+        f"{counts.n_referred:,} to a person and refuses {counts.n_refused:,}."
     )
 
 
@@ -41,7 +40,7 @@ def doubt_sentence(content: ReportContent) -> tuple[str, bool]:
 
 def framing_sentence(content: ReportContent) -> tuple[str, str]:
     """Whether the answers hang on the framing of images, and the tone of the box that says so; empty: not measured."""
-    evidence = read_framing(content.metrics[content.main_split])
+    evidence = content.metrics[content.main_split].framing
     if evidence is None:
         return "", ""
     tone = {"pass": "", "warn": "warning", "fail": "error"}[evidence.verdict]
