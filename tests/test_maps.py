@@ -116,8 +116,8 @@ def test_the_packages_that_rooms_go_without_are_those_of_the_contracts() -> None
     for names, packages in rows(section(CONTRIBUTING, IMPORTS)):
         for room in re.findall(r"`(\w+)`", names):
             told[room] = set(packages.replace("scikit-learn", "sklearn").split(", "))
-    packages = {room: {name for name in bans if "radlens" not in name} for room, bans in forbidden().items()}
-    assert told == packages
+    banned = {room: {name for name in bans if "radlens" not in name} for room, bans in forbidden().items()}
+    assert told == banned
 
 
 def test_each_change_has_a_place_in_a_room_a_test_and_a_page() -> None:

@@ -1,1 +1,1 @@
-"""From scores to evidence: metrics, intervals, figures and the report. Knows no network."""
+"""From predictions to evidence: evaluation, calibration, operating points, subgroups, comparison. Knows no network."""

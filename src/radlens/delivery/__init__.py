@@ -1,1 +1,1 @@
-"""From weights to a folder that others can use."""
+"""From weights to a folder that others can use: export, ONNX, the model card, the hub."""

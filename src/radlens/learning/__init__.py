@@ -1,1 +1,1 @@
-"""From pixels to weights."""
+"""From pixels to weights: augmentation, networks, training, saliency and out-of-distribution distance."""

@@ -1,4 +1,4 @@
-"""The report and the audit's page: HTML files that need nothing beside themselves."""
+"""From evidence to a page: the report and the audit's page, each an HTML file that needs no other file."""
 
 from radlens.reporting.audit_page import render_audit_page, write_audit_page
 from radlens.reporting.content import Augmented, ReportContent
