@@ -34,7 +34,7 @@ from radlens.delivery.release import add_metrics, describe_data, release
 from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.framing import KINDS as KINDS_OF_FRAMING
 from radlens.learning.corruptions import KINDS, SUITE, corrupt
-from radlens.runtime.framing_records import read_framing
+from radlens.runtime.metrics_record import Metrics, read_metrics
 from radlens.runtime.model_folder import open_model_folder, read_model_folder, split_tensors, write_config
 from radlens.runtime.training_images import write_training_images
 
@@ -61,18 +61,17 @@ def train(out: Path, seed: int) -> None:
     subprocess.run(command, check=True)
 
 
-def figures(metrics: dict[str, Any]) -> str:
+def figures(metrics: Metrics) -> str:
     """A Markdown table of the metrics with their intervals."""
     lines = ["| split | n | " + " | ".join(METRICS) + " |", "|---" * (len(METRICS) + 2) + "|"]
     for split in ("val", "test"):
+        measured = [metrics[split].metrics[name] for name in METRICS]
         cells = [
-            "{value:.3f} ({low:.3f}, {high:.3f})".format(**metrics[split][name])
-            if metrics[split][name]["low"] is not None
-            else f"{metrics[split][name]['value']:.3f}"
-            for name in METRICS
+            f"{metric.value:.3f}" + ("" if metric.low is None else f" ({metric.low:.3f}, {metric.high:.3f})")
+            for metric in measured
         ]
         lines.append(
-            f"| {'validation' if split == 'val' else 'internal test'} | {metrics[split]['n']} | "
+            f"| {'validation' if split == 'val' else 'internal test'} | {metrics[split].n} | "
             + " | ".join(cells)
             + " |"
         )
@@ -126,37 +125,39 @@ def write_card(out: Path) -> None:
         stress=settings["evaluate"]["stress"],
         mirror=" The answer is that to the image and to its mirror image." if config["mirror"] else "",
         points=", ".join(f"{name.split()[1]} at {value:.3f}" for name, value in config["operating_points"].items()),
-        abstention=abstention(json.loads((out / "metrics.json").read_text(encoding="utf-8")), config),
+        abstention=abstention(read_metrics(out / "metrics.json"), config),
         strange=strange(),
         robustness=robustness(out),
-        framing=framing(json.loads((out / "metrics.json").read_text(encoding="utf-8"))),
+        framing=framing(read_metrics(out / "metrics.json")),
         weights=half_precision(),
-        table=figures(json.loads((out / "metrics.json").read_text(encoding="utf-8"))),
+        table=figures(read_metrics(out / "metrics.json")),
     )
     write_config(TARGET, open_model_folder(TARGET).config, text)
 
 
-def abstention(metrics: dict[str, Any], config: dict[str, Any]) -> str:
+def abstention(metrics: Metrics, config: dict[str, Any]) -> str:
     """What the model answers, refers and refuses of the internal test, in words."""
-    found, limits = metrics["test"]["abstention"], config["abstention"]
+    counts, limits = metrics["test"].abstention, config["abstention"]
+    if counts is None:
+        raise SystemExit("The run was made without abstention (evaluate.error_rate).")
     least = limits["least_probabilities"][f"{limits['error_rate']:g}"]
     # Between them both classes stay possible, or none, by which of the two limits is the lower one.
     low, high = sorted((least[1], 1 - least[0]))
     return (
         f"At the stated rate of error of {limits['error_rate']:g} it answers normal up to a probability of {low:.3f} "
-        f"and pneumonia from {high:.3f}; what lies between it refers to a person. Of the {metrics['test']['n']} "
-        f"internal test images it answers {found['n_answered']}, refers {found['n_referred']} and refuses "
-        f"{found['n_refused']} as unlike its training images; {found['errors'] - found['errors_avoided']} of the "
-        f"answers given are wrong, where answering all at the operating point would give {found['errors']} wrong ones."
+        f"and pneumonia from {high:.3f}; what lies between it refers to a person. Of the {metrics['test'].n} "
+        f"internal test images it answers {counts.n_answered}, refers {counts.n_referred} and refuses "
+        f"{counts.n_refused} as unlike its training images; {counts.errors - counts.errors_avoided} of the "
+        f"answers given are wrong, where answering all at the operating point would give {counts.errors} wrong ones."
     )
 
 
-def framing(metrics: dict[str, Any]) -> str:
+def framing(metrics: Metrics) -> str:
     """The verdict of the framing suite in words, and a Markdown table of every change."""
-    found = read_framing(metrics["test"])
+    found = metrics["test"].framing
     if found is None:
         raise SystemExit("The run was made without the framing suite (evaluate.framing_images=0).")
-    negative, positive = metrics["test"]["classes"]
+    negative, positive = metrics["test"].classes
     lines = ["| change | " + " | ".join(["weak to strong", "", "", "", ""]) + " |", "|---" * 6 + "|"]
     for kind in KINDS_OF_FRAMING:
         cells = [
@@ -216,7 +217,7 @@ def export(out: Path) -> None:
     write_training_images(TARGET, np.asarray(cache.digests)[used].tolist(), pictures)
     pixels, source = parity_images(config.preprocessing, cache, split)
     release(TARGET, config, tensors, pixels, source, ["float16"], trial)
-    add_metrics(TARGET, json.loads((out / "metrics.json").read_text(encoding="utf-8")))
+    add_metrics(TARGET, read_metrics(out / "metrics.json"))
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ framed like those of training, by the framing suite, and on phantoms that were a
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import pandas as pd
 from common import HERE, describe_machine, markdown_table, write_between
 
 import radlens
+from radlens.runtime.metrics_record import read_metrics
 
 DATA = HERE / "results" / "framing_phantoms.csv"
 PAGE = HERE.parent / "docs" / "explanation" / "framing.md"
@@ -38,22 +38,21 @@ def measure(remedy: str, seed: int, folder: Path) -> dict[str, Any]:
     radlens.run("phantom", run, preset="fast", seed=seed, settings=(*settings, "data.phantom.shortcut=framing"))
     alike = (*PHANTOMS, f"data.phantom.seed={1000 + seed}")
     radlens.evaluate(run, "phantom", f"{run}-alike", split="all", settings=alike)
-    own, other = (
-        json.loads((place / "metrics.json").read_text(encoding="utf-8"))["test"]
-        for place in (run, Path(f"{run}-alike"))
-    )
-    framing = own["framing"]
+    own, other = (read_metrics(place / "metrics.json")["test"] for place in (run, Path(f"{run}-alike")))
+    framing = own.framing
+    if framing is None:
+        raise SystemExit("The run was made without the framing suite (evaluate.framing_images=0).")
     return {
         "remedy": remedy,
         "seed": seed,
-        "auroc": own["auroc"]["value"],
-        "balanced_accuracy": framing["unchanged"]["balanced_accuracy"],
-        "worst": framing["worst"],
-        "worst_balanced_accuracy": framing["worst_balanced_accuracy"]["value"],
-        "verdict": framing["verdict"],
-        "auroc_alike": other["auroc"]["value"],
-        "sensitivity_alike": other["sensitivity"]["value"],
-        "specificity_alike": other["specificity"]["value"],
+        "auroc": own.auroc.value,
+        "balanced_accuracy": framing.unchanged.balanced_accuracy,
+        "worst": framing.worst,
+        "worst_balanced_accuracy": framing.worst_balanced_accuracy.value,
+        "verdict": framing.verdict,
+        "auroc_alike": other.auroc.value,
+        "sensitivity_alike": other.sensitivity.value,
+        "specificity_alike": other.specificity.value,
     }
 
 

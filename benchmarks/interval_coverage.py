@@ -15,7 +15,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +27,7 @@ from radlens.assessment.decision_curve import STEPS, decision_curve
 from radlens.assessment.predictive_values import predictive_values
 from radlens.assessment.summary import Summary
 from radlens.config import EvaluateSettings
+from radlens.runtime.metrics_sections import Metric
 from radlens.statistics.intervals import bootstrap_logit_limits, percentile_limits
 from radlens.statistics.metrics import Answers
 
@@ -109,7 +109,9 @@ def calibration_errors(
     for label, patients in (("", owner), (IMAGES, np.arange(len(owner)))):
         summary = Summary.of(answers, "binary", patients, settings, rng)
         evidence = calibration_evidence(summary)
-        yield from named({"ece": summary.overall()["ece"], **{n: evidence[n] for n in ("ece_corrected", "mce")}}, label)
+        yield from named(
+            {"ece": summary.overall()["ece"], "ece_corrected": evidence.ece_corrected, "mce": evidence.mce}, label
+        )
         value, limits = float(summary.observed["ece"][0]), percentile_limits(summary.replicates["ece"], 0.95)
         yield "ece", f"bootstrap, percentile{label}", False, value, limits
 
@@ -117,22 +119,23 @@ def calibration_errors(
 def closed_form(answers: Answers, owner: Ints) -> Iterator[Found]:
     """Figures whose intervals need no resampling."""
     for label, patients in (("", owner), (IMAGES, np.arange(len(owner)))):
-        blocks = calibration_line(answers.probabilities[:, 1], answers.truth, patients, 0.95)
+        metrics = calibration_line(answers.probabilities[:, 1], answers.truth, patients, 0.95)
         (values,) = predictive_values(answers, patients, (PREVALENCE,), 0.95)
-        blocks |= {"PPV at 10 %": values["ppv"], "NPV at 10 %": values["npv"]}
+        metrics |= {"PPV at 10 %": values.ppv, "NPV at 10 %": values.npv}
         curve = decision_curve(answers, patients, 0.95)
         at = int(np.flatnonzero(np.isclose(STEPS, ACTING))[0])
-        benefit = {"value": curve["net_benefit"][at], "low": curve["low"][at], "high": curve["high"][at]}
-        yield from named({**blocks, "net benefit from 20 %": {**benefit, "method": curve["method"]}}, label)
+        benefit = Metric(value=curve.net_benefit[at], low=curve.low[at], high=curve.high[at], method=curve.method)
+        yield from named({**metrics, "net benefit from 20 %": benefit}, label)
 
 
-def named(blocks: Mapping[str, Mapping[str, Any]], label: str) -> Iterator[Found]:
+def named(metrics: Mapping[str, Metric], label: str) -> Iterator[Found]:
     """Figures that have an interval; what is clustered by images is not clustered at all."""
-    for name, block in blocks.items():
-        if block["low"] is not None and block["low"] < block["high"]:
-            method = block["method"].removesuffix(", clustered")
+    for name, metric in metrics.items():
+        value, low, high = metric.value, metric.low, metric.high
+        if value is not None and low is not None and high is not None and low < high:
+            method = str(metric.method).removesuffix(", clustered")
             clustered = ", clustered" if method in ("Wilson", "DeLong") and not label else ""
-            yield name, method + clustered + label, not label, block["value"], (block["low"], block["high"])
+            yield name, method + clustered + label, not label, value, (low, high)
 
 
 GROUPS: Mapping[str, Callable[..., Iterator[Found]]] = {

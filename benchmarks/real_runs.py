@@ -8,7 +8,6 @@ in ``--out`` are not repeated.
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from typing import Any
 
 import pandas as pd
 from common import KERMANY, describe_machine, print_table, spread, training_seconds
+
+from radlens.runtime.metrics_record import read_metrics
 
 METRICS = ("auroc", "accuracy", "sensitivity", "specificity", "ece")
 
@@ -34,7 +35,7 @@ def run_once(preset: str, seed: int, out: Path, extra: list[str]) -> dict[str, A
         # The largest child so far: right for a run that outgrows those before it, an upper bound for the others.
         peak = max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
         (folder / "peak_mib").write_text(f"{peak / 1024:.0f}")
-    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics = read_metrics(folder / "metrics.json")
     history = pd.read_csv(folder / "history.csv")
     return {
         "metrics": metrics,
@@ -56,11 +57,11 @@ def figures(runs: list[dict[str, Any]], split: str) -> list[str]:
     """Each metric as median [smallest, largest] over the seeds, or with its interval for a single run."""
     cells = []
     for metric in METRICS:
-        values = [run["metrics"][split][metric] for run in runs]
+        values = [run["metrics"][split].metrics[metric] for run in runs]
         if len(runs) == 1:
-            cells.append(f"{values[0]['value']:.3f} ({values[0]['low']:.3f}, {values[0]['high']:.3f})")
+            cells.append(f"{values[0].value:.3f} ({values[0].low:.3f}, {values[0].high:.3f})")
         else:
-            cells.append(spread([value["value"] for value in values], 3))
+            cells.append(spread([value.value for value in values], 3))
     return cells
 
 
@@ -85,7 +86,7 @@ def main() -> None:
         total = spread([run["total"] for run in runs], 0)
         reached = spread([run["to_99"] for run in runs], 0)
         for split in ("val", "test"):
-            count = str(runs[0]["metrics"][split]["n"])
+            count = str(runs[0]["metrics"][split].n)
             peak = max(run["peak"] for run in runs)
             rows.append([name, split, count, *figures(runs, split), seconds, total, reached, f"{peak:.0f}"])
     header = ["preset", "split", "n", *METRICS, "s an epoch", "s of training", "s to AUROC .99 on val", "peak MiB"]

@@ -180,7 +180,7 @@ def test_evidence_for_decisions_is_of_binary_tasks(predictions_of: PredictionsOf
         table, info = predictions_of(task)
         block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
         assert set(known(block.sample_size).needed) == set(info.classes)
-        assert block.predictive_values is block.thresholds is block.decision_curve is None
+        assert (block.predictive_values, block.thresholds, block.decision_curve) == (None, None, None)
 
 
 def test_each_class_has_the_methods_of_a_binary_question(predictions_of: PredictionsOf) -> None:

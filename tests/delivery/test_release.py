@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fixture_types import PredictionsOf
+from radlens.assessment.evaluate import evaluate
 from radlens.assessment.framing_evidence import judge_framing
 from radlens.assessment.predictions import predictions_table
 from radlens.base.errors import DataError, UsageError
-from radlens.config import RunSettings, resolve, to_yaml
+from radlens.config import EvaluateSettings, RunSettings, resolve, to_yaml
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.phantom.source import make_phantoms
 from radlens.delivery import release as release_module
@@ -28,6 +30,7 @@ from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.framing import SUITE
 from radlens.learning.familiarity import Familiarity
 from radlens.runtime.known_images import NO_IMAGES_KNOWN
+from radlens.runtime.metrics_sections import Metric
 from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.model_folder import (
     join_tensors,
@@ -36,7 +39,9 @@ from radlens.runtime.model_folder import (
     write_config,
     write_model_folder,
 )
+from radlens.runtime.record_base import Figure
 from radlens.runtime.training_images import read_training_images, write_training_images
+from radlens.statistics.metrics import METRICS
 
 Maker = Callable[..., Any]
 
@@ -267,22 +272,22 @@ def test_images_to_compare_on_are_never_of_the_test_split(run: Path) -> None:
     assert source.startswith("10 of validation, 24 of training")
 
 
-def test_figures_go_into_the_config_and_the_card(model: tuple[Any, Any], tmp_path: Path) -> None:
+def test_figures_go_into_the_config_and_the_card(
+    model: tuple[Any, Any], tmp_path: Path, predictions_of: PredictionsOf
+) -> None:
     write_model_folder(tmp_path / "model", *model)
-    metrics = {
-        "task": "binary",
-        "interval": {"method": "bootstrap"},
-        "val": {
-            "n": 50,
-            "threshold": 0.5,
-            "auroc": {"value": 0.91, "low": 0.8, "high": 0.97},
-            "precision": {"value": None, "low": None, "high": None, "reason": "no image was called ill"},
-        },
+    table, info = predictions_of("binary")
+    measured = evaluate(table[table["split"] == "val"], info, 0.5, EvaluateSettings(resamples=100), seed=0)["val"]
+    planted = {
+        "auroc": Metric(value=0.91, low=0.8, high=0.97, method="DeLong"),
+        "precision": Metric(value=None, low=None, high=None, method=None, reason="no image was called ill"),
     }
+    metrics = {"val": measured.model_copy(update=planted)}
     add_metrics(tmp_path, metrics)
     config = open_model_folder(tmp_path / "model").config
     assert config.metrics.keys() == {"val"}
-    assert config.metrics["val"].metrics.keys() == {"auroc", "precision"}
+    assert config.metrics["val"].metrics.keys() == set(METRICS)
+    assert config.metrics["val"].metrics["precision"] == Figure(value=None)
     assert config.metrics["val"].metrics["auroc"].low == 0.8
     card = tmp_path / "model" / "README.md"
     assert "0.910 (0.800, 0.970)" in card.read_text(encoding="utf-8")
@@ -325,13 +330,15 @@ def test_framing_goes_into_config_and_card_and_stays_with_an_export(run: Path) -
     assert (found.config.framing.split, found.config.framing.images) == ("val", len(manifest))
     assert dict(evidence.summary).items() <= dict(found.config.framing).items()
     assert found.config.framing.verdict.capitalize() in (found.path / "README.md").read_text(encoding="utf-8")
-    block = {"n": 6, "framing": {**evidence.model_dump(mode="json"), "images": 6}}
-    add_metrics(run, {"test": block})
+    table = predictions_table(manifest, np.eye(2)[manifest.targets()] * 0.8 + 0.1)
+    metrics = evaluate(table[table["split"] == "test"], manifest.info, 0.5, EvaluateSettings(resamples=100), seed=0)
+    changed = metrics["test"].model_copy(update={"framing": evidence.model_copy(update={"images": 6})})
+    add_metrics(run, {"test": changed})
     again = open_model_folder(run).config.framing
     assert again is not None
     assert (again.split, again.images) == ("test", 6)
     # Figures without it leave what is there.
-    add_metrics(run, {"test": {"n": 6}})
+    add_metrics(run, metrics)
     assert open_model_folder(run).config.framing == again
 
 

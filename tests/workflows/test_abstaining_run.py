@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import radlens
+from known import known
 from radlens.base.errors import DataError, UsageError
 from radlens.cli.tables import show_result
 from radlens.runtime.model_folder import CONFIG_FILE, WEIGHTS_FILE, ModelConfig, read_model_folder, write_model_folder
@@ -78,7 +79,7 @@ def test_evaluating_elsewhere_gives_the_same_answers_and_refuses_what_is_strange
             Image.fromarray(noise).save(tmp_path / "strange" / name / f"{number}.png")
     strange = radlens.evaluate(finished.folder, tmp_path / "strange", tmp_path / "out")
     assert (strange.predictions["answer"] == "refuse").all()
-    assert strange.metrics["test"].abstention.n_refused == 8
+    assert known(strange.metrics["test"].abstention).n_refused == 8
     again = radlens.evaluate(finished.folder, finished.folder, tmp_path / "again", split="test", settings=SMALL[-3:])
     same = finished.predictions[finished.predictions["split"] == "test"].reset_index(drop=True)
     pd.testing.assert_frame_equal(again.predictions, same, rtol=1e-4, atol=1e-5)

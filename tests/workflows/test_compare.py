@@ -21,6 +21,7 @@ from radlens.cli import commands as cli
 from radlens.cli.tables import show_comparison
 from radlens.imaging.framing import SUITE
 from radlens.reporting.comparison_page import framing_rows
+from radlens.runtime.metrics_record import write_metrics
 from radlens.workflows.result import Result
 
 
@@ -102,8 +103,8 @@ def with_framing(folder: Path, to: Path, *, turned: bool) -> Path:
     answers[0] = plain[:, ::-1] if turned else plain
     evidence = judge_framing(predictions, answers, info, 0.5)
     metrics = dict(result.metrics)
-    metrics["test"] = {**metrics["test"], "framing": evidence.model_dump(mode="json")}
-    (to / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    metrics["test"] = metrics["test"].model_copy(update={"framing": evidence})
+    write_metrics(metrics, to / "metrics.json")
     return to
 
 

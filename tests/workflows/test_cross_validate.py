@@ -59,13 +59,13 @@ def test_each_image_is_answered_once_by_a_model_that_had_not_seen_its_patient(fi
 
 def test_the_figures_say_which_they_are(finished: Any) -> None:
     block = finished.metrics["test"]
-    figures = block.cross_validation.auroc
+    figures = block.cross_validation["auroc"]
     own = [Result(finished.folder / "folds" / number).metrics["test"].auroc.value for number in ("1", "2")]
-    assert figures["folds"] == own
-    assert figures["mean"] == pytest.approx(sum(own) / 2)
+    assert list(figures.folds) == own
+    assert figures.mean == pytest.approx(sum(own) / 2)
     page = finished.report.read_text(encoding="utf-8")
     assert "Cross-validation with 2 folds of patients" in page
-    assert f"Mean of the folds&#39; own AUROCs: {figures['mean']:.3f}" in page
+    assert f"Mean of the folds&#39; own AUROCs: {figures.mean:.3f}" in page
     assert block.n == 96
     assert "fold" not in set(pd.read_csv(finished.folder / "subgroups.csv")["column"])
     assert [one.why for one in read_openings(finished.folder)] == ["run --folds"]
