@@ -11,6 +11,7 @@ from scipy.stats import permutation_test
 from sklearn.metrics import recall_score, roc_auc_score
 
 from fixture_types import PredictionsOf
+from known import known
 from radlens.assessment import evaluate as evaluation
 from radlens.assessment import summary
 from radlens.assessment.evaluate import evaluate
@@ -158,12 +159,12 @@ def test_a_group_has_the_figures_of_its_whole_evaluation_without_the_rest_of_it(
     assert set(rows["group"]) == {"a", "b", "c"}
     for row in rows.to_dict("records"):
         block = blocks[row["group"]]
-        assert (row["n"], row["n_patients"]) == (block["n"], block["n_patients"])
+        assert (row["n"], row["n_patients"]) == (block.n, block.n_patients)
         for name in ("value", "low", "high"):
-            expected = block[row["metric"]][name]
+            expected = getattr(block.metrics[row["metric"]], name)
             assert np.isnan(row[name]) if expected is None else row[name] == expected
-        if block[row["metric"]]["value"] is None:
-            assert block[row["metric"]]["reason"] in row["remark"]
+        if block.metrics[row["metric"]].value is None:
+            assert known(block.metrics[row["metric"]].reason) in row["remark"]
 
 
 def test_predictions_at_another_threshold_are_refused() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -13,11 +12,13 @@ import pandas as pd
 import pytest
 
 import radlens
+from known import known
 from radlens.base.errors import TrainingInterruptedError, UsageError
 from radlens.dataset.access_log import read_openings
 from radlens.dataset.manifest import Manifest
 from radlens.learning.callbacks import History
 from radlens.reporting.content import ReportContent
+from radlens.runtime.metrics_record import read_metrics
 from radlens.workflows import judge
 from radlens.workflows.result import Result
 
@@ -60,7 +61,7 @@ def test_each_image_is_answered_once_by_a_model_that_had_not_seen_its_patient(fi
 def test_the_figures_say_which_they_are(finished: Any) -> None:
     block = finished.metrics["test"]
     figures = block.cross_validation["auroc"]
-    own = [Result(finished.folder / "folds" / number).metrics["test"].auroc.value for number in ("1", "2")]
+    own = [known(Result(finished.folder / "folds" / number).metrics["test"].auroc.value) for number in ("1", "2")]
     assert list(figures.folds) == own
     assert figures.mean == pytest.approx(sum(own) / 2)
     page = finished.report.read_text(encoding="utf-8")
@@ -78,13 +79,13 @@ def test_the_report_is_made_from_the_metrics_that_are_written(
     reported = {}
 
     def remember(content: ReportContent, path: Path) -> None:
-        reported["content"] = json.loads(json.dumps(content.metrics))
-        reported["written"] = json.loads((path.parent / "metrics.json").read_text(encoding="utf-8"))
+        reported["content"] = content.metrics
+        reported["written"] = read_metrics(path.parent / "metrics.json")
 
     monkeypatch.setattr(judge, "write_report", remember)
     result = radlens.cross_validate(out=tmp_path / "again", resume=True)
     assert reported["content"] == reported["written"] == result.metrics == finished.metrics
-    assert list(result.metrics["test"]["cross_validation"]) == list(finished.metrics["test"]["cross_validation"])
+    assert result.metrics["test"].cross_validation == known(finished.metrics["test"].cross_validation)
 
 
 def test_a_column_fold_of_the_source_is_kept(finished: Any, tmp_path: Path) -> None:

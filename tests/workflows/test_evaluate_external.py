@@ -113,7 +113,7 @@ def test_what_a_preset_gives_was_not_stated_and_what_a_file_says_was(
         tmp_path / "answers.csv", None, tmp_path / "out", config=tmp_path / "settings.yaml", settings=QUICK
     )
     assert said in result.report.read_text(encoding="utf-8")
-    assert result.metrics["test"]["threshold"] == (threshold or pytest.approx(balanced_on_validation(table)))
+    assert result.metrics["test"].threshold == (threshold or pytest.approx(balanced_on_validation(table)))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_of_all_settings_of_a_run_those_unlike_its_preset_were_stated(
     whole = to_yaml(resolve(preset, assignments=(*QUICK, *settings)))
     (tmp_path / "config.yaml").write_text(whole, encoding="utf-8")
     result = radlens.evaluate(tmp_path / "answers.csv", None, tmp_path / "out", config=tmp_path / "config.yaml")
-    assert result.metrics["test"]["threshold"] == threshold
+    assert result.metrics["test"].threshold == threshold
 
 
 def balanced_on_validation(table: pd.DataFrame) -> float:
