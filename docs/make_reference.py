@@ -1,10 +1,11 @@
-"""Write the reference pages that follow from the code itself: settings, presets, networks, commands.
+"""Write the reference pages that follow from the code itself: settings, presets, networks, commands, metrics.json.
 
-Run it with ``python docs/make_reference.py`` after a change of a setting, a network or a command.
+Run it with ``python docs/make_reference.py`` after a change of a setting, a network, a command or of metrics.json.
 """
 
 from __future__ import annotations
 
+import json
 import types
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from radlens.cli.commands import app
 from radlens.config import RunSettings, resolve
 from radlens.config.presets import presets
 from radlens.learning.networks import count_parameters, registry
+from radlens.runtime.metrics_record import METRICS_FORM
 
 FOLDER = Path(__file__).parent / "reference"
 MADE = "<!-- Written by docs/make_reference.py: change the code and run it again, not this page. -->"
@@ -88,9 +90,24 @@ def commands_page() -> str:
     return "\n".join(parts)
 
 
+def metrics_schema() -> str:
+    """The JSON schema of metrics.json."""
+    about = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "metrics.json",
+        "description": "What radlens measured, by split. Written by docs/make_reference.py from the code.",
+        "additionalProperties": False,
+    }
+    return json.dumps(about | METRICS_FORM.json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 def pages() -> dict[Path, str]:
     """The text of each generated page by its place."""
-    return {FOLDER / "settings.md": settings_page(), FOLDER / "commands.md": commands_page()}
+    return {
+        FOLDER / "settings.md": settings_page(),
+        FOLDER / "commands.md": commands_page(),
+        FOLDER / "metrics.schema.json": metrics_schema(),
+    }
 
 
 def main() -> None:
