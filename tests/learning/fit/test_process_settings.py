@@ -34,7 +34,7 @@ def state() -> dict[str, Any]:
         "precision": (torch.get_float32_matmul_precision(), torch.get_default_dtype(), torch.is_grad_enabled()),
         "environment": {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
         "python": random.getstate(),
-        "numpy": np.random.get_state()[1].tolist(),  # type: ignore[index, union-attr]
+        "numpy": np.random.get_state()[1].tolist(),  # type: ignore[index]
         "torch": torch.get_rng_state().tolist(),
         "seed": torch.initial_seed(),
     }
