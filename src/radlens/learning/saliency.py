@@ -52,10 +52,8 @@ def find_layers(network: nn.Module, shape: tuple[int, int, int]) -> Layers:
     for number, (module, made) in reversed([*enumerate(maps)]):
         mean = made.mean(dim=(2, 3))
         if mean.shape == embedding.shape and torch.allclose(mean, embedding, rtol=1e-5, atol=1e-6):
-            earlier = reversed(maps[:number])
-            return Layers(
-                layer, module, next((finer for finer, seen in earlier if _places(seen) > _places(made)), None)
-            )
+            finer = (earlier for earlier, seen in reversed(maps[:number]) if _places(seen) > _places(made))
+            return Layers(layer, module, next(finer, None))
     return Layers(layer)
 
 
