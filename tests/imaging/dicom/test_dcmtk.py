@@ -15,7 +15,7 @@ from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from radlens.imaging.limits import DecodeError
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "dicom_against_dcmtk.py"
+SCRIPT = Path(__file__).parents[3] / "benchmarks" / "dicom_against_dcmtk.py"
 RG3 = "RG3_UNCR.dcm"
 # Why dcmtk differs is told in the script.
 OUT_OF_STEP = {"rtdose_expb_1frame.dcm", "SC_ybr_full_422_uncompressed.dcm"}
