@@ -7,15 +7,24 @@ import math
 import os
 import threading
 import zipfile
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from radlens.imaging.limits import DAMAGE, DEFAULT_LIMITS, DecodeError, DecodeLimits, RefusedError, require_size
+from radlens.imaging.limits import (
+    DEFAULT_LIMITS,
+    DamagedError,
+    DecodeError,
+    DecodeLimits,
+    RefusedError,
+    require_size,
+    third_party,
+)
 from radlens.imaging.regular_file import open_regular
 
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_MAX_DIGITS = 18
 # A compressed array can only be read whole: one thread does, and the others wait for it.
 _LOADING = threading.Lock()
 
@@ -39,18 +48,18 @@ def read_array(location: str, limits: DecodeLimits = DEFAULT_LIMITS) -> npt.NDAr
         try:
             if "ARRAY" not in limits.formats:
                 raise RefusedError("images inside arrays are not opened (data.limits.formats)")
-            if not (index.isascii() and index.isdecimal()):
-                raise RefusedError(f"no such image in the archive: {index!r} is no position")
+            if not (index.isascii() and index.isdecimal() and len(index) <= _MAX_DIGITS):
+                raise RefusedError(f"no such image in the archive: {index[:40]!r} is not a position")
             with _LOADING:
                 images = _load(_Archive(file, archive, state), name, limits)
             if int(index) >= len(images):
                 raise RefusedError(f"no such image in the archive: the array has {len(images):,}")
             image = images[int(index)]
             require_size(image.shape[1], image.shape[0], 3 if image.ndim == 3 else 1, limits)
+        except DamagedError as error:
+            raise DecodeError(f"{location}: no such image in the archive ({error})") from error
         except RefusedError as error:
             raise DecodeError(f"{location}: {error}") from None
-        except DAMAGE as error:
-            raise DecodeError(f"{location}: no such image in the archive ({error})") from error
     return np.asarray(image)
 
 
@@ -71,11 +80,13 @@ class _Archive:
 @functools.lru_cache(maxsize=4)
 def _load(archive: _Archive, name: str, limits: DecodeLimits) -> npt.NDArray[np.uint8]:
     """The image array of an archive, kept until the archive is modified."""
-    with zipfile.ZipFile(archive.file) as members:
+    with third_party():
+        members = zipfile.ZipFile(archive.file)
+    with members:
         try:
             member = members.getinfo(f"{name}.npy")
         except KeyError:
-            known = ", ".join(one.filename.removesuffix(".npy") for one in members.infolist()[:20])
+            known = ", ".join(info.filename.removesuffix(".npy") for info in members.infolist()[:20])
             raise RefusedError(f"no such image in the archive, which holds the arrays {known}") from None
         if member.file_size > limits.max_inflated:
             raise RefusedError(
@@ -84,22 +95,30 @@ def _load(archive: _Archive, name: str, limits: DecodeLimits) -> npt.NDArray[np.
             )
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise RefusedError(f"no such image in the archive: compression {member.compress_type} is not read")
-        with members.open(member) as stream:
-            version = np.lib.format.read_magic(stream)
-            if version not in _READERS:
-                raise RefusedError(f"no such image in the archive: array format {version} is not read")
-            shape, fortran_order, kind = _READERS[version](stream)
-            if kind != np.uint8 or not (len(shape) == 3 or (len(shape) == 4 and shape[-1] == 3)):
-                raise RefusedError(
-                    f"no such image in the archive: array {name} has type {kind} and shape {shape}; uint8 images of "
-                    "shape (number, height, width) or (number, height, width, 3) were expected"
-                )
-            needed = math.prod(shape)
-            if min(shape) < 0 or needed > member.file_size:
-                raise RefusedError(
-                    f"no such image in the archive: shape {shape} in {member.file_size:,} bytes is damaged"
-                )
-            content = stream.read(needed)
-            if len(content) != needed:
-                raise RefusedError(f"no such image in the archive: the array {name} is cut short")
+        with third_party():
+            stream = members.open(member)
+        with stream:
+            shape, fortran_order = _read_form(stream, name, member.file_size)
+            with third_party():
+                content = stream.read(math.prod(shape))
+    if len(content) != math.prod(shape):
+        raise RefusedError(f"no such image in the archive: the array {name} is cut short")
     return np.frombuffer(content, dtype=np.uint8).reshape(shape, order="F" if fortran_order else "C")
+
+
+def _read_form(stream: IO[bytes], name: str, size: int) -> tuple[tuple[int, ...], bool]:
+    """The shape of an array of images, and whether its first axis varies fastest, as its header declares them."""
+    with third_party():
+        version = np.lib.format.read_magic(stream)
+    if version not in _READERS:
+        raise RefusedError(f"no such image in the archive: array format {version} is not read")
+    with third_party():
+        shape, fortran_order, kind = _READERS[version](stream)
+    if kind != np.uint8 or not (len(shape) == 3 or (len(shape) == 4 and shape[-1] == 3)):
+        raise RefusedError(
+            f"no such image in the archive: array {name} has type {kind} and shape {shape}; uint8 images of "
+            "shape (number, height, width) or (number, height, width, 3) were expected"
+        )
+    if any(type(side) is not int or side < 0 for side in shape) or math.prod(shape) > size:
+        raise RefusedError(f"no such image in the archive: shape {shape} in {size:,} bytes is damaged")
+    return shape, fortran_order

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 
-from radlens.imaging.dicom.file import looks_like_dicom
+from radlens.imaging.dicom.encoding import has_prefix, looks_like_dicom
 from radlens.imaging.limits import DecodeLimits, Format, RefusedError
 from radlens.imaging.regular_file import open_regular
 
-_DICOM_PREFIX = 128
 _SIGNATURES: tuple[tuple[bytes, Format], ...] = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -77,7 +76,7 @@ def format_of(content: bytes, limits: DecodeLimits) -> Format:
 
 
 def _recognised(content: bytes) -> Format | None:
-    if content[_DICOM_PREFIX : _DICOM_PREFIX + 4] == b"DICM":
+    if has_prefix(content):
         return "DICOM"
     for signature, form in _SIGNATURES:
         if content.startswith(signature):

@@ -17,10 +17,9 @@ from radlens.imaging.formats.png import read_png
 from radlens.imaging.formats.stored import Reduction, Stored
 from radlens.imaging.formats.tiff import read_tiff
 from radlens.imaging.formats.webp import read_webp
-from radlens.imaging.limits import DAMAGE, DEFAULT_LIMITS, DecodeError, DecodeLimits, Format, RefusedError
+from radlens.imaging.limits import DEFAULT_LIMITS, DamagedError, DecodeError, DecodeLimits, Format, RefusedError
 
 __all__ = [
-    "DAMAGE",
     "DecodeError",
     "Decoded",
     "FileFacts",
@@ -42,7 +41,7 @@ _READERS: dict[Format, Callable[[bytes, DecodeLimits], Stored]] = {
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What is known of an image file beside its anatomy.
+    """What is known of an image file apart from its anatomy.
 
     Attributes:
         width: of the stored image, in pixels.
@@ -124,7 +123,7 @@ def decode(
         depth: how values of more than 8 bits are scaled; see :class:`radlens.imaging.preprocess.Preprocessing`.
 
     Raises:
-        DecodeError: the bytes are no image of an allowed format, are damaged or cut short, or exceed the limits.
+        DecodeError: the bytes are not an image of an allowed format, are damaged or cut short, or exceed the limits.
     """
     if is_array_location(location):
         return _decode_array(location, limits)
@@ -138,10 +137,12 @@ def decode(
         image = displayed(stored, depth)
         box = (0.0, 0.0, stored.width / stored.scale, stored.height / stored.scale)
         image, box = upright(image, stored.orientation, box)
+    except DamagedError as error:
+        raise DecodeError(f"{location}: the image is damaged ({error})") from error
     except RefusedError as error:
         raise DecodeError(f"{location}: {error}") from None
-    except DAMAGE as error:
-        raise DecodeError(f"{location}: the image is damaged ({error or type(error).__name__})") from error
+    except MemoryError as error:
+        raise DecodeError(f"{location}: there is not enough memory to decode the image") from error
     facts = FileFacts(stored.width, stored.height, stored.mode, form, len(content), compression=stored.compression)
     return Decoded(image, _with_brightness(facts, image), box)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, get_args
 
 from PIL import Image
@@ -17,8 +19,8 @@ Format = Literal["JPEG", "PNG", "TIFF", "BMP", "WEBP", "DICOM", "ARRAY"]
 # The longest side that JPEG can hold; nothing that radiology stores in one picture comes near it.
 MAX_SIDE = 65_535
 
-# What the decoders' own code lets through when the bytes are not what they claim to be.
-DAMAGE = (
+# What a third party's decoder lets through when the bytes are not what they claim to be.
+_DAMAGE = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -45,6 +47,28 @@ class DecodeError(DataError):
 
 class RefusedError(ValueError):
     """Why some bytes are not opened; becomes a :class:`DecodeError` where the location is known."""
+
+
+class DamagedError(RefusedError):
+    """What a decoder says of damaged bytes."""
+
+
+@contextmanager
+def third_party() -> Iterator[None]:
+    """Around the calls of a third party's decoder, and nothing else: so that a bug of our own is not taken for damage.
+
+    Raises:
+        DamagedError: the decoder failed in any way.
+
+    >>> with third_party():
+    ...     {}["tile"]
+    Traceback (most recent call last):
+    radlens.imaging.limits.DamagedError: 'tile'
+    """
+    try:
+        yield
+    except _DAMAGE as error:
+        raise DamagedError(str(error) or type(error).__name__) from error
 
 
 class DecodeLimits(BaseModel):

@@ -29,21 +29,29 @@ def open_regular(path: str, location: str = "") -> Iterator[BinaryIO]:
         location: what errors name, if it is more than the file.
 
     Raises:
-        DecodeError: there is no such file, it may not be read, or it is no regular file.
+        DecodeError: there is no such file, it may not be read, or it is not a regular file.
     """
     try:
-        # Looked at before it is opened too, since opening alone makes some devices act.
-        _require_regular(Path(path).stat())
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(path, flags)
+        descriptor = _opened(path)
         with os.fdopen(descriptor, "rb") as file:
             _require_regular(os.fstat(descriptor))
             yield file
     except RefusedError as error:
         raise DecodeError(f"{location or path}: {error}") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise DecodeError(f"{location or path}: the file cannot be read ({reason})") from error
+    except OSError as error:
+        raise DecodeError(f"{location or path}: the file cannot be read ({error.strerror or error})") from error
+
+
+def _opened(path: str) -> int:
+    """The descriptor of a file that was regular when it was looked at."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        state = Path(path).stat()
+    except ValueError as error:
+        raise RefusedError(f"the file cannot be read ({error})") from error
+    # Looked at before it is opened too, since opening alone makes some devices act.
+    _require_regular(state)
+    return os.open(path, flags)
 
 
 def _require_regular(state: os.stat_result) -> None:

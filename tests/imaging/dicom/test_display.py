@@ -155,7 +155,7 @@ def test_of_angiograms_the_modality_transform_is_not_for_display(sop_class: str,
         ({"RescaleSlope": 1, "RescaleIntercept": "-inf"}, "RescaleIntercept is not finite"),
         ({"RescaleSlope": "nan", "RescaleIntercept": 0}, "RescaleSlope is not finite"),
         ({"WindowCenter": "nan", "WindowWidth": 8}, "WindowCenter is not finite"),
-        ({"RescaleSlope": "one", "RescaleIntercept": 0}, "RescaleSlope is no number"),
+        ({"RescaleSlope": "one", "RescaleIntercept": 0}, "RescaleSlope is not a number"),
     ],
 )
 def test_numbers_that_are_not_finite_are_refused(elements: dict[str, str], message: str, dicom: Any) -> None:

@@ -159,7 +159,7 @@ def test_one_pixel_may_be_padded_to_even_length(dicom: Any) -> None:
         ({"SamplesPerPixel": 3}, "3 samples in a pixel do not go with"),
         ({"SamplesPerPixel": None}, "SamplesPerPixel is missing"),
         ({"Rows": None}, "Rows is missing"),
-        ({"Columns": [4, 5]}, "Columns is no single whole number"),
+        ({"Columns": [4, 5]}, "Columns is not a single whole number"),
         ({"Rows": 0}, "said to have 40 x 0 pixels"),
         ({"Rows": 65535, "Columns": 65535}, "65,535 x 65,535 pixels; at most 100,000,000"),
         ({"BitsAllocated": None}, "BitsAllocated is missing"),

@@ -12,7 +12,7 @@ from PIL import Image
 
 from radlens.imaging.formats.bmp import read_bmp
 from radlens.imaging.formats.stored import Stored
-from radlens.imaging.limits import DEFAULT_LIMITS, RefusedError
+from radlens.imaging.limits import DEFAULT_LIMITS, DamagedError, RefusedError
 
 HEIGHT, WIDTH = 5, 7
 
@@ -85,7 +85,7 @@ def test_a_picture_cut_short_is_refused(bits: int) -> None:
     Image.fromarray(levels()).convert("L" if bits == 8 else "RGB").save(buffer, "BMP")
     content = buffer.getvalue()
     for tenth in range(1, 10):
-        with pytest.raises((RefusedError, OSError, SyntaxError, ValueError)):
+        with pytest.raises(RefusedError):
             read(content[: len(content) * tenth // 10])
 
 
@@ -95,11 +95,11 @@ def test_sizes_that_lie_are_refused_before_memory_is_spent(
 ) -> None:
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda _: pytest.fail("pixels were decoded"))
     content = bmp(8, 0, padded(levels()), GREYS)
-    with pytest.raises((RefusedError, SyntaxError)):
+    with pytest.raises(RefusedError):
         read(content[:18] + struct.pack("<ii", *size) + content[26:])
 
 
 @pytest.mark.parametrize(("bits", "compression"), [(8, 4), (8, 5), (7, 0), (64, 0), (8, 77)])
 def test_forms_that_are_not_read_are_refused(bits: int, compression: int) -> None:
-    with pytest.raises(OSError, match="Unsupported BMP"):
+    with pytest.raises(DamagedError, match="Unsupported BMP"):
         read(bmp(bits, compression, padded(levels()), GREYS))

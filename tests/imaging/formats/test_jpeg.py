@@ -197,7 +197,7 @@ def test_a_picture_cut_short_is_refused_and_never_half_grey(progressive: bool) -
     rng = np.random.default_rng(0)
     content = encoded(rng.integers(0, 256, (64, 64), dtype=np.uint8), progressive=progressive)
     for tenth in range(1, 10):
-        with pytest.raises((RefusedError, OSError)):
+        with pytest.raises(RefusedError):
             read(content[: len(content) * tenth // 10])
 
 

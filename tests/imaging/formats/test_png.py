@@ -13,7 +13,7 @@ from PIL import Image
 
 from radlens.imaging.formats.png import read_png
 from radlens.imaging.formats.stored import Stored
-from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits, RefusedError
+from radlens.imaging.limits import DEFAULT_LIMITS, DamagedError, DecodeLimits, RefusedError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEIGHT, WIDTH = 13, 18
@@ -255,7 +255,7 @@ def test_a_picture_cut_short_is_refused(end: int) -> None:
 def test_pixel_data_that_ends_early_is_refused() -> None:
     header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 0, 0, 0, 0)
     data = zlib.compress(packed(values(8), 8)[: WIDTH * 5])
-    with pytest.raises(OSError, match="truncated"):
+    with pytest.raises(DamagedError, match="truncated"):
         read(SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
 
 

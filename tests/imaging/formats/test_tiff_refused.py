@@ -9,7 +9,7 @@ import pytest
 
 from made_tiff import HEIGHT, ORDERS, Order, Tag, read, tiff, values
 from radlens.imaging.formats.tiff import read_tiff
-from radlens.imaging.limits import DecodeLimits, RefusedError
+from radlens.imaging.limits import DamagedError, DecodeLimits, RefusedError
 
 
 @pytest.mark.parametrize("kind", ["u1", "u2"])
@@ -17,7 +17,7 @@ from radlens.imaging.limits import DecodeLimits, RefusedError
 def test_a_picture_cut_short_is_refused(kind: str, compress: Callable[[bytes], bytes]) -> None:
     content = tiff(values(kind), compress=compress)
     for tenth in range(1, 10):
-        with pytest.raises((RefusedError, OSError)):
+        with pytest.raises(RefusedError):
             read(content[: len(content) * tenth // 10])
 
 
@@ -25,7 +25,7 @@ def test_a_picture_cut_short_is_refused(kind: str, compress: Callable[[bytes], b
 def test_strips_outside_the_file_are_refused(order: Order) -> None:
     for compress in (bytes, zlib.compress):
         content = tiff(values("u1"), order, rows=HEIGHT, compress=compress, changed={273: (4, [1_000_000])})
-        with pytest.raises(OSError, match=r"truncated|decoder error"):
+        with pytest.raises(DamagedError, match=r"truncated|decoder error"):
             read(content)
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from radlens.base.errors import RadlensError
 from radlens.imaging.dicom.pixel_form import PixelForm
-from radlens.imaging.limits import RefusedError
+from radlens.imaging.limits import RefusedError, third_party
 
 RLE = "1.2.840.10008.1.2.5"
 JPEG = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70))
@@ -79,7 +79,7 @@ def decompress(frame: bytes, syntax: str, form: PixelForm) -> Decompressed:
     Raises:
         RefusedError: the frame contradicts the header, is cut short, or is not of the declared form.
         RadlensError: imagecodecs is not installed.
-        RuntimeError: the decoder found the frame damaged.
+        DamagedError: the decoder found the frame damaged.
     """
     try:
         import imagecodecs
@@ -91,18 +91,20 @@ def decompress(frame: bytes, syntax: str, form: PixelForm) -> Decompressed:
         frame = _unwrapped(frame)
         stream = _read_size(frame)
         stream.require(form)
-        values = np.asarray(imagecodecs.jpeg2k_decode(frame, numthreads=1))
+        with third_party():
+            values = np.asarray(imagecodecs.jpeg2k_decode(frame, numthreads=1))
     else:
         stream, frame = _read_jpeg(frame)
         stream.require(form)
         if (syntax in JPEG_LS) != (stream.process == _LS):
             raise RefusedError("the compressed data are not of the form that the transfer syntax names")
-        if syntax in JPEG_LS:
-            values = np.asarray(imagecodecs.jpegls_decode(frame))
-        else:
-            # One and the same colour space before and after: none is converted.
-            space = "RGB" if stream.samples == 3 else "GRAYSCALE"
-            values = np.asarray(imagecodecs.jpeg8_decode(frame, colorspace=space, outcolorspace=space))
+        # One and the same colour space before and after: none is converted.
+        space = "RGB" if stream.samples == 3 else "GRAYSCALE"
+        with third_party():
+            if syntax in JPEG_LS:
+                values = np.asarray(imagecodecs.jpegls_decode(frame))
+            else:
+                values = np.asarray(imagecodecs.jpeg8_decode(frame, colorspace=space, outcolorspace=space))
     if values.shape != form.shape:
         raise RefusedError(f"the compressed data came out in the shape {values.shape}, not {form.shape}")
     return Decompressed(values, stream.precision, stream.colours)
@@ -124,7 +126,8 @@ def _rle(frame: bytes, form: PixelForm) -> Decompressed:
         raise RefusedError("the run-length segments do not lie within the frame")
     planes = np.empty((form.samples, pixels, depth), dtype=np.uint8)
     for index, (start, stop) in enumerate(itertools.pairwise(starts)):
-        segment = np.frombuffer(imagecodecs.packbits_decode(frame[start:stop], out=pixels), dtype=np.uint8)
+        with third_party():
+            segment = np.frombuffer(imagecodecs.packbits_decode(frame[start:stop], out=pixels), dtype=np.uint8)
         if len(segment) != pixels:
             raise RefusedError(f"a run-length segment comes to {len(segment):,} bytes where {pixels:,} are needed")
         planes[index // depth, :, index % depth] = segment

@@ -31,7 +31,7 @@ def render_grey(file: DicomFile, values: Values, form: PixelForm) -> npt.NDArray
 
     The modality LUT, or slope and intercept, are applied; then the first VOI LUT, or else the first window, or else
     the range from the smallest to the largest value. MONOCHROME1 and an INVERSE presentation LUT shape turn the result
-    over, once if both are there (PS3.3 C.11.1, C.11.2, C.11.6, C.7.6.3.1.2). An IDENTITY beside MONOCHROME1, which the
+    over, once if both are there (PS3.3 C.11.1, C.11.2, C.11.6, C.7.6.3.1.2). An IDENTITY with MONOCHROME1, which the
     standard rules out, is not believed: writers err in it (dcm4che/dcm4chee-arc-light issue 3155), though dcmtk takes
     it at its word. Pixel padding is black and does not count in the range (PS3.3 C.7.5.1.1.2). Overlays are not drawn.
 
@@ -178,8 +178,8 @@ def _modality(file: DicomFile, form: PixelForm) -> Mapping:
     """The modality LUT, or slope and intercept if both are there."""
     if file.text("SOPClassUID") in _NOT_FOR_DISPLAY:
         return _as_it_is
-    for item in file.items("ModalityLUTSequence")[:1]:
-        return read_lut(file, item, form.lowest).look_up
+    if file.has_table("ModalityLUTSequence"):
+        return read_lut(file, "ModalityLUTSequence", form.lowest).look_up
     slope, intercept = file.number("RescaleSlope"), file.number("RescaleIntercept")
     if slope is None or intercept is None:
         return _as_it_is
@@ -194,8 +194,8 @@ def _modality(file: DicomFile, form: PixelForm) -> Mapping:
 
 def _value_of_interest(file: DicomFile, low: float, high: float) -> Mapping:
     """Values to the share of the grey range, 0 to 1: by the first VOI LUT, the first window, or the range of values."""
-    for item in file.items("VOILUTSequence")[:1]:
-        table = read_lut(file, item, low)
+    if file.has_table("VOILUTSequence"):
+        table = read_lut(file, "VOILUTSequence", low)
         return lambda values: table.look_up(values) / table.highest
     centre, width = file.number("WindowCenter"), file.number("WindowWidth")
     if centre is not None and width is not None:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from radlens.imaging.dicom.file import DicomFile
 from radlens.imaging.limits import RefusedError
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
 
 MAX_ENTRIES = 2**16
 
@@ -43,19 +39,20 @@ class LookupTable:
         return int(2**self.bits - 1)
 
 
-def read_lut(file: DicomFile, item: Dataset, lowest_input: float) -> LookupTable:
-    """The table of an item of a Modality LUT Sequence or VOI LUT Sequence.
+def read_lut(file: DicomFile, sequence: str, lowest_input: float) -> LookupTable:
+    """The table of the first item of a sequence.
 
     Args:
-        file: where the item is from.
-        item: with LUT Descriptor and LUT Data.
+        file: with the sequence, whose item has LUT Descriptor and LUT Data.
+        sequence: ``ModalityLUTSequence`` or ``VOILUTSequence``.
         lowest_input: the smallest value that will be looked up; only below 0 can the first value mapped be negative.
 
     Raises:
         RefusedError: the table is incomplete, or contradicts its descriptor.
     """
-    count, first, bits = _descriptor(file, "LUTDescriptor", item, lowest_input)
-    entries = _entries(file, file.raw("LUTData", item)[0], count, bits)
+    (descriptor, kind), data = file.table(sequence)
+    count, first, bits = _described(file, "LUTDescriptor", descriptor, kind, lowest_input)
+    entries = _entries(file, data, count, bits)
     highest = int(entries.max())
     # As in dcmtk, a depth that cannot be is told from the entries.
     depth = bits if 8 <= bits <= 16 else max(8, highest.bit_length())
@@ -72,7 +69,8 @@ def read_palette(file: DicomFile, lowest_input: float) -> tuple[int, npt.NDArray
     """
     channels, firsts = [], set()
     for colour in ("Red", "Green", "Blue"):
-        count, first, bits = _descriptor(file, f"{colour}PaletteColorLookupTableDescriptor", None, lowest_input)
+        keyword = f"{colour}PaletteColorLookupTableDescriptor"
+        count, first, bits = _described(file, keyword, *file.raw(keyword), lowest_input)
         data, _ = file.raw(f"{colour}PaletteColorLookupTableData")
         segments, _ = file.raw(f"Segmented{colour}PaletteColorLookupTableData")
         if segments and not data:
@@ -89,9 +87,11 @@ def read_palette(file: DicomFile, lowest_input: float) -> tuple[int, npt.NDArray
     return firsts.pop(), np.rint(colours / 257.0).astype(np.uint8) if deep else colours.astype(np.uint8)
 
 
-def _descriptor(file: DicomFile, keyword: str, item: Dataset | None, lowest_input: float) -> tuple[int, int, int]:
+def _described(
+    file: DicomFile, keyword: str, descriptor: bytes, kind: str, lowest_input: float
+) -> tuple[int, int, int]:
     """Number of entries, first value mapped, bits."""
-    words, kind = file.words(keyword, item)
+    words = file.words(descriptor)
     if len(words) != 3:
         raise RefusedError(f"{keyword} is missing or damaged")
     count, first, bits = words

@@ -1,7 +1,7 @@
 """From a DICOM file to a display-ready grey picture.
 
-The way is through these modules: ``dicom_file`` and ``dicom_inflate`` find the elements that decide the picture,
-``dicom_pixels`` and ``dicom_codecs`` the stored values, ``dicom_lut`` and ``dicom_display`` what is shown of them.
+The way is through these modules: ``elements`` reads the elements that decide the picture, and ``file`` gives them as
+numbers and codes; ``pixels`` and ``codecs`` find the stored values, ``lut`` and ``display`` what is shown of them.
 """
 
 from __future__ import annotations
@@ -10,15 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from radlens.base.errors import RadlensError
 from radlens.imaging.dicom.display import render_colour, render_grey, render_palette
-from radlens.imaging.dicom.file import DicomFile, looks_like_dicom, read_dicom
+from radlens.imaging.dicom.encoding import uid_name
+from radlens.imaging.dicom.file import DicomFile, read_dicom
 from radlens.imaging.dicom.pixel_form import COLOUR, PALETTE, PixelForm, read_form
 from radlens.imaging.dicom.pixels import read_values
-from radlens.imaging.limits import DAMAGE, DEFAULT_LIMITS, DecodeError, DecodeLimits, RefusedError
-from radlens.imaging.quiet import quiet_pydicom
-
-__all__ = ["decode_dicom", "looks_like_dicom"]
+from radlens.imaging.limits import DEFAULT_LIMITS, DamagedError, DecodeError, DecodeLimits, RefusedError
 
 
 def decode_dicom(
@@ -43,34 +40,25 @@ def decode_dicom(
         RadlensError: pydicom or imagecodecs is not installed.
     """
     try:
-        from pydicom.errors import BytesLengthException, InvalidDicomError
-    except ImportError:
-        raise RadlensError(f"{location} is a DICOM file. To read it: pip install 'radlens[dicom]'") from None
-    try:
-        # Of impossible numbers nothing is said along the way either: they are refused where they arise.
-        with quiet_pydicom(), np.errstate(all="ignore"):
+        # Impossible numbers are refused where they arise; NumPy need not warn of them as well.
+        with np.errstate(all="ignore"):
             file = read_dicom(content, limits)
             _require_picture(file)
             form = read_form(file, limits)
             image = Image.fromarray(_render(file, form))
-            return image, form.columns, form.rows, form.interpretation, str(file.syntax.name)
+            return image, form.columns, form.rows, form.interpretation, uid_name(file.syntax, "")
+    except DamagedError as error:
+        raise DecodeError(f"{location}: the DICOM image is damaged ({error})") from error
     except RefusedError as error:
         raise DecodeError(f"{location}: the DICOM image cannot be decoded: {error}") from None
-    except (BytesLengthException, InvalidDicomError, *DAMAGE) as error:
-        raise DecodeError(f"{location}: the DICOM image is damaged ({error or type(error).__name__})") from error
 
 
 def _require_picture(file: DicomFile) -> None:
-    header = file.header
-    if "PixelData" in header:
+    if file.element("PixelData") is not None:
         return
-    if "FloatPixelData" in header or "DoubleFloatPixelData" in header:
+    if file.element("FloatPixelData") is not None or file.element("DoubleFloatPixelData") is not None:
         raise RefusedError("its values are floating-point numbers, which have no grey to be displayed with")
-    from pydicom.uid import UID
-
-    # What is no identifier could be anything that stands in the file, and is not repeated.
-    uid = UID(file.text("SOPClassUID"))
-    kind = uid.name if uid.is_valid else "of no known kind"
+    kind = uid_name(file.text("SOPClassUID"), "of no known kind")
     raise RefusedError(f"the object ({kind}) holds no pixel data, or was cut short before them")
 
 

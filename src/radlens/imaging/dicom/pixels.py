@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from radlens.imaging.dicom.codecs import ENCAPSULATED, JPEG_2000, LOSSY, RLE, Decompressed, decompress
-from radlens.imaging.dicom.file import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, DicomFile
+from radlens.imaging.dicom.encoding import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, uid_name
+from radlens.imaging.dicom.file import DicomFile
 from radlens.imaging.dicom.pixel_form import PixelForm
 from radlens.imaging.limits import RefusedError
 
 NATIVE = frozenset({IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN})
 MAX_FRAGMENTS = 2**16
-_UNDEFINED = 0xFFFFFFFF
 
 
 def read_values(file: DicomFile, form: PixelForm) -> tuple[npt.NDArray[np.integer[Any]], bool]:
@@ -29,26 +28,26 @@ def read_values(file: DicomFile, form: PixelForm) -> tuple[npt.NDArray[np.intege
 
     Raises:
         RefusedError: the pixel data are missing, too short, or contradict the header, or no decoder is known.
-        RuntimeError: a decoder found them damaged.
+        DamagedError: a decoder found them damaged.
     """
-    element: Any = file.header.get_item("PixelData")
+    element = file.element("PixelData")
     data, kind = file.raw("PixelData")
-    if not data:
+    pieces = None if element is None else element.pieces
+    if not data and not pieces:
         raise RefusedError("the pixel data are empty")
     ybr = form.interpretation in ("YBR_FULL", "YBR_FULL_422")
     if file.syntax in NATIVE:
-        if element.length == _UNDEFINED:
-            raise RefusedError(f"the pixel data are compressed, but the transfer syntax ({file.syntax.name}) is not")
+        if pieces is not None:
+            name = uid_name(file.syntax, "not valid")
+            raise RefusedError(f"the pixel data are compressed, but the transfer syntax ({name}) is not")
         if form.interpretation in ("YBR_ICT", "YBR_RCT"):
             raise RefusedError(f"photometric interpretation {form.interpretation} belongs to JPEG 2000 data only")
         if form.allocated == 8 and file.order == ">" and kind == "OW":
             data = _swapped(data)
         return _significant(_native(data, form, file.order), form), ybr
     if file.syntax not in ENCAPSULATED:
-        # What is no identifier could be anything that stands in the file, and is not repeated.
-        name = file.syntax.name if file.syntax.is_valid else "(not valid)"
-        raise RefusedError(f"for the transfer syntax {name} there is no decoder")
-    decompressed = decompress(_only_frame(data), file.syntax, form)
+        raise RefusedError(f"for the transfer syntax {uid_name(file.syntax, '(not valid)')} there is no decoder")
+    decompressed = decompress(_only_frame(pieces), file.syntax, form)
     if file.syntax in JPEG_2000 and form.interpretation in ("YBR_ICT", "YBR_RCT"):
         ybr = False
     elif decompressed.colours:
@@ -121,19 +120,15 @@ def _decoded(frame: Decompressed, form: PixelForm, *, lossy: bool) -> npt.NDArra
     return np.asarray(signed >> spare)
 
 
-def _only_frame(data: bytes) -> bytes:
+def _only_frame(pieces: tuple[bytes, ...] | None) -> bytes:
     """The frame of encapsulated pixel data, its fragments joined (DICOM PS3.5 annex A.4)."""
-    from pydicom.encaps import generate_fragments, parse_basic_offsets
-
-    file = io.BytesIO(data)
-    offsets = parse_basic_offsets(file)
-    if len(offsets) > 1:
-        raise RefusedError(f"the compressed data hold {len(offsets)} frames; a single image was expected")
-    fragments = []
-    for fragment in generate_fragments(file):
-        fragments.append(fragment)
-        if len(fragments) > MAX_FRAGMENTS:
-            raise RefusedError(f"the compressed data are in more than {MAX_FRAGMENTS:,} pieces")
+    if pieces is None:
+        raise RefusedError("the transfer syntax is that of compressed pixel data, but they are not encapsulated")
+    frames, fragments = len(pieces[0]) // 4, pieces[1:]
+    if frames > 1:
+        raise RefusedError(f"the compressed data hold {frames} frames; a single image was expected")
+    if len(fragments) > MAX_FRAGMENTS:
+        raise RefusedError(f"the compressed data are in more than {MAX_FRAGMENTS:,} pieces")
     frame = b"".join(fragments)
     if not frame:
         raise RefusedError("the compressed pixel data hold no frame")

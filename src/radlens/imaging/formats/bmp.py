@@ -7,7 +7,7 @@ import io
 from PIL.BmpImagePlugin import BmpImageFile
 
 from radlens.imaging.formats.stored import Stored
-from radlens.imaging.limits import DecodeLimits, require_data, require_size
+from radlens.imaging.limits import DecodeLimits, require_data, require_size, third_party
 
 _COMPRESSION = {0: "none", 1: "RLE8", 2: "RLE4", 3: "bitfields"}
 
@@ -16,9 +16,10 @@ def read_bmp(content: bytes, limits: DecodeLimits) -> Stored:
     """Decode a BMP of 1, 4, 8, 16, 24 or 32 bits a pixel.
 
     Raises:
-        RefusedError: the picture exceeds the limits or is cut short.
+        RefusedError: the picture exceeds the limits, is cut short or damaged.
     """
-    picture = BmpImageFile(io.BytesIO(content))
+    with third_party():
+        picture = BmpImageFile(io.BytesIO(content))
     width, height = picture.size
     mode = picture.mode
     require_size(width, height, len(picture.getbands()), limits)
@@ -27,5 +28,6 @@ def read_bmp(content: bytes, limits: DecodeLimits) -> Stored:
     if codec == "raw" and isinstance(options, tuple):
         require_data(width, height, offset + options[1] * height, len(content))
     compression = _COMPRESSION.get(int(picture.info.get("compression", 0)), "")
-    picture.load()
+    with third_party():
+        picture.load()
     return Stored(picture, width, height, mode, compression)

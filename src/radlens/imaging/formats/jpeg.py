@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from PIL.JpegImagePlugin import JpegImageFile
 
 from radlens.imaging.formats.stored import Reduction, Stored, orientation_of
-from radlens.imaging.limits import DecodeLimits, RefusedError, require_data, require_size
+from radlens.imaging.limits import DecodeLimits, RefusedError, require_data, require_size, third_party
 
 # Reduced in decoding by 2, 4 or 8 as long as this many times what it will be resized to remains along either side.
 # Measured on 100 radiographs at 150 and 224 px (benchmarks/decode_speed.py): the mean difference to the whole way is
@@ -54,7 +54,7 @@ def read_jpeg(content: bytes, limits: DecodeLimits, reduction: Reduction | None 
         grey: decode only the brightness of a colour picture.
 
     Raises:
-        RefusedError: the picture exceeds the limits, is of a kind that is not read, or is cut short.
+        RefusedError: the picture exceeds the limits, is of a kind that is not read, is cut short or damaged.
     """
     header = _read_header(content)
     mode, compression = _MODES.get(header.layers), _COMPRESSION.get(header.frame)
@@ -70,14 +70,15 @@ def read_jpeg(content: bytes, limits: DecodeLimits, reduction: Reduction | None 
         require_data(header.width, header.height, header.width * header.height / 512, len(content))
     if held > 1 and content.count(b"\xff\xda") > _MAX_SCANS:
         raise RefusedError(f"a progressive JPEG of more than {_MAX_SCANS} scans is not read")
-    picture = JpegImageFile(io.BytesIO(header.needed))
-    # Handed to libjpeg in one piece, not copied together from many.
-    picture.decodermaxblock = len(header.needed)
     # A lossless picture has no frequencies to leave out.
     scale = _scale(header, reduction) if reduction is not None and compression != "lossless" else 1
-    if scale > 1 or (grey and compression != "lossless"):
-        picture.draft("L" if grey else None, (max(1, header.width // scale), max(1, header.height // scale)))
-    picture.load()
+    with third_party():
+        picture = JpegImageFile(io.BytesIO(header.needed))
+        # Handed to libjpeg in one piece, not copied together from many.
+        picture.decodermaxblock = len(header.needed)
+        if scale > 1 or (grey and compression != "lossless"):
+            picture.draft("L" if grey else None, (max(1, header.width // scale), max(1, header.height // scale)))
+        picture.load()
     return Stored(picture, header.width, header.height, mode, compression, header.orientation, scale)
 
 
@@ -96,10 +97,10 @@ def _read_header(content: bytes) -> _Header:
     kind = 0
     needed = [content[:2]]
     for _ in range(_MAX_SEGMENTS):
-        found = _MARKER.search(content, place)
-        if found is None:
+        match = _MARKER.search(content, place)
+        if match is None:
             raise RefusedError("the JPEG ends before its pixels begin: it is cut short")
-        marker, start = found.group(1)[0], found.end()
+        marker, start = match.group(1)[0], match.end()
         if marker == 0xF7:
             raise RefusedError("the file is JPEG-LS, which is read inside DICOM alone")
         if marker == 0xD9:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from radlens.imaging.formats.stored import Stored, orientation_of, with_raw_mode
-from radlens.imaging.limits import DecodeLimits, RefusedError, require_data, require_size
+from radlens.imaging.limits import DecodeLimits, RefusedError, require_data, require_size, third_party
 
 # Deflate makes at most 1,032 bytes of one.
 DEFLATE_RATIO = 1032
@@ -42,7 +44,7 @@ def read_png(content: bytes, limits: DecodeLimits) -> Stored:
     Values of 16 bits come as arrays, with what the ``sBIT`` chunk declares.
 
     Raises:
-        RefusedError: the picture exceeds the limits, is animated, is cut short, or a checksum is wrong.
+        RefusedError: the picture exceeds the limits, is animated, is cut short or damaged, or a checksum is wrong.
     """
     chunks = _read_chunks(content)
     form = _read_form(chunks)
@@ -55,8 +57,7 @@ def read_png(content: bytes, limits: DecodeLimits) -> Stored:
     transparent = _transparent(chunks, form)
     orientation = orientation_of(chunks.get(b"eXIf", b""))
     if form.bits < 16:
-        picture = _picture(form, palette, data)
-        picture.load()
+        picture = _decoded(form, palette, data)
         return Stored(picture, form.width, form.height, picture.mode, "deflate", orientation, transparent=transparent)
     declared = chunks.get(b"sBIT", b"")[: 1 if form.kind in (0, 4) else 3]
     return Stored(
@@ -132,9 +133,16 @@ def _transparent(chunks: dict[bytes, bytes], form: _Form) -> tuple[int, ...] | N
     return tuple((value & (2**form.bits - 1)) * factor for value in struct.unpack(f">{channels}H", data))
 
 
-def _picture(form: _Form, between: bytes, data: bytes) -> PngImageFile:
+def _decoded(form: _Form, between: bytes, data: bytes, change: Callable[[str], str] | None = None) -> Image.Image:
+    """The picture of a plain file; ``change`` is applied to the raw mode that Pillow reads it in."""
     header = _chunk(b"IHDR", struct.pack(">IIBBBBB", *form))
-    return PngImageFile(io.BytesIO(_SIGNATURE + header + between + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")))
+    whole = _SIGNATURE + header + between + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+    with third_party():
+        picture = PngImageFile(io.BytesIO(whole))
+        if change is not None:
+            with_raw_mode(picture, change)
+        picture.load()
+    return picture
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:
@@ -144,12 +152,12 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 def _wide(form: _Form, data: bytes) -> npt.NDArray[np.uint16]:
     """The 16-bit values, of which Pillow keeps the lower half for grey alone."""
     if form.kind == 0:
-        return np.array(_picture(form, b"", data), dtype=np.uint16)
+        return np.array(_decoded(form, b"", data), dtype=np.uint16)
     if form.kind == 4:
         # Grey and alpha of 2 bytes each are laid out and filtered as four channels of one.
-        pairs = np.asarray(_picture(form._replace(bits=8, kind=6), b"", data))
+        pairs = np.asarray(_decoded(form._replace(bits=8, kind=6), b"", data))
         return np.ascontiguousarray(pairs).view(">u2").astype(np.uint16)
-    upper, lower = _picture(form, b"", data), _picture(form, b"", data)
+    upper = _decoded(form, b"", data)
     # The second byte of each value is what Pillow takes for the upper half of a value of the other byte order.
-    with_raw_mode(lower, lambda raw: raw.replace(";16B", ";16L"))
+    lower = _decoded(form, b"", data, lambda raw: raw.replace(";16B", ";16L"))
     return np.asarray(np.asarray(upper).astype(np.uint16) << 8 | np.asarray(lower))

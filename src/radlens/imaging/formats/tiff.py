@@ -1,4 +1,4 @@
-"""TIFF: the directory read, checked and written anew by us, the pixels decoded by Pillow and libtiff."""
+"""TIFF: the directory read, checked and written again by us, the pixels decoded by Pillow and libtiff."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from radlens.imaging.formats import tiff_directory as tags
 from radlens.imaging.formats.png import DEFLATE_RATIO
 from radlens.imaging.formats.stored import Stored, with_raw_mode
 from radlens.imaging.formats.tiff_directory import Directory, read_directory, with_directory
-from radlens.imaging.limits import DecodeLimits, RefusedError, require_data, require_size
+from radlens.imaging.limits import DecodeLimits, RefusedError, require_data, require_size, third_party
 
 _COMPRESSION = {
     1: "none",
@@ -68,7 +68,7 @@ def read_tiff(content: bytes, limits: DecodeLimits) -> Stored:
     palettes; CMYK. Uncompressed or by deflate, LZW, PackBits, CCITT or JPEG; in strips or tiles.
 
     Raises:
-        RefusedError: the picture exceeds the limits, is of a kind that is not read, or is cut short.
+        RefusedError: the picture exceeds the limits, is of a kind that is not read, is cut short or damaged.
     """
     directory = read_directory(content)
     form = _read_form(directory)
@@ -202,9 +202,10 @@ def _pieces(directory: Directory, form: _Form, limits: DecodeLimits) -> dict[int
 
 
 def _decoded(content: bytes, change: Callable[[str], str]) -> Image.Image:
-    picture = TiffImageFile(io.BytesIO(content))
-    with_raw_mode(picture, change)
-    picture.load()
+    with third_party():
+        picture = TiffImageFile(io.BytesIO(content))
+        with_raw_mode(picture, change)
+        picture.load()
     return picture
 
 

@@ -7,7 +7,7 @@ import io
 from PIL.WebPImagePlugin import WebPImageFile
 
 from radlens.imaging.formats.stored import Stored, orientation_of
-from radlens.imaging.limits import DecodeLimits, RefusedError, require_size
+from radlens.imaging.limits import DecodeLimits, RefusedError, require_size, third_party
 
 _ANIMATED = 0x02
 _MAX_CHUNKS = 4096
@@ -17,7 +17,7 @@ def read_webp(content: bytes, limits: DecodeLimits) -> Stored:
     """Decode a still WebP, lossy or lossless; its colour profile is not applied.
 
     Raises:
-        RefusedError: the picture exceeds the limits, is animated, or is cut short.
+        RefusedError: the picture exceeds the limits, is animated, is cut short or damaged.
     """
     chunks = _read_chunks(content)
     extended = chunks.get(b"VP8X", b"")
@@ -35,8 +35,9 @@ def read_webp(content: bytes, limits: DecodeLimits) -> Stored:
     for width, height in sizes:
         # libwebp holds the picture twice, with alpha.
         require_size(width, height, 8, limits)
-    picture = WebPImageFile(io.BytesIO(content))
-    picture.load()
+    with third_party():
+        picture = WebPImageFile(io.BytesIO(content))
+        picture.load()
     width, height = picture.size
     return Stored(picture, width, height, picture.mode, compression, orientation_of(chunks.get(b"EXIF", b"")))
 
