@@ -15,13 +15,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
+from filelock import lock_descriptor
 
 from radlens.base.errors import RadlensError, UsageError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 # The machine that writes is part of the name, since a lock says nothing of processes on other machines.
 _PARTIAL = re.compile(r"\..+\.(?P<machine>[0-9a-f]{8})\.[0-9a-f]{32}\.partial")
@@ -145,17 +141,18 @@ def _lock(folder: Path) -> int | None:
         BlockingIOError: another process holds it.
         FileNotFoundError: the folder is gone.
     """
-    if fcntl is None:
+    if os.name == "nt":
+        # Windows opens no folder.
         return None
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise
+        is_ours = lock_descriptor(descriptor, blocking=False)
     except OSError:
         os.close(descriptor)
         return None
+    if not is_ours:
+        os.close(descriptor)
+        raise BlockingIOError(f"{folder} is locked by another process")
     return descriptor
 
 

@@ -12,16 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from filelock import lock_descriptor
+
 from radlens.base.errors import RadlensError, UsageError
 from radlens.base.files import replacing, write_error
 from radlens.imaging.scan import writable
 from radlens.runtime.answer_rows import Maker, Rows
 from radlens.runtime.answers import Answer
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+# Windows renames no file that is open.
+_RENAMES_OPEN_FILES = os.name != "nt"
 
 log = logging.getLogger("radlens")
 
@@ -127,10 +127,9 @@ def answer_file(path: Path, rows: Rows, maker: Maker, *, resume: bool, overwrite
                 log.warning("The answers so far are in %s; --resume goes on with them.", partial)
                 raise
             answers.finish()
-            if fcntl is not None:
+            if _RENAMES_OPEN_FILES:
                 partial.replace(path)
-        if fcntl is None:
-            # Windows renames no file that is open.
+        if not _RENAMES_OPEN_FILES:
             partial.replace(path)
     except OSError as error:
         raise write_error(path, error) from error
@@ -155,14 +154,11 @@ def _check(path: Path, partial: Path, *, resume: bool, overwrite: bool) -> None:
 def _locked(partial: Path) -> Iterator[BinaryIO]:
     """Open for reading and writing, for this process alone."""
     with os.fdopen(os.open(partial, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b") as file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RadlensError(f"Another program writes answers to {partial}. Wait until it has ended.") from None
-            # Between opening and locking the other one may have finished and renamed it.
-            if not partial.exists() or not os.path.samestat(partial.stat(), os.fstat(file.fileno())):
-                raise RadlensError(f"Another program has just finished {partial}. Begin again.")
+        if not lock_descriptor(file.fileno(), blocking=False):
+            raise RadlensError(f"Another program writes answers to {partial}. Wait until it has ended.")
+        # Between opening and locking the other one may have finished and renamed it.
+        if not partial.exists() or not os.path.samestat(partial.stat(), os.fstat(file.fileno())):
+            raise RadlensError(f"Another program has just finished {partial}. Begin again.")
         yield file
 
 

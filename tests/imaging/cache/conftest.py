@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -83,14 +85,18 @@ def check_rows(cache: PixelCache, locations: Sequence[str], contract: Preprocess
             np.testing.assert_array_equal(cache.pixels[row], expected(location, contract))
 
 
-def all_folders() -> list[str]:
-    """The folders of all caches, temporary ones too."""
-    return sorted(path.name for path in (cache_root() / "pixels").glob("*/*"))
+def all_maps() -> list[str]:
+    """The names of all maps, those that nothing refers to as well."""
+    return sorted(path.name for path in (cache_root() / "pixels").glob("*.pixels"))
 
 
-def finished_folders() -> list[Path]:
-    """The folders of caches that were built to the end."""
-    return [path for path in (cache_root() / "pixels").glob("*/*") if not path.name.startswith(".")]
+def indexed_maps() -> list[Path]:
+    """The maps that the index believes in."""
+    path = cache_root() / "pixels" / "index.sqlite"
+    if not path.exists():
+        return []
+    with closing(sqlite3.connect(path)) as index:
+        return [path.with_name(name) for (name,) in index.execute("SELECT name FROM maps ORDER BY name")]
 
 
 @pytest.fixture(scope="session")
@@ -101,11 +107,11 @@ def check() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def entries() -> Callable[[], list[str]]:
-    """See :func:`all_folders`."""
-    return all_folders
+    """See :func:`all_maps`."""
+    return all_maps
 
 
 @pytest.fixture(scope="session")
 def finished() -> Callable[[], list[Path]]:
-    """See :func:`finished_folders`."""
-    return finished_folders
+    """See :func:`indexed_maps`."""
+    return indexed_maps

@@ -4,97 +4,110 @@ from __future__ import annotations
 
 import errno
 import io
-import json
 import multiprocessing
 import os
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from radlens.base.errors import RadlensError
 from radlens.base.files import cache_root
-from radlens.imaging.cache import folder as pixel_folder
-from radlens.imaging.cache.folder import PixelFolder
+from radlens.imaging.cache import index as pixel_index
+from radlens.imaging.cache import pixel_map
+from radlens.imaging.cache import store as pixel_store
 from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.preprocess import Preprocessing
 
 CONTRACT = Preprocessing(height=16, width=20)
+Pixels = npt.NDArray[np.uint8]
 Check = Callable[..., None]
 Names = Callable[[], list[str]]
 Folders = Callable[[], list[Path]]
 
 
-@pytest.mark.parametrize("garbage", ["", "{", "[]", "3", '{"x": 3}', "name"])
+def change(statement: str, *values: object) -> Callable[[Path], object]:
+    """A damage to the index beside a map."""
+
+    def run(path: Path) -> None:
+        with closing(sqlite3.connect(path.with_name("index.sqlite"), isolation_level=None)) as index:
+            assert index.execute(statement, values).rowcount
+
+    return run
+
+
+def remembered() -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(cache_root() / "pixels" / "index.sqlite")) as index:
+        return index.execute("SELECT * FROM files").fetchall()
+
+
+@pytest.mark.parametrize("garbage", ["", "{", "[]", 3, b"\xff", None, "0" * 64])
+@pytest.mark.parametrize("column", ["stamp", "digest"])
 def test_damaged_memory_of_digests_is_not_believed(
-    images: list[str], opened: list[str], garbage: str, check: Check
+    images: list[str], opened: list[str], column: str, garbage: object, check: Check, finished: Folders
 ) -> None:
     PixelCache.build(images, CONTRACT)
-    (record,) = (cache_root() / "digests").iterdir()
-    state = json.loads(record.read_text())
-    damaged = json.dumps({name: [5, *entry[1:]] for name, entry in state.items()}) if garbage == "name" else garbage
-    record.write_text(damaged)
+    state = remembered()
+    assert len(state) == len(images)
+    change(f"UPDATE files SET {column} = ?", garbage)(finished()[0])
     opened.clear()
     check(PixelCache.build(images, CONTRACT), images)
     assert sorted(opened) == sorted(images)
-    assert json.loads(record.read_text()) == state
+    assert remembered() == state
 
 
-def cut_pixels(folder: Path) -> None:
-    with (folder / "pixels.npy").open("r+b") as file:
+def cut_pixels(path: Path) -> None:
+    with path.open("r+b") as file:
         file.truncate(500)
 
 
-def other_shape(folder: Path) -> None:
-    np.save(folder / "pixels.npy", np.zeros((12, 1, 20, 16), np.uint8))
+def cut_index(path: Path) -> None:
+    content = path.with_name("index.sqlite").read_bytes()
+    path.with_name("index.sqlite").write_bytes(content[: len(content) // 2])
 
 
-def other_count(folder: Path) -> None:
-    np.save(folder / "pixels.npy", np.zeros((13, 1, 16, 20), np.uint8))
-
-
-def other_type(folder: Path) -> None:
-    np.save(folder / "pixels.npy", np.zeros((12, 1, 16, 20), np.int8))
-
-
-def short_column(folder: Path) -> None:
-    state = json.loads((folder / "images.json").read_text())
-    state["facts"]["width"].pop()
-    (folder / "images.json").write_text(json.dumps(state))
-
-
-def short_digests(folder: Path) -> None:
-    state = json.loads((folder / "images.json").read_text())
-    state["digests"].pop()
-    (folder / "images.json").write_text(json.dumps(state))
-
-
-def missing_column(folder: Path) -> None:
-    state = json.loads((folder / "images.json").read_text())
-    del state["facts"]["compression"]
-    (folder / "images.json").write_text(json.dumps(state))
+def overwrite_index(path: Path) -> None:
+    content = path.with_name("index.sqlite").read_bytes()
+    path.with_name("index.sqlite").write_bytes(content[:4096] + bytes(len(content) - 4096))
 
 
 DAMAGES: list[Callable[[Path], object]] = [
     cut_pixels,
-    other_shape,
-    other_count,
-    other_type,
-    short_column,
-    short_digests,
-    missing_column,
-    lambda folder: (folder / "pixels.npy").unlink(),
-    lambda folder: (folder / "pixels.npy").write_bytes(b""),
-    lambda folder: (folder / "pixels.npy").write_bytes(b"\x80\x04]."),
-    lambda folder: (folder / "images.json").unlink(),
-    lambda folder: (folder / "images.json").write_text('{"digests": ['),
-    lambda folder: (folder / "images.json").write_text("[]"),
-    lambda folder: (folder / "images.json").write_bytes(b"\xff\xfe"),
-    lambda folder: [path.write_bytes(b"") for path in folder.iterdir()],
+    lambda path: path.unlink(),
+    lambda path: path.write_bytes(b""),
+    lambda path: path.write_bytes(b"\x80\x04]."),
+    lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    lambda path: np.save(path.open("wb"), np.zeros((14, 1, 16, 20), np.uint8)),
+    cut_index,
+    overwrite_index,
+    lambda path: path.with_name("index.sqlite").unlink(),
+    lambda path: path.with_name("index.sqlite").write_bytes(b""),
+    lambda path: path.with_name("index.sqlite").write_text('{"digests": ['),
+    lambda path: path.with_name("index.sqlite").write_bytes(b"\xff\xfe" * 5000),
+    lambda path: [path.write_bytes(b""), path.with_name("index.sqlite").write_bytes(b"")],
+    change("UPDATE maps SET rows = 11"),
+    change("UPDATE maps SET rows = 13"),
+    change("UPDATE maps SET rows = NULL"),
+    change("UPDATE maps SET name = 'other.pixels'"),
+    change("UPDATE images SET row = row - 1"),
+    change("UPDATE images SET row = 'x' WHERE row = 3"),
+    change("UPDATE images SET row = NULL WHERE row = 3"),
+    change("UPDATE images SET row = -1 WHERE row = 3"),
+    change("UPDATE images SET entry = 'reason' WHERE row = 3"),
+    change("UPDATE images SET entry = '\"reason\"' WHERE row = 3"),
+    change("UPDATE images SET entry = '[1, 2]' WHERE row = 3"),
+    change("UPDATE images SET entry = '3' WHERE row = 3"),
+    change("UPDATE images SET entry = NULL WHERE row = 3"),
+    change("UPDATE images SET entry = x'ff' WHERE row = 3"),
+    change("UPDATE images SET entry = '1,2' WHERE row = 3"),
 ]
 
 
@@ -109,13 +122,14 @@ def test_a_damaged_cache_is_said_and_built_again(
     finished: Folders,
 ) -> None:
     PixelCache.build(images, CONTRACT)
-    (folder,) = finished()
-    damage(folder)
+    (path,) = finished()
+    damage(path)
     decoded.clear()
     check(PixelCache.build(images, CONTRACT), images)
     assert sorted(decoded) == sorted(images)
     assert "is damaged" in caplog.text
-    assert entries() == [folder.name]
+    assert entries() == [path.name for path in finished()]
+    assert len(entries()) == 1
     decoded.clear()
     caplog.clear()
     check(PixelCache.build(images, CONTRACT), images)
@@ -136,17 +150,27 @@ def test_a_damaged_cache_of_other_images_is_no_hindrance(
 def test_a_cache_that_others_remove_while_it_is_opened_is_made_again(
     images: list[str], monkeypatch: pytest.MonkeyPatch, check: Check
 ) -> None:
-    plain, times = PixelFolder.open, [0]
+    plain, times = pixel_map.open_map, [0]
 
-    def removing(folder: Path, shape: tuple[int, int, int]) -> PixelFolder | None:
+    def removing(path: Path, shape: tuple[int, int, int, int]) -> Pixels:
         times[0] += 1
         if times[0] == 1:
-            shutil.rmtree(folder)
-        return plain(folder, shape)
+            shutil.rmtree(path.parent)
+        return plain(path, shape)
 
-    monkeypatch.setattr(PixelFolder, "open", removing)
+    monkeypatch.setattr(pixel_store, "open_map", removing)
     check(PixelCache.build(images, CONTRACT), images)
-    assert times[0] == 3, "gone after it was made, not yet there again, made again"
+    assert times[0] == 2, "gone after it was made, and made again"
+
+
+def test_a_cache_that_others_remove_again_and_again_is_said(images: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def removing(path: Path, shape: tuple[int, int, int, int]) -> Pixels:
+        path.unlink(missing_ok=True)
+        return pixel_map.open_map(path, shape)
+
+    monkeypatch.setattr(pixel_store, "open_map", removing)
+    with pytest.raises(RadlensError, match="again and again"):
+        PixelCache.build(images, CONTRACT)
 
 
 def test_no_space_left_is_said_before_the_disk_is_full(
@@ -176,8 +200,8 @@ def test_copies_do_not_count_as_space_when_all_is_known(
 def test_a_disk_that_fills_up_in_mid_build_leaves_nothing(
     images: list[str], monkeypatch: pytest.MonkeyPatch, when: int, code: int, check: Check, entries: Names
 ) -> None:
-    """Twelve images are written, and then the header."""
-    plain, times = pixel_folder._write, [0]
+    """The head is written, and then twelve images."""
+    plain, times = pixel_map._write, [0]
 
     def filling(file: object, content: memoryview) -> None:
         if times[0] == when:
@@ -186,7 +210,7 @@ def test_a_disk_that_fills_up_in_mid_build_leaves_nothing(
         plain(file, content)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(pixel_folder, "_write", filling)
+        patch.setattr(pixel_map, "_write", filling)
         text = "Could not write" if code == errno.EIO else "No space left on the device"
         with pytest.raises(RadlensError, match=f"{text}.*RADLENS_CACHE"):
             PixelCache.build(images, CONTRACT)
@@ -194,22 +218,52 @@ def test_a_disk_that_fills_up_in_mid_build_leaves_nothing(
     check(PixelCache.build(images, CONTRACT), images)
 
 
-@pytest.mark.parametrize("number", [1, 2])
 def test_a_disk_that_fills_up_as_it_is_flushed_leaves_nothing(
-    images: list[str], monkeypatch: pytest.MonkeyPatch, number: int, entries: Names
+    images: list[str], monkeypatch: pytest.MonkeyPatch, check: Check, entries: Names
 ) -> None:
-    times = [0]
-
     def full(descriptor: int) -> None:
-        times[0] += 1
-        if times[0] == number:
-            raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(RadlensError, match="No space left"):
             PixelCache.build(images, CONTRACT)
     assert entries() == []
+    check(PixelCache.build(images, CONTRACT), images)
+
+
+@pytest.mark.parametrize("before", [0, 5])
+def test_a_disk_that_has_no_room_for_the_index_leaves_what_was_there(
+    images: list[str], decoded: list[str], monkeypatch: pytest.MonkeyPatch, before: int, check: Check, finished: Folders
+) -> None:
+    PixelCache.build(images[:before], CONTRACT)
+    stored = [(path, path.stat().st_size) for path in finished()]
+    plain = pixel_index._connect
+
+    def full(path: Path | None) -> sqlite3.Connection:
+        index = plain(path)
+        if path is not None:
+            index.execute("PRAGMA max_page_count = 1")
+        return index
+
+    many = [*images, *more_images(Path(images[0]).parent, 200)]
+    with monkeypatch.context() as patch:
+        patch.setattr(pixel_index, "_connect", full)
+        with pytest.raises(RadlensError, match="No space left on the device.*RADLENS_CACHE"):
+            PixelCache.build(many, CONTRACT)
+    assert [(path, path.stat().st_size) for path in finished()] == stored
+    decoded.clear()
+    check(PixelCache.build(images[:before], CONTRACT), images[:before])
+    assert decoded == []
+    check(PixelCache.build(many, CONTRACT), many)
+
+
+def more_images(folder: Path, number: int) -> list[str]:
+    """Small pictures of one grey each, of which two are never alike."""
+    paths = [folder / f"more-{each}.png" for each in range(number)]
+    for each, path in enumerate(paths):
+        Image.new("L", (16 + each // 200, 20), each % 200).save(path)
+    return [str(path) for path in paths]
 
 
 def _build_with_little_room(locations: list[str], cache: str) -> None:
@@ -217,9 +271,10 @@ def _build_with_little_room(locations: list[str], cache: str) -> None:
 
     os.environ["RADLENS_CACHE"] = cache
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+    # Enough for the index, and for nine of the twelve images.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
     try:
-        PixelCache.build(locations, CONTRACT)
+        PixelCache.build(locations, Preprocessing(height=64, width=64))
     except RadlensError as error:
         os._exit(42 if "Could not write" in str(error) else 43)
     os._exit(44)
@@ -227,7 +282,7 @@ def _build_with_little_room(locations: list[str], cache: str) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="file size limits exist on POSIX systems only")
 def test_a_write_that_the_system_cuts_short_is_an_error(images: list[str], entries: Names) -> None:
-    """The seventh image fits in part, so that the system takes that part and says so."""
+    """The tenth image fits in part, so that the system takes that part and says so."""
     process = multiprocessing.get_context("spawn").Process(
         target=_build_with_little_room, args=(images, str(cache_root()))
     )
@@ -243,7 +298,7 @@ def test_a_disk_that_takes_a_part_only_is_asked_to_take_the_rest(tmp_path: Path)
             return super().write(memoryview(content)[:7])
 
     with Reluctant(tmp_path / "x", "wb") as file:
-        pixel_folder._write(file, memoryview(bytes(range(100))))
+        pixel_map._write(file, memoryview(bytes(range(100))))
     assert (tmp_path / "x").read_bytes() == bytes(range(100))
 
 
@@ -271,9 +326,12 @@ def test_a_cache_that_may_only_be_read_is_used(images: list[str], no_privileges:
             folder.chmod(0o700)
 
 
-def test_a_cache_that_may_not_be_read_is_said(images: list[str], no_privileges: None, finished: Folders) -> None:
+@pytest.mark.parametrize("part", [lambda path: path, lambda path: path.with_name("index.sqlite")])
+def test_a_cache_that_may_not_be_read_is_said(
+    images: list[str], no_privileges: None, part: Callable[[Path], Path], entries: Names, finished: Folders
+) -> None:
     PixelCache.build(images, CONTRACT)
-    (finished()[0] / "pixels.npy").chmod(0)
-    with pytest.raises(RadlensError, match="cannot be read: Permission denied"):
+    part(finished()[0]).chmod(0)
+    with pytest.raises(RadlensError, match="cannot be read: (Permission denied|unable to open database file)"):
         PixelCache.build(images, CONTRACT)
-    assert len(finished()) == 1, "it may be somebody else's"
+    assert len(entries()) == 1, "it may be somebody else's"

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from radlens.imaging.cache import digests, reader
-from radlens.imaging.cache import shelf as pixel_shelf
+from radlens.imaging.cache import store as pixel_store
 from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.decode import read_bytes
 from radlens.imaging.limits import DecodeLimits
@@ -232,7 +232,7 @@ def test_another_version_of_the_code_leaves_old_pixels_alone(
 ) -> None:
     PixelCache.build(images, CONTRACT)
     decoded.clear()
-    monkeypatch.setattr(pixel_shelf, "CACHE_VERSION", pixel_shelf.CACHE_VERSION + 1)
+    monkeypatch.setattr(pixel_store, "CACHE_VERSION", pixel_store.CACHE_VERSION + 1)
     PixelCache.build(images, CONTRACT)
     assert len(decoded) == len(images)
 
@@ -248,9 +248,9 @@ def decoders() -> list[str]:
 def test_a_decoder_installed_later_reads_what_was_rejected_before(
     images: list[str], decoded: list[str], monkeypatch: pytest.MonkeyPatch, decoder: str
 ) -> None:
-    version = pixel_shelf._version
+    version = pixel_store._version
     with monkeypatch.context() as patch:
-        patch.setattr(pixel_shelf, "_version", lambda name: "none" if name == decoder else version(name))
+        patch.setattr(pixel_store, "_version", lambda name: "none" if name == decoder else version(name))
         PixelCache.build(images, CONTRACT)
     decoded.clear()
     PixelCache.build(images, CONTRACT)

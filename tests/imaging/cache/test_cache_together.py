@@ -15,11 +15,11 @@ import numpy.typing as npt
 import pytest
 
 from radlens.base.files import cache_root
-from radlens.imaging.cache import folder as pixel_folder
 from radlens.imaging.cache import pixel_cache as cache_module
-from radlens.imaging.cache import reader
-from radlens.imaging.cache.folder import PixelWriter
+from radlens.imaging.cache import pixel_map, reader
+from radlens.imaging.cache import store as pixel_store
 from radlens.imaging.cache.pixel_cache import PixelCache
+from radlens.imaging.cache.store import Batch
 from radlens.imaging.decode import FileFacts
 from radlens.imaging.pixels import read_pixels
 from radlens.imaging.preprocess import Preprocessing
@@ -49,7 +49,7 @@ def test_a_build_that_stops_leaves_nothing(
 
 
 def _build_until(locations: list[str], number: int, cache: str) -> None:
-    """Build in this process, and die without a word as image ``number`` is decoded, or at the very end."""
+    """Build in this process, and die without a word as image ``number`` is decoded, or before the index has them."""
     os.environ["RADLENS_CACHE"] = cache
     seen: list[str] = []
 
@@ -59,11 +59,12 @@ def _build_until(locations: list[str], number: int, cache: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return read_pixels(location, *rest)  # type: ignore[arg-type]
 
-    def end(*_: object) -> None:
+    def end(*rest: object) -> None:
+        pixel_map.append_rows(*rest)  # type: ignore[arg-type]
         os.kill(os.getpid(), signal.SIGKILL)
 
     reader.read_pixels = deadly  # type: ignore[attr-defined, assignment]
-    pixel_folder.publish = end  # type: ignore[attr-defined, assignment]
+    pixel_store.append_rows = end  # type: ignore[attr-defined, assignment]
     PixelCache.build(locations, CONTRACT, workers=1)
 
 
@@ -78,8 +79,8 @@ def test_a_killed_build_is_never_taken_for_a_finished_one(
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    assert all(name.startswith(".") and name.endswith(".partial") for name in entries())
-    assert len(entries()) == (number > 1)
+    assert finished() == []
+    assert len(entries()) == (number == 13)
     check(PixelCache.build(images, CONTRACT), images)
     assert sorted(decoded) == sorted(images)
     assert [folder.name for folder in finished()] == entries(), "what the killed process left is removed"
@@ -99,16 +100,16 @@ def test_what_a_killed_build_left_is_removed_by_a_build_for_another_contract(
 
 def _build_together(locations: list[str], meet: Barrier, cache: str, check: Check) -> None:
     os.environ["RADLENS_CACHE"] = cache
-    plain, times = pixel_folder._write, [0]
+    plain, times = reader.read_pixels, [0]
 
-    def write(file: object, content: memoryview) -> None:
+    def read(location: str, *rest: object) -> tuple[Pixels, FileFacts]:
         times[0] += 1
         if times[0] in (1, len(locations)):
-            # Both have seen that there is no cache yet, and fill theirs.
+            # Both have seen that there is no cache yet, and fill it.
             meet.wait(timeout=120)
-        plain(file, content)  # type: ignore[arg-type]
+        return plain(location, *rest)  # type: ignore[arg-type]
 
-    pixel_folder._write = write
+    reader.read_pixels = read  # type: ignore[assignment]
     check(PixelCache.build(locations, CONTRACT, workers=1), locations)
     meet.wait(timeout=120)
     check(PixelCache.build(locations, CONTRACT, workers=1), locations)
@@ -133,13 +134,13 @@ def test_two_threads_that_build_at_once_both_get_the_whole_cache(
     images: list[str], monkeypatch: pytest.MonkeyPatch, check: Check, entries: Names
 ) -> None:
     meet = threading.Barrier(2)
-    plain = PixelWriter.finish
+    plain = Batch.finish
 
-    def wait(writer: PixelWriter, *rest: object) -> None:
+    def wait(batch: Batch) -> bool:
         meet.wait(timeout=60)
-        plain(writer, *rest)  # type: ignore[arg-type]
+        return plain(batch)
 
-    monkeypatch.setattr(PixelWriter, "finish", wait)
+    monkeypatch.setattr(Batch, "finish", wait)
     results: list[PixelCache] = []
     threads = [
         threading.Thread(target=lambda: results.append(PixelCache.build(images, CONTRACT, workers=1))) for _ in range(2)

@@ -1,1 +1,1 @@
-"""Images decoded once and kept as memory maps, one map a preprocessing contract."""
+"""Images decoded once: one append-only memory map a preprocessing contract, found through an index in SQLite."""

@@ -7,18 +7,17 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from radlens.base.errors import RadlensError
-from radlens.base.files import cache_root, remove_abandoned, write_text
 from radlens.imaging.arrays import is_array_location
+from radlens.imaging.cache.index import DamagedError, pixel_folder, reading, writing
 
 log = logging.getLogger("radlens")
 
 # A file may change twice within one tick of its file system's clock (2 s on FAT), the second time without a trace in
-# its times. One that was changed so lately is hashed anew the next time.
+# its times. One that was changed so lately is hashed again the next time.
 SETTLED_NS = 2_000_000_000
 
 
@@ -56,15 +55,23 @@ def hash_content(content: bytes) -> str:
 
 
 def recall(locations: Sequence[str]) -> list[str]:
-    """The digest of each location's content if its file is unchanged since it was remembered, else an empty text."""
-    found = [""] * len(locations)
-    for record, numbers in _by_record(locations):
-        known = _read(record)
-        for number in numbers if known else ():
-            digest, *stamp = known.get(_hashed(_place(locations[number])[1]), ("",))
-            if digest and Stamp.of(locations[number]) == tuple(stamp):
-                found[number] = digest
-    return found
+    """The digest of each location's content if its file is unchanged since it was remembered, else an empty text.
+
+    Raises:
+        DamagedError: the cache is not whole.
+        RadlensError: it cannot be read.
+    """
+    places = [_place(location) for location in locations]
+    query = "SELECT place, stamp, digest FROM files WHERE place IN (SELECT value FROM json_each(?))"
+    with reading(pixel_folder()) as index:
+        known = {place: (stamp, digest) for place, stamp, digest in index.execute(query, (json.dumps(places),))}
+    digests = []
+    for location, place in zip(locations, places, strict=True):
+        stamp, digest = known.get(place, ("", ""))
+        # What is damaged is not believed, and read again.
+        is_whole = isinstance(digest, str) and bool(stamp)
+        digests.append(digest if is_whole and stamp == _text(Stamp.of(location)) else "")
+    return digests
 
 
 def remember(locations: Sequence[str], stamps: Sequence[Stamp | None], digests: Sequence[str]) -> None:
@@ -75,62 +82,24 @@ def remember(locations: Sequence[str], stamps: Sequence[Stamp | None], digests: 
         stamps: of the files as they were read; None where they may change unnoticed.
         digests: of their contents.
     """
-    for record, numbers in _by_record(locations):
-        new = {
-            _hashed(_place(locations[number])[1]): [digests[number], *stamp]
-            for number in numbers
-            if (stamp := stamps[number]) is not None and digests[number]
-        }
-        if new:
-            try:
-                write_text(record, json.dumps(_read(record) | new))
-            except RadlensError as error:
-                log.debug("Contents will be read again the next time: %s", error)
-                return
-    remove_abandoned(_folder())
+    records = [
+        (_place(location), _text(stamp), digest)
+        for location, stamp, digest in zip(locations, stamps, digests, strict=True)
+        if stamp is not None and digest
+    ]
+    if records:
+        try:
+            with writing(pixel_folder()) as index:
+                index.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", records)
+        except (DamagedError, RadlensError) as error:
+            log.debug("Contents will be read again the next time: %s", error)
 
 
-def _folder() -> Path:
-    return cache_root() / "digests"
-
-
-def _by_record(locations: Sequence[str]) -> Iterator[tuple[Path, list[int]]]:
-    """The numbers of the locations by the file that remembers them: one for each folder or archive.
-
-    Names are hashed, so that no patient's name gets into the cache from a path.
-    """
-    groups: dict[str, list[int]] = {}
-    for number, location in enumerate(locations):
-        groups.setdefault(_place(location)[0], []).append(number)
-    folder = _folder()
-    for group, numbers in groups.items():
-        yield folder / f"{_hashed(os.path.abspath(group))}.json", numbers  # noqa: PTH100 - links stay
-
-
-def _place(location: str) -> tuple[str, str]:
-    """The folder or archive that a location is in, and its name there."""
-    if is_array_location(location):
-        archive, _, member = location.partition("::")
-        return archive, member
-    return os.path.split(location)
-
-
-def _hashed(text: str) -> str:
+def _place(location: str) -> str:
+    """A location by its hash, so that no patient's name gets into the cache from a path."""
+    text = os.path.abspath(location)  # noqa: PTH100 - links stay
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _read(record: Path) -> dict[str, list[Any]]:
-    try:
-        known = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    # What is damaged is not believed, and written anew.
-    return {name: entry for name, entry in known.items() if _is_entry(entry)} if isinstance(known, dict) else {}
-
-
-def _is_entry(entry: object) -> bool:
-    return isinstance(entry, list) and len(entry) == 1 + len(Stamp._fields) and _is_digest(entry[0])
-
-
-def _is_digest(text: object) -> bool:
-    return isinstance(text, str) and len(text) == 64
+def _text(stamp: Stamp | None) -> str:
+    return "" if stamp is None else " ".join(map(str, stamp))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from radlens.base.cpu import available_cores
 from radlens.base.errors import RadlensError
 from radlens.base.progress import track
 from radlens.imaging.cache.digests import Stamp, recall, remember
-from radlens.imaging.cache.folder import PixelFolder, PixelWriter
+from radlens.imaging.cache.index import DamagedError
 from radlens.imaging.cache.reader import Reader
-from radlens.imaging.cache.shelf import PixelShelf
+from radlens.imaging.cache.store import Batch, PixelStore, Stored
 from radlens.imaging.decode import FileFacts
 from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
 from radlens.imaging.preprocess import Preprocessing
@@ -35,7 +35,7 @@ class PixelCache:
 
     Attributes:
         pixels: uint8, shape (images, channels, height, width), memory-mapped and read-only: each distinct readable
-            image once, perhaps among others.
+            image once, among all others that were ever asked for with this contract.
         rows: int64, one for each location asked for: its row in ``pixels``, or -1 where the image was rejected.
         facts: one for each location, None where the image was rejected.
         rejected: location and reason of each image that could not be read.
@@ -70,15 +70,21 @@ class PixelCache:
         Raises:
             RadlensError: the cache folder is full, or cannot be written to or read.
         """
-        shelf = PixelShelf.of(contract, limits)
-        images = _Images(list(locations), recall(locations), {})
+        store = PixelStore.of(contract, limits)
+        images = _Images(list(locations), [""] * len(locations), {})
         for _ in range(_ATTEMPTS):
-            exact = None if images.may_be_more() else shelf.open(images.digests)
-            folder = _complete(images, shelf.open_all() if exact is None else [exact], shelf, limits, workers)
-            # None: another process found it damaged as we did, and removed what we had just written anew.
-            if folder is not None:
-                return _assemble(images, folder)
-        raise RadlensError(f"Another program removes the pixel caches in {shelf.path} again and again.")
+            try:
+                images.recall()
+                stored = store.find(images.digests)
+                if missing := images.missing(stored):
+                    _read_missing(images, missing, store, Reader(contract, limits, store.known()), workers)
+                    stored = store.find(images.digests)
+                # Else another process removed meanwhile what we had just written.
+                if not images.missing(stored):
+                    return _assemble(images, stored)
+            except DamagedError:
+                store.mend(images.digests)
+        raise RadlensError(f"Another program removes the pixel cache in {store.folder} again and again.")
 
     def only(self, mask: npt.NDArray[np.bool_]) -> PixelCache:
         """The same for the locations where the mask is true; ``rejected`` still tells of all."""
@@ -102,82 +108,54 @@ class _Images:
     digests: list[str]
     reasons: dict[int, str]
 
-    def may_be_more(self) -> bool:
-        """Whether an image of which the digest is not known can perhaps be read."""
-        unknown = (number for number, digest in enumerate(self.digests) if not digest and number not in self.reasons)
-        return any(Stamp.of(self.locations[number]) is not None for number in unknown)
+    def recall(self) -> None:
+        """Take up what is remembered of files that were not read yet."""
+        if not any(self.digests) and not self.reasons:
+            self.digests[:] = recall(self.locations)
+
+    def missing(self, stored: Stored) -> list[int]:
+        """The numbers of the images that are to be read: their content is not known, or not stored."""
+        digests = enumerate(self.digests)
+        return [number for number, digest in digests if digest not in stored.images and number not in self.reasons]
 
 
-def _complete(
-    images: _Images, folders: Sequence[PixelFolder], shelf: PixelShelf, limits: DecodeLimits, workers: int
-) -> PixelFolder | None:
-    """A folder with all of the images; those that none of the given folders has are read."""
-    known = {digest: (folder, row) for folder in reversed(folders) for digest, row in folder.row_of.items()}
-    reader = Reader(shelf.contract, limits, known)
-    with PixelWriter(shelf.path, shelf.contract.shape, len(images.locations)) as writer:
-        rows = _read_missing(images, known, writer, reader, workers)
-        wanted = {*images.digests} - {""}
-        whole = next((folder for folder in folders if folder.row_of.keys() >= wanted), None)
-        if writer.is_empty and whole is not None:
-            return whole
-        for row, digest in enumerate(rows):
-            if digest in known:
-                source, number = known[digest]
-                entry = source.entries[number]
-                writer.put(row, entry, None if isinstance(entry, str) else source.pixels[number])
-        writer.finish([digest if digest in wanted else "" for digest in rows], shelf.folder(images.digests))
-    shelf.tidy()
-    return shelf.open(images.digests)
-
-
-def _read_missing(
-    images: _Images, known: Container[str], writer: PixelWriter, reader: Reader, workers: int
-) -> list[str]:
-    """Read the images that are not known, write their pixels, and complete what is known of them.
-
-    Returns:
-        The distinct digests in the order in which the images are asked for, which is how their rows will be read.
-    """
-    missing = [number for number, digest in enumerate(images.digests) if digest not in known]
+def _read_missing(images: _Images, missing: Sequence[int], store: PixelStore, reader: Reader, workers: int) -> None:
+    """Read images, add to the store those that it does not have, and complete what is known of them."""
     jobs = [images.locations[number] for number in missing]
-    row_of: dict[str, int] = {}
+    batch = Batch(store, len(jobs))
     stamps: list[Stamp | None] = []
     passing: dict[str, str] = {}
     with closing(_parallel(reader, jobs, "Reading images", workers)) as reads:
-        for number, digest in enumerate(images.digests):
-            if digest in known:
-                row_of.setdefault(digest, len(row_of))
-                continue
-            read = next(reads)
+        for number, read in zip(missing, reads, strict=True):
             images.digests[number] = read.digest
             stamps.append(read.stamp)
             if not read.digest:
                 images.reasons[number] = str(read.entry)
-                continue
-            row = row_of.setdefault(read.digest, len(row_of))
-            if read.is_passing:
+            elif read.is_passing:
                 passing[read.digest] = str(read.entry)
             elif read.entry is not None:
-                writer.put(row, read.entry, read.pixels)
+                batch.add(read.digest, read.entry, read.pixels)
+    is_larger = batch.finish()
     remember(jobs, stamps, [images.digests[number] for number in missing])
     # Not kept in the cache, where they would be rejected for ever.
     for number, digest in enumerate(images.digests):
         if digest in passing:
             images.digests[number], images.reasons[number] = "", passing[digest]
-    return list(row_of)
+    if is_larger:
+        store.shrink(images.digests)
 
 
-def _assemble(images: _Images, folder: PixelFolder) -> PixelCache:
+def _assemble(images: _Images, stored: Stored) -> PixelCache:
     rows = np.full(len(images.locations), -1, dtype=np.int64)
     facts: list[FileFacts | None] = [None] * len(rows)
     rejected = []
     for number, (location, digest) in enumerate(zip(images.locations, images.digests, strict=True)):
-        entry = folder.entries[folder.row_of[digest]] if digest else images.reasons[number]
+        row, entry = stored.images[digest] if digest else (-1, images.reasons[number])
         if isinstance(entry, str):
             rejected.append((location, entry))
         else:
-            rows[number], facts[number] = folder.row_of[digest], entry
-    return PixelCache(folder.pixels, rows, tuple(facts), tuple(rejected), tuple(images.digests))
+            rows[number], facts[number] = row, entry
+    return PixelCache(stored.pixels, rows, tuple(facts), tuple(rejected), tuple(images.digests))
 
 
 def _parallel(

@@ -1,0 +1,139 @@
+"""What the pixel cache takes up, its limit, and what is removed when it is over."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from radlens.base.errors import UsageError
+from radlens.imaging.cache.index import MAP_SUFFIX, DamagedError, reading, writing
+
+log = logging.getLogger("radlens")
+
+DEFAULT_LIMIT = "20 GB"
+_UNITS = {"": 10**9, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+@dataclass(frozen=True)
+class CachedContract:
+    """The decoded images of one preprocessing contract.
+
+    Attributes:
+        contract: channels, height, width and fit, in words.
+        images: that are cached.
+        rejected: images that are remembered as unreadable.
+        bytes: of the map.
+        last_used: when it was opened last.
+    """
+
+    contract: str
+    images: int
+    rejected: int
+    bytes: int
+    last_used: datetime
+
+
+def cache_limit(text: str | None = None) -> int:
+    """Bytes that decoded pixels may take up.
+
+    Args:
+        text: such as ``20 GB``, ``500MB`` or ``20`` (gigabytes); None: ``$RADLENS_CACHE_LIMIT``, else 20 GB.
+
+    Raises:
+        UsageError: it is not a size.
+
+    >>> cache_limit("1.5 GB")
+    1500000000
+    """
+    text = text or os.environ.get("RADLENS_CACHE_LIMIT") or DEFAULT_LIMIT
+    size = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text, re.IGNORECASE)
+    if size is None:
+        raise UsageError(f"The limit of the pixel cache is {text!r}; a size such as '20 GB' or '500 MB' was expected.")
+    return int(float(size[1]) * _UNITS[size[2].upper()])
+
+
+def evict(folder: Path, index: sqlite3.Connection, limit: int, keep: str = "") -> None:
+    """Remove the maps not used for longest until the others fit, and before them what nothing refers to.
+
+    A map that is open stays readable on POSIX; Windows refuses to remove it, and it is left for another time.
+
+    Args:
+        folder: of the maps.
+        index: open for writing.
+        limit: bytes that may stay.
+        keep: key of a contract whose map stays.
+    """
+    keys = dict(index.execute("SELECT name, key FROM maps"))
+    parts = [(path.name in keys, path.stat().st_mtime_ns, path) for path in folder.glob(f"*{MAP_SUFFIX}")]
+    # What an earlier version of radlens left, one folder a contract, is never used again.
+    parts += [(False, 0, path) for path in folder.iterdir() if re.fullmatch("[0-9a-f]{16}", path.name)]
+    sizes = {path: bytes_in(path) for *_, path in parts}
+    total = sum(sizes.values())
+    for is_known, last_used, path in sorted(parts):
+        is_orphan = not is_known and last_used > 0
+        is_over = total > limit and (not keep or keys.get(path.name) != keep)
+        if (is_orphan or is_over) and _remove(path):
+            total -= sizes[path]
+            forget(index, path.name)
+
+
+def forget(index: sqlite3.Connection, name: str) -> None:
+    """Take a map and its images out of the index."""
+    index.execute("DELETE FROM images WHERE map = (SELECT number FROM maps WHERE name = ?)", (name,))
+    index.execute("DELETE FROM maps WHERE name = ?", (name,))
+
+
+def clear(folder: Path) -> None:
+    """Remove all decoded pixels and all that is known of files.
+
+    Raises:
+        RadlensError: the folder cannot be written to.
+    """
+    # A damaged cache is removed as it is opened for writing.
+    with suppress(DamagedError), writing(folder) as index:
+        evict(folder, index, -1)
+        index.execute("DELETE FROM files")
+
+
+def contents(folder: Path) -> list[CachedContract]:
+    """The contracts, the one used last first.
+
+    Raises:
+        DamagedError: the index is not whole.
+        RadlensError: it cannot be read.
+    """
+    query = "SELECT contract, name, rows, (SELECT count(*) FROM images WHERE map = number) FROM maps"
+    with reading(folder) as index:
+        records = index.execute(query).fetchall()
+    contracts = []
+    for contract, name, rows, images in records:
+        # Another process may have removed it by now.
+        with suppress(FileNotFoundError):
+            state = (folder / name).stat()
+            used = datetime.fromtimestamp(state.st_mtime).astimezone()
+            contracts.append(CachedContract(contract, rows, images - rows, state.st_size, used))
+    return sorted(contracts, key=lambda each: each.last_used, reverse=True)
+
+
+def bytes_in(path: Path) -> int:
+    """Size of a file, or of all files in a folder; 0 where it is gone."""
+    try:
+        return path.stat().st_size if path.is_file() else sum(map(bytes_in, path.iterdir()))
+    except FileNotFoundError:
+        return 0
+
+
+def _remove(path: Path) -> bool:
+    try:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    except OSError as error:
+        log.debug("%s stays for now: %s", path, error)
+        return False
+    return True
