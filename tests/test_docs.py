@@ -36,7 +36,7 @@ TINY: dict[str, Any] = {
     "data": {"phantom": {"images": 64, "size": 64}},
     "preprocessing": {"height": 64, "width": 64},
     "train": {"network": "small_resnet", "epochs": 1, "first_size": 1.0},
-    "evaluate": {"resamples": 100},
+    "evaluate": {"resamples": 100, "refuse": 0.0},
 }
 
 

@@ -62,7 +62,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (("run", "phantom", "--out", "OUT", "--config", "/no/such.yaml"), 2, "does not exist"),
         (("run", "phantom"), 2, "--out"),
         (("dance",), 2, "No such command"),
-        (("evaluate", "/no/model", "phantom", "--out", "OUT"), 1, "is not a model"),
+        (("evaluate", "/no/model", "phantom", "--out", "OUT"), 1, "There is no model"),
     ],
 )
 def test_a_mistake_gives_one_message_and_its_exit_code(
@@ -103,7 +103,7 @@ def test_run_index_audit_and_evaluate_print_what_they_made(
 ) -> None:
     small = ["--set", "data.phantom.images=64", "--set", "data.phantom.size=48"]
     quick = ["--set", "train.epochs=1", "--set", "train.network=small_resnet", "--set", "train.first_size=1"]
-    quick += ["--set", "evaluate.resamples=100", "--set", "preprocessing.height=32"]
+    quick += ["--set", "evaluate.refuse=0", "--set", "evaluate.resamples=100", "--set", "preprocessing.height=32"]
     assert call(monkeypatch, "index", "phantom", "--out", str(tmp_path / "index"), *small) == 0
     assert "Patients:" in capsys.readouterr().out
     assert call(monkeypatch, "audit", str(tmp_path / "index")) == 0
