@@ -8,6 +8,7 @@ in ``--out`` are not repeated.
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import subprocess
 import sys
@@ -39,6 +40,7 @@ def run_once(preset: str, seed: int, out: Path, extra: list[str]) -> dict[str, A
     history = pd.read_csv(folder / "history.csv")
     return {
         "metrics": metrics,
+        "environment": json.loads((folder / "environment.json").read_text()),
         "seconds": history["seconds"].tolist(),
         "total": training_seconds(folder),
         "to_99": seconds_to(history, 0.99),
@@ -65,21 +67,43 @@ def figures(runs: list[dict[str, Any]], split: str) -> list[str]:
     return cells
 
 
+def run_rows(preset: str, seed: int, run: dict[str, Any]) -> list[dict[str, Any]]:
+    """The metrics of one run by split; of the split whose framing was changed, the worst balanced accuracy too."""
+    environment, rows = run["environment"], []
+    for split, record in run["metrics"].items():
+        row = {"preset": preset, "seed": seed, "split": split, "n": record.n}
+        row |= {metric: record.metrics[metric].value for metric in METRICS}
+        if record.framing is not None:
+            row |= {"framing_images": record.framing.images, "framing_worst": record.framing.worst}
+            row |= {"framing_worst_balanced_accuracy": record.framing.worst_balanced_accuracy.value}
+            row |= {"framing_verdict": record.framing.verdict}
+        row |= {"machine": environment["cpu"], "commit": (environment["git_commit"] or "")[:12]}
+        rows.append(row)
+    return rows
+
+
 def main() -> None:
     """Print one row for each preset and split."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark"))
     parser.add_argument("--seeds", nargs="*", default=["baseline:1", "fast:3", "best:3"], metavar="PRESET:SEEDS")
+    parser.add_argument(
+        "--results", type=Path, help="CSV of one row a run and split, such as benchmarks/results/real_runs.csv"
+    )
     parser.add_argument("--set", action="append", default=[], dest="settings", help="passed on to every run")
     options = parser.parse_args()
     extra = [part for setting in options.settings for part in ("--set", setting)]
     print(describe_machine())
-    groups = {}
+    groups, table = {}, []
     for text in options.seeds:
         preset, _, count = text.partition(":")
         seeds = range(int(count))
         how = "1 seed, 95 % intervals" if len(seeds) == 1 else f"{count} seeds, median [min, max]"
         groups[f"{preset} ({how})"] = [run_once(preset, seed, options.out, extra) for seed in seeds]
+        for seed, run in zip(seeds, next(reversed(groups.values())), strict=True):
+            table += run_rows(preset, seed, run)
+    if options.results:
+        pd.DataFrame(table).to_csv(options.results, index=False)
     rows = []
     for name, runs in groups.items():
         seconds = spread([second for run in runs for second in run["seconds"]])

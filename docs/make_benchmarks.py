@@ -44,7 +44,17 @@ OUT_OF_DISTRIBUTION = ("rsna_normal", "bimcv_covid", "photographs, drawings, mic
 
 def pages() -> dict[Path, str]:
     """The text of the page by its place."""
-    parts = [INTRO, sources(), model_in_the_box(), abstention(), changed_images(), recipes(), coverage(), maps()]
+    parts = [
+        INTRO,
+        sources(),
+        model_in_the_box(),
+        presets(),
+        abstention(),
+        changed_images(),
+        recipes(),
+        coverage(),
+        maps(),
+    ]
     return {HERE / "benchmarks.md": "\n".join([*parts, prediction(), others()])}
 
 
@@ -94,6 +104,30 @@ Every change, and corruptions at three strengths, are on the [card](../src/radle
 
 `model.onnx` and PyTorch were compared on {parity["images"]} images: the largest difference of a probability is
 {parity["largest_difference"]:.1e}, and {parity["decisions_flipped"]} decisions differ.
+"""
+
+
+def presets() -> str:
+    """What whole runs on the real images came to, by preset and split, over their seeds."""
+    data = pd.read_csv(RESULTS / "real_runs.csv")
+    shown = ("auroc", "accuracy", "sensitivity", "specificity", "ece")
+    rows = []
+    for (preset, split), part in data.groupby(["preset", "split"], sort=False):
+        worst = part["framing_worst_balanced_accuracy"].dropna()
+        cells = [_spread(part[name], 3) for name in shown]
+        rows.append([f"`{preset}`, {split}", str(part["n"].iloc[0]), *cells, _spread(worst, 3) if len(worst) else "–"])
+    verdicts = data.dropna(subset="framing_verdict").groupby("preset")["framing_verdict"].agg(", ".join)
+    said = "; ".join(f"`{preset}`: {listed}" for preset, listed in verdicts.items())
+    machines = ", ".join(sorted(set(data["machine"])))
+    return f"""\
+## Whole runs by preset
+
+By `benchmarks/real_runs.py` on {machines}; seeds {_seeds(data)}. Every seed trains on a split
+of its own, by patient. Means over the seeds, with the smallest and the largest in brackets. Last, the worst balanced
+accuracy of the framing suite, on a sample of the internal test that is bounded by the time of training.
+
+{_table(["run and split", "images", *shown, "worst under framing"], rows)}
+Verdicts of the framing suite, by seed: {said}.
 """
 
 

@@ -234,7 +234,7 @@ def carry_out(home: Path, *arguments: str) -> tuple[int, bytes]:
     environment |= {"PYTHONWARNINGS": "always", "RADLENS_SALT": PLANTED["salt"]}
     code = (
         "import logging; logging.basicConfig(level=logging.DEBUG); "
-        "from radlens import cli; cli._show_log = lambda level: None; cli.main()"
+        "from radlens.cli import commands as cli; cli._show_log = lambda level: None; cli.main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],

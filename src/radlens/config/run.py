@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from radlens.config.base import Settings
 from radlens.config.data import DataSettings
 from radlens.config.evaluation import EvaluateSettings
 from radlens.config.presets import presets
+from radlens.config.renamed import with_current_names
 from radlens.config.training import AugmentSettings, TrainSettings
 from radlens.imaging.preprocess import Preprocessing
+
+logger = logging.getLogger(__name__)
 
 
 class RunSettings(Settings):
@@ -50,7 +54,7 @@ def resolve(
     >>> resolve("baseline", assignments=("train.epochs=3",)).train.epochs
     3
     """
-    values = _read_yaml(file) if file else {}
+    values = _with_current_names(_read_yaml(file), f"The settings file {file}") if file else {}
     name = preset or values.get("preset") or "fast"
     if not isinstance(name, str) or name not in presets():
         raise UsageError(f"Unknown preset {name!r}. {did_you_mean(str(name), presets())}")
@@ -58,7 +62,7 @@ def resolve(
     merged = _merge(_merge(presets()[name], values), _without_none(overrides))
     for text in assignments:
         try:
-            merged = _merge(merged, _parse_assignment(text))
+            merged = _merge(merged, _with_current_names(_parse_assignment(text), f"--set {text!r}"))
         except UsageError as error:
             errors.append(str(error))
     merged["preset"] = name
@@ -91,9 +95,10 @@ def is_stated(setting: str, file: Path | None = None, assignments: tuple[str, ..
     """
     nothing = object()
     path = setting.split(".")
-    if any(_within(_parse_assignment(text), path, nothing) is not nothing for text in assignments):
+    stated = (with_current_names(_parse_assignment(text), text)[0] for text in assignments)
+    if any(_within(values, path, nothing) is not nothing for values in stated):
         return True
-    values = _read_yaml(file) if file else {}
+    values = with_current_names(_read_yaml(file), str(file))[0] if file else {}
     value = _within(values, path, nothing)
     if set(values) >= set(RunSettings.model_fields):
         preset = resolve(values["preset"]).model_dump(mode="json")
@@ -104,6 +109,13 @@ def is_stated(setting: str, file: Path | None = None, assignments: tuple[str, ..
 def to_yaml(settings: BaseModel) -> str:
     """The settings as YAML, in the order in which the fields are declared."""
     return dump_yaml(settings.model_dump(mode="json"))
+
+
+def _with_current_names(values: dict[str, Any], where: str) -> dict[str, Any]:
+    current, remarks = with_current_names(values, where)
+    for remark in remarks:
+        logger.warning("%s", remark)
+    return current
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -132,13 +132,3 @@ class TrainSettings(Settings):
     threads: int = Field(
         default=0, ge=0, description="CPU threads for arithmetic; 0: one for each core that the process may use."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _teachers_are_gone(cls, values: Any) -> Any:
-        """The settings of runs of earlier versions name them; those without any mean what they meant."""
-        if isinstance(values, dict) and "teachers" in values:
-            if values["teachers"] != 0:
-                raise ValueError("teachers is no longer a setting: train.epochs gives more for the same time")
-            return {name: value for name, value in values.items() if name != "teachers"}
-        return values
