@@ -14,7 +14,8 @@ from radlens.delivery.card import MARK, model_card
 from radlens.imaging.preprocess import Preprocessing
 from radlens.runtime.framing_records import Estimate
 from radlens.runtime.model_folder import ModelConfig
-from radlens.runtime.records import Figure, FramingRecord, OnnxRecord, Parity, SplitMetrics, TrainingData, Variant
+from radlens.runtime.record_base import Figure
+from radlens.runtime.records import FramingRecord, OnnxRecord, Parity, SplitMetrics, TrainingData, Variant
 
 DATA = TrainingData(
     name="lungs of Ulm",
