@@ -61,7 +61,8 @@ def test_each_image_is_answered_once_by_a_model_that_had_not_seen_its_patient(fi
 def test_the_figures_say_which_they_are(finished: Any) -> None:
     block = finished.metrics["test"]
     figures = block.cross_validation["auroc"]
-    own = [known(Result(finished.folder / "folds" / number).metrics["test"].auroc.value) for number in ("1", "2")]
+    results = [Result(finished.folder / "folds" / number) for number in ("1", "2")]
+    own = [known(result.metrics["test"].auroc.value) for result in results]
     assert list(figures.folds) == own
     assert figures.mean == pytest.approx(sum(own) / 2)
     page = finished.report.read_text(encoding="utf-8")

@@ -35,9 +35,7 @@ def abstention(predictions: pd.DataFrame, info: DatasetInfo, confidence: float) 
         confidence: of the intervals: Wilson's, with the images of a patient taken together.
 
     Returns:
-        ``n_answered``, ``n_referred``, ``n_refused``; ``errors`` at the operating point, and ``errors_avoided``, those
-        of them on images that were referred or refused; the shares of :data:`DEFINITIONS`, each ``{"value", "low",
-        "high"}`` (``wrong``: one for each class), with None where there is no image to take a share of.
+        The counts, and the shares of :data:`DEFINITIONS`; None where there is no image to take a share of.
     """
     answer, patients = predictions[ANSWER], predictions["patient"].to_numpy(dtype=str)
     referred, refused = (answer == REFER).to_numpy(), (answer == REFUSE).to_numpy()
@@ -48,10 +46,8 @@ def abstention(predictions: pd.DataFrame, info: DatasetInfo, confidence: float) 
     def share(of: Bools, among: Bools) -> Figure:
         return _share(of, among, patients, confidence)
 
-    by_class, definitions = {}, dict(DEFINITIONS)
-    if info.task == "multilabel":
-        del definitions["wrong"]
-    else:
+    by_class = {}
+    if info.task != "multilabel":
         truth = targets_of(predictions, info)
         of_class = {name: share(wrong & answered, truth == index) for index, name in enumerate(info.classes)}
         by_class = {"wrong": of_class}
@@ -66,7 +62,7 @@ def abstention(predictions: pd.DataFrame, info: DatasetInfo, confidence: float) 
         refused=share(refused, everyone),
         accuracy=share(~wrong, answered),
         **by_class,
-        definitions=definitions,
+        definitions={name: text for name, text in DEFINITIONS.items() if name != "wrong" or by_class},
     )
 
 
