@@ -100,7 +100,7 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "half the epochs": {"train": {"epochs": 5}},
     "half as many epochs more": {"train": {"epochs": 15}},
     "twice the epochs": {"train": {"epochs": 20}},
-    "small images first": {"train": {"first_size": 0.6}},
+    "small images first": {"train": {"progressive_resizing": 0.6}},
     "balanced loss": {"train": {"balance": "loss"}},
     "no balance": {"train": {"balance": "none"}},
     "backbone at a fifth of the rate": {"train": {"backbone_rate": 0.2}},

@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 import yaml
 from common import HERE, KERMANY, describe_machine, training_seconds
-from familiarity import CHOSEN
-from familiarity import RESULTS as FAMILIARITY
+from out_of_distribution import CHOSEN
+from out_of_distribution import RESULTS as OUT_OF_DISTRIBUTION
 from sklearn.metrics import roc_auc_score
 
 import radlens
@@ -123,7 +123,7 @@ def write_card(out: Path) -> None:
         offset=config["calibration_offset"],
         threshold=config["threshold"],
         stress=settings["evaluate"]["stress"],
-        mirror=" The answer is that to the image and to its mirror image." if config["mirror"] else "",
+        flip_tta=" The answer is that to the image and to its mirror image." if config["flip_tta"] else "",
         points=", ".join(f"{name.split()[1]} at {value:.3f}" for name, value in config["operating_points"].items()),
         abstention=abstention(read_metrics(out / "metrics.json"), config),
         strange=strange(),
@@ -139,12 +139,12 @@ def abstention(metrics: Metrics, config: dict[str, Any]) -> str:
     """What the model answers, refers and refuses of the internal test, in words."""
     counts, limits = metrics["test"].abstention, config["abstention"]
     if counts is None:
-        raise SystemExit("The run was made without abstention (evaluate.error_rate).")
-    least = limits["least_probabilities"][f"{limits['error_rate']:g}"]
+        raise SystemExit("The run was made without abstention (evaluate.alpha).")
+    least = limits["least_probabilities"][f"{limits['alpha']:g}"]
     # Between them both classes stay possible, or none, by which of the two limits is the lower one.
     low, high = sorted((least[1], 1 - least[0]))
     return (
-        f"At the stated rate of error of {limits['error_rate']:g} it answers normal up to a probability of {low:.3f} "
+        f"At the stated rate of error of {limits['alpha']:g} it answers normal up to a probability of {low:.3f} "
         f"and pneumonia from {high:.3f}; what lies between it refers to a person. Of the {metrics['test'].n} "
         f"internal test images it answers {counts.n_answered}, refers {counts.n_referred} and refuses "
         f"{counts.n_refused} as unlike its training images; {counts.errors - counts.errors_avoided} of the "
@@ -177,8 +177,8 @@ def framing(metrics: Metrics) -> str:
 
 
 def strange() -> str:
-    """A Markdown table of what is refused, from the figures of familiarity.py."""
-    data = pd.read_csv(FAMILIARITY)
+    """A Markdown table of what is refused, from the figures of out_of_distribution.py."""
+    data = pd.read_csv(OUT_OF_DISTRIBUTION)
     lines = ["| images | number | refused |", "|---|---|---|"]
     own = data[(data["way"] == CHOSEN) & ~data["kind"].str.startswith("left out")]
     # Of what is framed otherwise or corrupted there are dozens of kinds: their mean.

@@ -14,7 +14,7 @@ import pandas as pd
 from common import HERE, markdown_table, write_between
 
 from radlens.assessment.abstention import wrong_answers
-from radlens.assessment.conformal import ERROR_RATES, least_probabilities
+from radlens.assessment.conformal import ALPHAS, least_probabilities
 from radlens.assessment.predictions import probabilities_of, targets_of, with_answers
 from radlens.decision import REFER, prediction_sets
 from radlens.workflows.result import Result
@@ -34,7 +34,7 @@ def measure(run: Path, repeats: int) -> pd.DataFrame:
         chooses = table["patient"].isin(first)
         other = table[~chooses]
         truth, wrong = targets_of(other, info), wrong_answers(other, info)
-        for rate in ERROR_RATES:
+        for rate in ALPHAS:
             least = least_probabilities(table[chooses].assign(split="val"), info, rate)
             sets = prediction_sets(probabilities_of(other, info), least)
             referred = (with_answers(other, info, least, None)["answer"] == REFER).to_numpy()

@@ -119,8 +119,8 @@ def compile_network(trained: TrainedModel) -> TrainedModel:
     torch._dynamo.config.recompile_limit = 100
     made = copy.copy(trained)
     made._network = torch.compile(trained._network, dynamic=False)
-    if trained._familiarity is not None:
-        made._familiarity = torch.compile(trained._familiarity, dynamic=False)  # type: ignore[assignment]
+    if trained._ood_detector is not None:
+        made._ood_detector = torch.compile(trained._ood_detector, dynamic=False)  # type: ignore[assignment]
     return made
 
 

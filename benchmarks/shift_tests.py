@@ -22,7 +22,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from radlens.assessment.calibration import fit_calibration, log_loss
-from radlens.assessment.conformal import ERROR_RATES, least_probabilities
+from radlens.assessment.conformal import ALPHAS, least_probabilities
 from radlens.assessment.operating_point import balanced_accuracy, balanced_threshold
 from radlens.assessment.predictions import probability_columns
 from radlens.config import DataSettings, RunSettings
@@ -185,7 +185,7 @@ def abstentions(scores: Mapping[str, Any], threshold: float) -> dict[str, float]
     )
     predicted = (shifted >= threshold).astype(int)
     found: dict[str, float] = {}
-    for rate in ERROR_RATES:
+    for rate in ALPHAS:
         least = least_probabilities(validation, INFO, rate)
         alone = prediction_sets(both(shifted), least)
         answered = (alone.sum(axis=1) == 1) & alone[np.arange(len(alone)), predicted]

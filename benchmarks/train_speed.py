@@ -66,7 +66,7 @@ def measure_radlens() -> dict[str, float]:
 
 def measure_fast() -> dict[str, float]:
     """The quicker of two epochs of the preset ``fast``; run in a process of its own."""
-    settings = resolve("fast", assignments=("train.epochs=2", "train.first_size=1"))
+    settings = resolve("fast", assignments=("train.epochs=2", "train.progressive_resizing=1"))
     train, few = radiographs(settings)
     seconds, peak_mib = quickest_epoch(settings, train, few), peak_memory()
     # There and back, three times the way there: the counter takes the weights of depthwise convolutions for full ones.

@@ -32,7 +32,7 @@ page differs from these files. Speeds hold for the machine named and for no othe
 IN_FULL = {
     "ablation": ("The recipe", "explanation/recipe.md#the-shift-tests"),
     "conformal_folds": ("When the model does not answer", "explanation/abstention.md"),
-    "familiarity": ("When the model does not answer", "explanation/abstention.md"),
+    "out_of_distribution": ("When the model does not answer", "explanation/abstention.md"),
     "framing_recipe": ("The recipe", "explanation/recipe.md#the-framing-suite-comes-first"),
     "interval_coverage": ("How intervals are made", "explanation/intervals.md#shown-by-simulation"),
     "saliency": ("Where the model looks", "explanation/saliency.md"),
@@ -134,7 +134,7 @@ Verdicts of the framing suite, by seed: {said}.
 def abstention() -> str:
     """What the model in the box answers, refers and refuses; the stated rate of error on halved patients."""
     answers = _sentence(r"Of the \d+ internal test images it answers [^.]+\.")
-    data = pd.read_csv(RESULTS / "familiarity.csv")
+    data = pd.read_csv(RESULTS / "out_of_distribution.csv")
     (used,) = [way for way in data["way"].unique() if way.endswith("(radlens)")]
     (rate,) = [name for name in data if str(name).startswith("refused at") and _stated_rate() in str(name)]
     kinds = data[data["way"] == used].set_index("kind")
@@ -317,7 +317,7 @@ def _config() -> dict[str, Any]:
 
 
 def _stated_rate() -> str:
-    return f"{_config()['abstention']['refuse_rate']:g}"
+    return f"{_config()['abstention']['ood_rate']:g}"
 
 
 def _sentence(pattern: str) -> str:

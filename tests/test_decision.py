@@ -125,7 +125,7 @@ def both(positive: list[float]) -> npt.NDArray[np.float64]:
 KINDS = {
     "none": Calibration(),
     "temperature": Calibration("temperature", (0.5,)),
-    "line": Calibration("line", (1.5, -0.3)),
+    "platt": Calibration("platt", (1.5, -0.3)),
     "beta": Calibration("beta", (0.7, 1.3, 0.2)),
     "isotonic": Calibration("isotonic", (0.1, 0.4, 0.9, 0.05, 0.5, 0.8)),
 }
@@ -144,15 +144,15 @@ def test_every_calibration_keeps_the_order_and_gives_probabilities(kind: str, po
 
 def test_calibrations_by_hand() -> None:
     half = both([0.2])
-    assert KINDS["line"].apply(half, "binary")[0, 1] == pytest.approx(1 / (1 + np.exp(1.5 * np.log(4) + 0.3)))
+    assert KINDS["platt"].apply(half, "binary")[0, 1] == pytest.approx(1 / (1 + np.exp(1.5 * np.log(4) + 0.3)))
     assert KINDS["temperature"].apply(half, "binary")[0, 1] == pytest.approx(1 / (1 + 2))
     wanted = 0.2**0.7 / 0.8**1.3 * np.exp(0.2)
     assert KINDS["beta"].apply(half, "binary")[0, 1] == pytest.approx(wanted / (1 + wanted))
     assert KINDS["isotonic"].apply(both([0.0, 0.2, 0.65, 1.0]), "binary")[:, 1] == pytest.approx([0.05, 0.2, 0.65, 0.8])
-    assert (KINDS["line"].slope, KINDS["line"].offset) == (1.5, -0.3)
+    assert (KINDS["platt"].slope, KINDS["platt"].offset) == (1.5, -0.3)
     assert (KINDS["isotonic"].slope, KINDS["isotonic"].offset) == (1, 0)
     # A beta calibration with equal exponents is a line.
-    line = Calibration("line", (0.8, 0.4)).apply(both([0.1, 0.6]), "binary")
+    line = Calibration("platt", (0.8, 0.4)).apply(both([0.1, 0.6]), "binary")
     np.testing.assert_allclose(Calibration("beta", (0.8, 0.8, 0.4)).apply(both([0.1, 0.6]), "binary"), line)
 
 
@@ -162,8 +162,8 @@ def test_calibrations_by_hand() -> None:
         ("none", (1.0,)),
         ("temperature", ()),
         ("temperature", (0.0,)),
-        ("line", (1.0,)),
-        ("line", (float("nan"), 0.0)),
+        ("platt", (1.0,)),
+        ("platt", (float("nan"), 0.0)),
         ("beta", (1.0, -0.1, 0.0)),
         ("isotonic", ()),
         ("isotonic", (0.1, 0.1, 0.2, 0.3)),

@@ -35,8 +35,8 @@ ARTIFACTS = ROOT / "docs" / "reference" / "artifacts.md"
 TINY: dict[str, Any] = {
     "data": {"phantom": {"images": 64, "size": 64}},
     "preprocessing": {"height": 64, "width": 64},
-    "train": {"network": "small_resnet", "epochs": 1, "first_size": 1.0},
-    "evaluate": {"resamples": 100, "refuse": 0.0},
+    "train": {"network": "small_resnet", "epochs": 1, "progressive_resizing": 1.0},
+    "evaluate": {"resamples": 100, "ood_rate": 0.0},
 }
 
 

@@ -17,7 +17,7 @@ SMALL = (
     "preprocessing.height=64",
     "preprocessing.width=64",
     "train.network=small_resnet",
-    "train.first_size=1",
+    "train.progressive_resizing=1",
     "train.epochs=2",
     "evaluate.resamples=100",
 )

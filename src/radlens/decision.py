@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Task = Literal["binary", "multiclass", "multilabel"]
-CalibrationKind = Literal["none", "temperature", "line", "beta", "isotonic"]
+CalibrationKind = Literal["none", "temperature", "platt", "beta", "isotonic"]
 
 # What stands in place of a class where the model does not commit itself.
 REFER, REFUSE = "refer", "refuse"
@@ -171,19 +171,19 @@ class Calibration:
             before, after = self.points
             rising = len(before) > 0 and (np.diff(before) > 0).all() and (np.diff(after) >= 0).all()
             return bool(rising) and len(self.numbers) % 2 == 0
-        if len(self.numbers) != {"none": 0, "temperature": 1, "line": 2, "beta": 3}[self.kind]:
+        if len(self.numbers) != {"none": 0, "temperature": 1, "platt": 2, "beta": 3}[self.kind]:
             return False
         return min(self.numbers[:2]) >= 0 if self.kind == "beta" else self.slope > 0
 
     @property
     def slope(self) -> float:
         """What the logits are multiplied by; 1 where they are not moved along a line."""
-        return self.numbers[0] if self.kind in ("temperature", "line") else 1.0
+        return self.numbers[0] if self.kind in ("temperature", "platt") else 1.0
 
     @property
     def offset(self) -> float:
         """What is added to the logits after that; 0 where they are not moved along a line."""
-        return self.numbers[1] if self.kind == "line" else 0.0
+        return self.numbers[1] if self.kind == "platt" else 0.0
 
     @property
     def points(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -36,7 +36,7 @@ def drawn(distort: Callable[[Floats], Floats], images: int = 6000, seed: int = 0
 PLANTED: dict[CalibrationKind, Callable[[Floats], Floats]] = {
     "none": lambda true: true,
     "temperature": lambda true: 1 / (1 + np.exp(-2.5 * logit(true))),
-    "line": lambda true: 1 / (1 + np.exp(-2.0 * logit(true) - 1.5)),
+    "platt": lambda true: 1 / (1 + np.exp(-2.0 * logit(true) - 1.5)),
     # A step: all truths of a third of the range are said alike, and the rest is bent.
     "isotonic": lambda true: np.where(true < 0.5, 0.2 * true, np.where(true < 0.75, 0.4 + 0.01 * true, true**0.3)),
 }
@@ -62,7 +62,7 @@ def test_a_planted_beta_is_found_again() -> None:
     targets = (rng.random(100_000) < planted.apply(both(said), "binary")[:, 1]).astype(np.int64)
     found = fit_kind("beta", both(said), targets, "binary")
     assert found.numbers == pytest.approx(planted.numbers, abs=0.08)
-    line = fit_kind("line", both(said), targets, "binary")
+    line = fit_kind("platt", both(said), targets, "binary")
     losses = [log_loss(each.apply(both(said), "binary"), targets, "binary") for each in (found, line)]
     assert losses[0] < losses[1]
 
@@ -86,7 +86,7 @@ def test_copies_of_a_patients_images_are_left_out_with_them() -> None:
     kept = choose_kind(scores, np.tile(targets, 8), patients, "binary")[1]
     leaked = choose_kind(scores, np.tile(targets, 8), rng.permutation(1200), "binary")[1]
     assert leaked["isotonic"] < kept["isotonic"] - 0.01
-    assert kept["isotonic"] > kept["line"]
+    assert kept["isotonic"] > kept["platt"]
 
 
 def test_multilabel_shares_one_map_and_multiclass_takes_the_slope_alone() -> None:
@@ -97,7 +97,7 @@ def test_multilabel_shares_one_map_and_multiclass_takes_the_slope_alone() -> Non
         moved = fit_kind(kind, scores, targets, "multilabel").apply(scores, "multilabel")
         assert moved.shape == (300, 3)
     shares = scores / scores.sum(axis=1, keepdims=True)
-    assert fit_kind("line", shares, rng.integers(0, 3, 300), "multiclass").kind == "temperature"
+    assert fit_kind("platt", shares, rng.integers(0, 3, 300), "multiclass").kind == "temperature"
     for kind in ("beta", "isotonic"):
         with pytest.raises(DataError, match=f"cannot be calibrated by {kind}"):
             fit_kind(kind, shares, rng.integers(0, 3, 300), "multiclass")

@@ -102,8 +102,8 @@ def test_run_index_audit_and_evaluate_print_what_they_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = ["--set", "data.phantom.images=64", "--set", "data.phantom.size=48"]
-    quick = ["--set", "train.epochs=1", "--set", "train.network=small_resnet", "--set", "train.first_size=1"]
-    quick += ["--set", "evaluate.refuse=0", "--set", "evaluate.resamples=100", "--set", "preprocessing.height=32"]
+    quick = ["--set", "train.epochs=1", "--set", "train.network=small_resnet", "--set", "train.progressive_resizing=1"]
+    quick += ["--set", "evaluate.ood_rate=0", "--set", "evaluate.resamples=100", "--set", "preprocessing.height=32"]
     assert call(monkeypatch, "index", "phantom", "--out", str(tmp_path / "index"), *small) == 0
     assert "Patients:" in capsys.readouterr().out
     assert call(monkeypatch, "audit", str(tmp_path / "index")) == 0

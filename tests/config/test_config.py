@@ -361,29 +361,23 @@ def test_every_setting_is_documented() -> None:
     assert undocumented(TrainSettings, "") == []
 
 
-def test_the_teachers_of_earlier_versions_are_passed_over_where_there_were_none() -> None:
-    assert resolve("fast", assignments=("train.teachers=0",)) == resolve("fast")
-    with pytest.raises(UsageError, match=r"teachers is no longer a setting: train\.epochs"):
-        resolve("fast", assignments=("train.teachers=2",))
-
-
 def test_a_setting_is_stated_by_a_file_or_an_assignment_and_not_by_a_preset(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text("preset: best\nevaluate: {threshold: balanced}\n", encoding="utf-8")
     assert is_stated("evaluate.threshold", file)
-    assert not is_stated("evaluate.mirror", file)
-    assert is_stated("evaluate.mirror", file, ("evaluate.mirror=true",))
-    assert is_stated("evaluate.mirror", assignments=("evaluate={mirror: true}",))
-    assert not is_stated("evaluate.mirror", assignments=("evaluate.stress=3",))
+    assert not is_stated("evaluate.flip_tta", file)
+    assert is_stated("evaluate.flip_tta", file, ("evaluate.flip_tta=true",))
+    assert is_stated("evaluate.flip_tta", assignments=("evaluate={flip_tta: true}",))
+    assert not is_stated("evaluate.flip_tta", assignments=("evaluate.stress=3",))
     with pytest.raises(UsageError, match="expected key=value"):
-        is_stated("evaluate.mirror", assignments=("evaluate.mirror",))
+        is_stated("evaluate.flip_tta", assignments=("evaluate.flip_tta",))
 
 
 @pytest.mark.parametrize("preset", sorted(presets()))
 def test_in_the_config_of_a_run_what_its_preset_gives_was_not_stated(preset: str, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text(to_yaml(resolve(preset, assignments=("evaluate.refuse=0.02",))), encoding="utf-8")
-    assert is_stated("evaluate.refuse", file)
+    file.write_text(to_yaml(resolve(preset, assignments=("evaluate.ood_rate=0.02",))), encoding="utf-8")
+    assert is_stated("evaluate.ood_rate", file)
     others = ("evaluate.threshold", "augment.zoom", "train.epochs", "preprocessing.height", "evaluate.prevalence")
     assert not any(is_stated(name, file) for name in others)
     assert is_stated("train.epochs", file, ("train.epochs=3",))

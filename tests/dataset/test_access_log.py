@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 
 from radlens.base.errors import UsageError
-from radlens.base.files import LEDGER_FILE, OUTPUT_MARKS, claim_output
-from radlens.dataset.access_log import Opening, new_opening, opening_note, read_openings, record
+from radlens.base.files import ACCESS_LOG_FILE, OUTPUT_MARKS, claim_output
+from radlens.dataset.access_log import Access, new_access, opening_note, read_access_log, record
 
 
-def opening(day: int, model: str = "m", data: str = "d") -> Opening:
-    return Opening(when=f"2026-01-{day:02d}T10:00:00+00:00", why="evaluate", model=model, data=data, images=9)
+def opening(day: int, model: str = "m", data: str = "d") -> Access:
+    return Access(when=f"2026-01-{day:02d}T10:00:00+00:00", why="evaluate", model=model, data=data, images=9)
 
 
 def test_the_data_are_known_by_content_and_label_in_any_order() -> None:
     images = [("aa", "NORMAL"), ("bb", "PNEUMONIA")]
-    one, turned = new_opening("run", "m", images), new_opening("run", "m", images[::-1])
+    one, turned = new_access("run", "m", images), new_access("run", "m", images[::-1])
     assert one.data == turned.data
     assert one.images == 2
-    assert one.data != new_opening("run", "m", [("aa", "PNEUMONIA"), ("bb", "NORMAL")]).data
+    assert one.data != new_access("run", "m", [("aa", "PNEUMONIA"), ("bb", "NORMAL")]).data
 
 
 def test_the_run_and_the_evaluation_both_remember(tmp_path: Path) -> None:
@@ -33,9 +33,9 @@ def test_the_run_and_the_evaluation_both_remember(tmp_path: Path) -> None:
     record(opening(1), run)
     record(opening(2), first, run)
     record(opening(3), second, run)
-    assert [one.when[8:10] for one in read_openings(run)] == ["01", "02", "03"]
-    assert [one.when[8:10] for one in read_openings(first)] == ["01", "02"]
-    assert read_openings(second) == read_openings(run)
+    assert [one.when[8:10] for one in read_access_log(run)] == ["01", "02", "03"]
+    assert [one.when[8:10] for one in read_access_log(first)] == ["01", "02"]
+    assert read_access_log(second) == read_access_log(run)
 
 
 def test_overwriting_does_not_forget(tmp_path: Path) -> None:
@@ -45,9 +45,9 @@ def test_overwriting_does_not_forget(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not empty"):
         claim_output(tmp_path, overwrite=False)
     claim_output(tmp_path, overwrite=True)
-    assert [path.name for path in tmp_path.iterdir()] == [LEDGER_FILE]
+    assert [path.name for path in tmp_path.iterdir()] == [ACCESS_LOG_FILE]
     record(opening(2), tmp_path)
-    assert len(read_openings(tmp_path)) == 2
+    assert len(read_access_log(tmp_path)) == 2
     assert not list(claim_output(tmp_path / "new", overwrite=True).iterdir())
 
 
@@ -77,18 +77,18 @@ def test_an_interrupt_at_any_step_of_replacing_a_folder_loses_no_opening(
             try:
                 claim_output(run, overwrite=True)
             except KeyboardInterrupt:
-                assert read_openings(run) == [opening(1)], f"after {steps} x {operation}"
+                assert read_access_log(run) == [opening(1)], f"after {steps} x {operation}"
                 continue
         break
     assert steps > 0
-    assert [path.name for path in run.iterdir()] == [LEDGER_FILE]
+    assert [path.name for path in run.iterdir()] == [ACCESS_LOG_FILE]
 
 
 def test_a_folder_with_nothing_but_openings_is_taken(tmp_path: Path) -> None:
     """Such as an interrupt leaves behind."""
     record(opening(1), tmp_path)
     for overwrite in (True, False):
-        assert read_openings(claim_output(tmp_path, overwrite=overwrite)) == [opening(1)]
+        assert read_access_log(claim_output(tmp_path, overwrite=overwrite)) == [opening(1)]
 
 
 def test_a_run_that_cannot_be_written_to_is_said(
@@ -99,18 +99,18 @@ def test_a_run_that_cannot_be_written_to_is_said(
     with caplog.at_level(logging.WARNING):
         record(opening(1), out, run)
     assert "could not be written down in the run" in caplog.text
-    assert read_openings(out) == [opening(1)]
+    assert read_access_log(out) == [opening(1)]
 
 
 def test_a_damaged_line_is_said_and_the_others_count(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     record(opening(1), tmp_path)
-    with (tmp_path / LEDGER_FILE).open("a") as ledger:
+    with (tmp_path / ACCESS_LOG_FILE).open("a") as ledger:
         ledger.write('{"when": "2026-')
     with caplog.at_level(logging.WARNING):
-        assert read_openings(tmp_path) == [opening(1)]
+        assert read_access_log(tmp_path) == [opening(1)]
     assert "Line 2" in caplog.text
     record(opening(3), tmp_path / "out", tmp_path)
-    assert read_openings(tmp_path) == [opening(1), opening(3)]
+    assert read_access_log(tmp_path) == [opening(1), opening(3)]
 
 
 @pytest.mark.parametrize(
@@ -122,5 +122,5 @@ def test_a_damaged_line_is_said_and_the_others_count(tmp_path: Path, caplog: pyt
         ([opening(1, data="x"), opening(2)], "scored once, on 2026-01-02. It knows of 1 other set of test images."),
     ],
 )
-def test_the_note_counts_looks_models_and_sets(openings: list[Opening], said: str) -> None:
+def test_the_note_counts_looks_models_and_sets(openings: list[Access], said: str) -> None:
     assert said in opening_note(openings)

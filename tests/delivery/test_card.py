@@ -152,7 +152,7 @@ def test_what_is_not_known_is_said_so_and_simulated_images_too() -> None:
     assert "not calibrated" in card
     assert "Not said." in card
     assert "model.onnx" not in card
-    several = model_card(config(task="multiclass", classes=("a", "b", "c"), mirror=True))
+    several = model_card(config(task="multiclass", classes=("a", "b", "c"), flip_tta=True))
     assert "most probable class" in several
     assert "mirror image" in several
 

@@ -36,9 +36,9 @@ Maker = Callable[..., Any]
 @pytest.mark.parametrize(
     ("network", "changes"),
     [
-        ("small_resnet", {"mirror": True, "calibration_slope": 1.5, "calibration_offset": -0.7}),
+        ("small_resnet", {"flip_tta": True, "calibration_slope": 1.5, "calibration_offset": -0.7}),
         ("small_resnet", {"task": "multiclass", "classes": ("a", "b", "c"), "calibration_slope": 0.4, "channels": 3}),
-        ("efficientnet_lite0", {"task": "multilabel", "classes": ("a", "b"), "size": (64, 50), "mirror": True}),
+        ("efficientnet_lite0", {"task": "multilabel", "classes": ("a", "b"), "size": (64, 50), "flip_tta": True}),
         ("baseline_cnn", {"size": (50, 46), "calibration_slope": 2.0}),
     ],
 )
@@ -67,7 +67,7 @@ def test_the_graph_answers_as_pytorch_does(
 
 
 def test_the_graph_has_the_contract_of_its_input_and_little_else(make_model: Maker) -> None:
-    config, tensors = make_model("efficientnet_lite0", size=(64, 64), mirror=True)
+    config, tensors = make_model("efficientnet_lite0", size=(64, 64), flip_tta=True)
     proto = onnx.load_from_string(export_graph(config, tensors))
     onnx.checker.check_model(proto, full_check=True)
     (pixels,) = proto.graph.input
@@ -105,7 +105,7 @@ def test_a_graph_that_answers_otherwise_is_refused(make_model: Maker, some_pixel
 def test_a_map_that_is_not_that_of_pytorch_or_whose_mean_is_not_the_logit_is_refused(
     make_model: Maker, some_pixels: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, tensors = make_model(mirror=True)
+    config, tensors = make_model(flip_tta=True)
     model, pixels = export_graph(config, tensors), some_pixels(config)
     outputs = run_graph(model, pixels)
     expected = trained_model(config, tensors).maps(pixels, np.arange(len(pixels)))

@@ -18,7 +18,7 @@ from radlens.delivery.onnx_graph import OnnxGraph, Scores, lighten
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.augment import to_network_range
 from radlens.learning.classifier import to_probabilities
-from radlens.learning.familiarity import Familiarity
+from radlens.learning.out_of_distribution import OodDetector
 from radlens.learning.trained_model import load_network
 
 CONTRACT = Preprocessing(height=32, width=40, low=-1.0, high=1.0)
@@ -47,7 +47,7 @@ def test_scores_are_those_of_recalibrate(task: Task, logits: list[float], slope:
 
 
 def line_of(task: Task, slope: float, offset: float) -> Calibration:
-    return Calibration("temperature", (slope,)) if task == "multiclass" else Calibration("line", (slope, offset))
+    return Calibration("temperature", (slope,)) if task == "multiclass" else Calibration("platt", (slope, offset))
 
 
 @pytest.mark.parametrize("task", ["binary", "multilabel"])
@@ -66,10 +66,10 @@ def test_every_kind_of_calibration_is_in_the_graph_as_numpy_has_it(task: Task, c
     np.testing.assert_allclose(Scores(task, calibration).probabilities(logits), wanted, atol=1e-9)
 
 
-def old_familiarity(shape: tuple[int, int, int]) -> Familiarity:
+def old_familiarity(shape: tuple[int, int, int]) -> OodDetector:
     """As model folders without reference images have it."""
     rng = np.random.default_rng(0)
-    return Familiarity(shape, rng.normal(size=224), rng.normal(size=(224, 224)))
+    return OodDetector(shape, rng.normal(size=224), rng.normal(size=(224, 224)))
 
 
 @pytest.mark.parametrize("old", [False, True])
@@ -80,44 +80,44 @@ def test_the_distance_is_that_of_the_module(
     config, tensors = make_model("small_resnet", size=(64, 80), task="binary", classes=("a", "b"))
     module = load_network("small_resnet", "binary", 2, config.preprocessing, tensors).eval()
     pixels, shape = some_pixels(config), config.preprocessing.shape
-    familiarity = old_familiarity(shape) if old else Familiarity.fit(shape, pixels, np.arange(len(pixels) - 2), 0)
+    ood_detector = old_familiarity(shape) if old else OodDetector.fit(shape, pixels, np.arange(len(pixels) - 2), 0)
     for keep in (False, True):
         graph = OnnxGraph(
             module,
             config.preprocessing,
             Scores("binary", Calibration()),
-            familiarity=familiarity,
-            mirror=False,
+            ood_detector=ood_detector,
+            flip_tta=False,
             keep_weights=keep,
         )
         assert graph.outputs[-1] == "distance"
         distance = graph(torch.from_numpy(pixels))[-1]
-        torch.testing.assert_close(distance, familiarity(torch.from_numpy(pixels)), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(distance, ood_detector(torch.from_numpy(pixels)), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("flip_tta", [False, True])
 @pytest.mark.parametrize("network", ["efficientnet_lite0", "small_resnet"])
 @torch.no_grad()
 def test_logits_embedding_and_map_agree(
-    make_model: Callable[..., Any], some_pixels: Callable[..., Any], network: str, mirror: bool
+    make_model: Callable[..., Any], some_pixels: Callable[..., Any], network: str, flip_tta: bool
 ) -> None:
     config, tensors = make_model(network, size=(64, 80), task="multilabel", classes=("a", "b", "c"))
     module = load_network(network, config.task, 3, config.preprocessing, tensors).eval()
     pixels = torch.from_numpy(some_pixels(config))
     graph = OnnxGraph(
-        module, config.preprocessing, Scores(config.task, Calibration("line", (2.0, 0.5))), mirror=mirror
+        module, config.preprocessing, Scores(config.task, Calibration("platt", (2.0, 0.5))), flip_tta=flip_tta
     ).eval()
     assert graph.outputs == ("probabilities", "logits", "embedding", "cam")
     probabilities, logits, embedding, cam = graph(pixels)
     images = to_network_range(pixels, config.preprocessing)
-    wanted = (module(images) + module(images.flip(-1))) / 2 if mirror else module(images)
+    wanted = (module(images) + module(images.flip(-1))) / 2 if flip_tta else module(images)
     torch.testing.assert_close(logits, wanted, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(cam.mean(dim=(2, 3)), logits, atol=1e-4, rtol=1e-4)
     head = module.get_submodule("head")
     torch.testing.assert_close(head(embedding), logits, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(probabilities, torch.sigmoid(2 * logits + 0.5))
     assert cam.shape[1:] == ((3, 4, 5) if network == "efficientnet_lite0" else (3, 8, 10))
-    if mirror:
+    if flip_tta:
         turned = graph(pixels.flip(-1))
         torch.testing.assert_close(turned[3], cam.flip(-1), atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(turned[2], embedding, atol=1e-4, rtol=1e-4)
@@ -133,7 +133,7 @@ def test_a_map_lights_up_where_the_evidence_is() -> None:
         pixels = torch.zeros((1, 1, 4, 4), dtype=torch.uint8)
         pixels[0, 0, 0, 3] = 255
         contract = Preprocessing(height=8, width=8)
-        _, logits, _, cam = OnnxGraph(network, contract, Scores("binary", Calibration()), mirror=True)(pixels)
+        _, logits, _, cam = OnnxGraph(network, contract, Scores("binary", Calibration()), flip_tta=True)(pixels)
     wanted = np.zeros((4, 4))
     wanted[0, 3] = 1
     np.testing.assert_allclose(cam[0, 0], wanted, atol=1e-6)
@@ -143,7 +143,7 @@ def test_a_map_lights_up_where_the_evidence_is() -> None:
 def test_where_features_are_flattened_there_is_no_map(make_model: Callable[..., Any]) -> None:
     config, tensors = make_model("baseline_cnn", size=(48, 50))
     module = load_network("baseline_cnn", "binary", 2, config.preprocessing, tensors)
-    graph = OnnxGraph(module, config.preprocessing, Scores("binary", Calibration()), mirror=False)
+    graph = OnnxGraph(module, config.preprocessing, Scores("binary", Calibration()), flip_tta=False)
     assert graph.outputs == ("probabilities", "logits", "embedding")
     _, logits, embedding = graph(torch.zeros((2, 1, 48, 50), dtype=torch.uint8))
     assert (logits.shape, embedding.shape) == ((2, 1), (2, 128))
@@ -152,7 +152,7 @@ def test_where_features_are_flattened_there_is_no_map(make_model: Callable[..., 
 def test_a_network_whose_logits_come_from_elsewhere_is_said() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(32 * 40, 2), nn.Tanh())
     with pytest.raises(RadlensError, match="do not come out of a linear layer"):
-        OnnxGraph(network, CONTRACT, Scores("multiclass", Calibration()), mirror=False)
+        OnnxGraph(network, CONTRACT, Scores("multiclass", Calibration()), flip_tta=False)
 
 
 class Shared(nn.Module):

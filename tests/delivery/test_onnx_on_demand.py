@@ -20,7 +20,7 @@ Maker = Callable[..., Any]
 
 @pytest.fixture(scope="module", params=["efficientnet_lite0", "small_resnet"])
 def graphs(request: pytest.FixtureRequest, make_model: Maker) -> tuple[Any, bytes, bytes]:
-    config, tensors = make_model(request.param, size=(64, 50), mirror=True)
+    config, tensors = make_model(request.param, size=(64, 50), flip_tta=True)
     plain = export_graph(config, tensors)
     return config, plain, map_on_demand(plain)
 

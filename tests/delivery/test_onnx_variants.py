@@ -21,7 +21,7 @@ Maker = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def model(make_model: Maker) -> tuple[Any, Any, bytes]:
-    config, tensors = make_model(mirror=True)
+    config, tensors = make_model(flip_tta=True)
     return config, tensors, export_graph(config, tensors)
 
 

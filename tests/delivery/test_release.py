@@ -28,7 +28,7 @@ from radlens.delivery.release import add_framing, add_metrics, describe_data, re
 from radlens.delivery.torch_model import trained_model
 from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.framing import SUITE
-from radlens.learning.familiarity import Familiarity
+from radlens.learning.out_of_distribution import OodDetector
 from radlens.runtime.known_images import NO_IMAGES_KNOWN
 from radlens.runtime.metrics_sections import Metric
 from radlens.runtime.model_config import ModelConfig
@@ -173,8 +173,8 @@ def test_what_tells_unfamiliar_images_does_not_make_weights_pass_for_halved(
     model: tuple[Any, Any], pixels: Any, tmp_path: Path
 ) -> None:
     config, tensors = model
-    familiarity = Familiarity.fit(config.preprocessing.shape, pixels, np.arange(len(pixels)), 0)
-    joined = join_tensors(tensors, familiarity.statistics())
+    ood_detector = OodDetector.fit(config.preprocessing.shape, pixels, np.arange(len(pixels)), 0)
+    joined = join_tensors(tensors, ood_detector.statistics())
     assert any(value.dtype == np.float16 for value in joined.values()), "references are kept in half precision"
     complete = release(tmp_path / "model", config, joined, pixels, "phantoms")
     assert complete.onnx is not None

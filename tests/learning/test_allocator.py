@@ -41,7 +41,7 @@ elif how == "library":
     from radlens.learning.data_module import LabelledPixels
     from radlens.learning.fit import fit
     from radlens.learning.trained_model import TrainedModel
-    small = {"network": "small_resnet_28", "epochs": 1, "accelerator": "cpu", "first_size": 1.0, "threads": 1}
+    small = {"network": "small_resnet_28", "epochs": 1, "accelerator": "cpu", "progressive_resizing": 1.0, "threads": 1}
     settings = resolve("fast", preprocessing={"height": 28, "width": 28}, train=small)
     images = LabelledPixels(np.zeros((4, 1, 28, 28), np.uint8), np.arange(4), np.arange(4) % 2)
     with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,13 @@ CLASSES = ("clear", "spot")
 
 def settings_of(hide: float) -> RunSettings:
     augment = {"rotation": 0, "crop": (1, 1), "flip_horizontal": 0, "brightness": 0, "contrast": 0, "degrade": 0}
-    train = {"network": "small_resnet", "learning_rate": 3e-3, "first_size": 1.0, "batch_size": 16, "epochs": 8}
+    train = {
+        "network": "small_resnet",
+        "learning_rate": 3e-3,
+        "progressive_resizing": 1.0,
+        "batch_size": 16,
+        "epochs": 8,
+    }
     return resolve(
         "fast",
         seed=5,

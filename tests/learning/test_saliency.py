@@ -148,14 +148,14 @@ def test_a_network_without_places_is_said() -> None:
         activation_maps(nn.Sequential(nn.Flatten(), nn.Linear(64, 1)), torch.rand((2, 1, 8, 8)))
 
 
-@pytest.mark.parametrize("mirror", [False, True])
-def test_a_model_that_looks_at_the_mirror_image_has_a_map_that_turns_with_the_image(mirror: bool) -> None:
+@pytest.mark.parametrize("flip_tta", [False, True])
+def test_a_model_that_looks_at_the_mirror_image_has_a_map_that_turns_with_the_image(flip_tta: bool) -> None:
     contract = Preprocessing(height=64, width=64, low=-1.0, high=1.0)
     tensors = {name: value.numpy() for name, value in network("small_resnet", contract.shape, 1).state_dict().items()}
-    model = TrainedModel("binary", ("a", "b"), "small_resnet", contract, 0.5, tensors, mirror=mirror)
+    model = TrainedModel("binary", ("a", "b"), "small_resnet", contract, 0.5, tensors, flip_tta=flip_tta)
     pixels = np.random.default_rng(0).integers(0, 256, (5, 1, 64, 64), dtype=np.uint8)
     rows = np.arange(5)
     straight, turned = model.maps(pixels, rows, batch_size=2), model.maps(pixels[..., ::-1].copy(), rows)
-    assert np.allclose(straight, turned[..., ::-1], atol=1e-4) == mirror
+    assert np.allclose(straight, turned[..., ::-1], atol=1e-4) == flip_tta
     positive = model.probabilities(pixels)[:, 1]
     np.testing.assert_allclose(1 / (1 + np.exp(-straight.mean(axis=(1, 2, 3)))), positive, atol=1e-4)

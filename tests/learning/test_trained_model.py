@@ -80,8 +80,8 @@ def test_a_calibration_and_a_mirror_image_change_the_logits_alone(task: Task, cl
     line = (0.4, 0.0 if task == "multiclass" else 0.7)
     wanted = to_probabilities((logits[0] + logits[1]) / 2 * line[0] + line[1], task).numpy()
     weights = tensors_of(module)
-    calibration = Calibration("temperature", line[:1]) if task == "multiclass" else Calibration("line", line)
-    both = TrainedModel(task, classes, "small_resnet", CONTRACT, 0.5, weights, calibration=calibration, mirror=True)
+    calibration = Calibration("temperature", line[:1]) if task == "multiclass" else Calibration("platt", line)
+    both = TrainedModel(task, classes, "small_resnet", CONTRACT, 0.5, weights, calibration=calibration, flip_tta=True)
     np.testing.assert_allclose(both.probabilities(pixels), wanted, atol=1e-5)
     np.testing.assert_allclose(both.probabilities(views[1]), wanted, atol=1e-5)
     assert np.abs(both.probabilities(pixels) - model(task, classes).probabilities(pixels)).max() > 1e-2

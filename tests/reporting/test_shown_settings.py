@@ -20,7 +20,7 @@ def test_what_a_model_carries_is_not_told_from_the_defaults_of_the_command() -> 
     shown = yaml.safe_load(shown_settings(RunSettings(), "model"))
     assert set(shown) == {"seed", "data", "preprocessing", "evaluate"}
     assert {"resamples", "confidence"} <= set(shown["evaluate"])
-    assert not {"threshold", "calibration", "mirror", "refuse"} & set(shown["evaluate"])
+    assert not {"threshold", "calibration", "flip_tta", "ood_rate"} & set(shown["evaluate"])
 
 
 def test_of_another_program_the_threshold_asked_for_is_shown() -> None:

@@ -177,8 +177,8 @@ def test_a_damaged_config_is_said(folder: Path, content: bytes) -> None:
         {"calibration_slope": float("inf")},
         {"task": "multiclass", "calibration_offset": 0.5},
         {"calibration_offset": float("nan")},
-        {"abstention": {"error_rate": 0.05, "least_probabilities": {"0.05": [0.5]}}},
-        {"abstention": {"error_rate": 0.05, "farthest": {"0.01": 3.0}}},
+        {"abstention": {"alpha": 0.05, "least_probabilities": {"0.05": [0.5]}}},
+        {"abstention": {"alpha": 0.05, "farthest": {"0.01": 3.0}}},
         {"files": {"model.safetensors": {"sha256": "0" * 63, "size": 1}}},
         {"files": {"model.safetensors": {"sha256": "0" * 64, "size": -1}}},
     ],
@@ -313,9 +313,9 @@ def test_a_folder_that_knows_no_bounds_or_costs_is_read_as_before(folder: Path) 
 
 
 def test_the_calibration_of_a_line_is_read_as_before() -> None:
-    assert CONFIG.calibration == Calibration("line", (1.0, 0.0))
+    assert CONFIG.calibration == Calibration("platt", (1.0, 0.0))
     moved = CONFIG.model_copy(update={"calibration_slope": 1.5, "calibration_offset": -0.2})
-    assert moved.calibration == Calibration("line", (1.5, -0.2))
+    assert moved.calibration == Calibration("platt", (1.5, -0.2))
     three = CONFIG.model_copy(update={"task": "multiclass", "classes": ("a", "b", "c"), "calibration_slope": 0.7})
     assert three.calibration == Calibration("temperature", (0.7,))
     values = CONFIG.model_dump() | {"calibration_slope": 2.0, "calibration_map": Calibration("beta", (1, 1, 0))}
@@ -329,3 +329,19 @@ def test_a_calibration_that_cannot_be_is_refused(folder: Path) -> None:
     (folder / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(DataError, match="a calibration of kind isotonic cannot have"):
         read_model_folder(folder)
+
+
+def test_a_config_of_the_version_before_is_read_under_today_s_names() -> None:
+    abstention = {
+        "alpha": 0.05,
+        "least_probabilities": {"0.05": [0.5, 0.4]},
+        "ood_rate": 0.01,
+        "farthest": {"0.01": 3.0},
+    }
+    values = CONFIG.model_dump(mode="json")
+    values |= {"flip_tta": True, "calibration_losses": {"platt": 0.2}, "abstention": abstention}
+    earlier = {("mirror" if name == "flip_tta" else name): value for name, value in values.items()}
+    earlier["calibration_losses"] = {"line": 0.2}
+    renamed = {"alpha": "error_rate", "ood_rate": "refuse_rate"}
+    earlier["abstention"] = {renamed.get(name, name): value for name, value in abstention.items()}
+    assert ModelConfig.model_validate(earlier) == ModelConfig.model_validate(values)

@@ -25,11 +25,11 @@ SMALL = (
     "preprocessing.width=48",
     "train.network=small_resnet",
     "train.epochs=2",
-    "train.first_size=1",
+    "train.progressive_resizing=1",
     "evaluate.stress=0",
     "evaluate.resamples=100",
-    "evaluate.error_rate=0.2",
-    "evaluate.refuse=0.05",
+    "evaluate.alpha=0.2",
+    "evaluate.ood_rate=0.05",
 )
 
 
@@ -44,7 +44,7 @@ def test_the_answers_follow_from_what_the_model_carries(finished: Any) -> None:
     limits = config.abstention
     assert limits is not None
     assert limits.least is not None
-    assert {"familiarity.centre", "familiarity.whitening", "familiarity.references"} <= set(tensors)
+    assert {"ood_detector.centre", "ood_detector.whitening", "ood_detector.references"} <= set(tensors)
     rows = finished.predictions
     for row in rows.itertuples():
         plausible = [
@@ -128,16 +128,16 @@ def test_another_prevalence_moves_odds_and_threshold_and_no_answer(finished: Any
 
 def test_a_folder_whose_limits_do_not_fit_is_refused(finished: Any, tmp_path: Path) -> None:
     config, tensors = read_model_folder(finished.folder)
-    own = {name: value for name, value in tensors.items() if not name.startswith("familiarity.")}
+    own = {name: value for name, value in tensors.items() if not name.startswith("ood_detector.")}
     write_model_folder(tmp_path, config, own)
     with pytest.raises(DataError, match="lacks the statistics of familiar images"):
         radlens.load(tmp_path)
     write_model_folder(tmp_path, config, tensors)
     changes: list[dict[str, object]] = [
-        {"error_rate": 0.3},
+        {"alpha": 0.3},
         {"farthest": {}},
-        {"refuse_rate": 0.0},
-        {"refuse_rate": 0.4},
+        {"ood_rate": 0.0},
+        {"ood_rate": 0.4},
     ]
     for change in changes:
         values = json.loads(config.model_dump_json())

@@ -77,10 +77,10 @@ def images_of(found: Any) -> Any:
 
 
 def test_without_copies_it_is_the_validation_images_that_choose() -> None:
-    found, manifest, model = chosen(threshold="balanced", calibration="line")
+    found, manifest, model = chosen(threshold="balanced", calibration="platt")
     assert len(model.asked) == 1
     raw = model.probabilities(model.asked[0])
-    assert found.calibration == Calibration("line", fit_calibration(raw, manifest.targets(), "binary"))
+    assert found.calibration == Calibration("platt", fit_calibration(raw, manifest.targets(), "binary"))
     assert (found.calibration.slope, found.calibration.offset) != (1, 0)
     moved = predictions_table(manifest, recalibrate(raw, "binary", *found.calibration.numbers))
     assert found.part["threshold"] == choose_threshold("balanced", moved, manifest.info)
@@ -101,7 +101,7 @@ def test_copies_are_by_turns_under_other_framings_and_corrupted() -> None:
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_what_is_referred_goes_by_images_and_copies(task: Task) -> None:
     """At the stated rate no class loses more of the images, nor of images and copies together."""
-    found, manifest, model = chosen(task, calibration="temperature", error_rate=0.2, stress=4)
+    found, manifest, model = chosen(task, calibration="temperature", alpha=0.2, stress=4)
     truth, limits = manifest.targets(), np.array(found.part["abstention"].least)
     each = [found.calibration.apply(model.probabilities(asked), task) for asked in tuple(model.asked)]
     for scores, classes in ((each[0], truth), (np.concatenate(each), np.tile(truth, 5))):
@@ -113,14 +113,14 @@ def test_what_is_referred_goes_by_images_and_copies(task: Task) -> None:
 
 
 def test_changed_copies_calibrate_with_them_and_are_not_reported() -> None:
-    found, _, model = chosen(threshold="balanced", calibration="line", stress=3)
+    found, _, model = chosen(threshold="balanced", calibration="platt", stress=3)
     assert len(model.asked) == 4
     assert all((copy != model.asked[0]).any() for copy in model.asked[1:])
     assert any((model.asked[1] != copy).any() for copy in model.asked[2:])
     assert len(found.validation) == IMAGES
-    again, _, _ = chosen(threshold="balanced", calibration="line", stress=3)
+    again, _, _ = chosen(threshold="balanced", calibration="platt", stress=3)
     assert (again.calibration, again.part["threshold"]) == (found.calibration, found.part["threshold"])
-    plain, _, _ = chosen(threshold="balanced", calibration="line")
+    plain, _, _ = chosen(threshold="balanced", calibration="platt")
     assert found.calibration.slope < plain.calibration.slope, "copies that are harder to tell make it less sure"
     assert (found.part["operating_point"].copies, plain.part["operating_point"].copies) == (3, 0)
     every = [found.calibration.apply(model.probabilities(asked), "binary")[:, 1] for asked in tuple(model.asked)]
@@ -134,7 +134,7 @@ def test_changed_copies_calibrate_with_them_and_are_not_reported() -> None:
 
 
 def test_a_target_sensitivity_is_one_on_the_images_themselves() -> None:
-    found, _, _ = chosen(threshold="sensitivity:0.9", calibration="line", stress=2)
+    found, _, _ = chosen(threshold="sensitivity:0.9", calibration="platt", stress=2)
     cases = found.validation[found.validation["label"] == "spot"]["probability_spot"]
     assert found.part["threshold"] == threshold_for_sensitivity(0.9, found.validation, case()[0].info)
     assert (cases >= found.part["threshold"]).mean() >= 0.9
@@ -164,7 +164,7 @@ def test_asked_for_nothing_it_leaves_everything_as_it_is(task: Task) -> None:
 
 
 def test_the_limits_of_abstaining_are_those_of_the_validation_images_at_every_rate() -> None:
-    found, manifest, _ = chosen(error_rate=0.2, refuse=0.03)
+    found, manifest, _ = chosen(alpha=0.2, ood_rate=0.03)
     assert list(found.part["abstention"].least_probabilities) == ["0.01", "0.02", "0.05", "0.1", "0.2"]
     assert found.part["abstention"].least == least_probabilities(found.validation, manifest.info, 0.2)
     assert list(found.part["abstention"].farthest) == ["0.002", "0.005", "0.01", "0.015", "0.03"]
@@ -179,15 +179,13 @@ def test_a_rate_that_was_not_asked_for_is_the_lowest_that_may_be_paid_for() -> N
     """By the answers to images and copies at the operating point."""
     shares = {}
     for rate in (0.01, 0.02, 0.05, 0.1):
-        found, _, model = chosen(threshold="balanced", stress=2, error_rate=rate)
+        found, _, model = chosen(threshold="balanced", stress=2, alpha=rate)
         scores = np.concatenate([model.probabilities(asked) for asked in tuple(model.asked)])
         alone = scores >= np.array(found.part["abstention"].least)
         called = (scores[:, 1] >= found.part["threshold"]).astype(int)
         shares[rate] = 1 - ((alone.sum(axis=1) == 1) & alone[np.arange(len(scores)), called]).mean()
     budgets = sorted({0.0, 1.0, *shares.values()})
-    rates = [
-        chosen(threshold="balanced", stress=2, most_referred=most)[0].part["abstention"].error_rate for most in budgets
-    ]
+    rates = [chosen(threshold="balanced", stress=2, most_referred=most)[0].part["abstention"].alpha for most in budgets]
     for most, rate in zip(budgets, rates, strict=True):
         allowed = [each for each, share in shares.items() if share <= most]
         assert rate == (min(allowed) if allowed else min(shares, key=lambda each: (shares[each], each)))
@@ -203,7 +201,7 @@ def test_several_labels_have_no_conformal_limits_and_without_a_rate_no_distance(
 
 def test_auto_takes_the_kind_with_the_least_loss_on_patients_left_out() -> None:
     found, _, model = chosen(threshold="balanced", calibration="auto", stress=2)
-    assert set(found.part["calibration_losses"]) == {"none", "temperature", "line", "beta", "isotonic"}
+    assert set(found.part["calibration_losses"]) == {"none", "temperature", "platt", "beta", "isotonic"}
     assert found.part["calibration_losses"][found.calibration.kind] == min(found.part["calibration_losses"].values())
     raw = model.probabilities(model.asked[0])
     moved = found.calibration.apply(raw, "binary")[:, 1]

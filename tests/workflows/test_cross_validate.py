@@ -14,7 +14,7 @@ import pytest
 import radlens
 from known import known
 from radlens.base.errors import TrainingInterruptedError, UsageError
-from radlens.dataset.access_log import read_openings
+from radlens.dataset.access_log import read_access_log
 from radlens.dataset.manifest import Manifest
 from radlens.learning.callbacks import History
 from radlens.reporting.content import ReportContent
@@ -29,10 +29,10 @@ SMALL = (
     "preprocessing.width=32",
     "train.network=small_resnet",
     "train.epochs=1",
-    "train.first_size=1",
+    "train.progressive_resizing=1",
     "evaluate.stress=0",
     "evaluate.resamples=100",
-    "evaluate.refuse=false",
+    "evaluate.ood_rate=false",
 )
 
 
@@ -70,7 +70,7 @@ def test_the_figures_say_which_they_are(finished: Any) -> None:
     assert f"Mean of the folds&#39; own AUROCs: {figures.mean:.3f}" in page
     assert block.n == 96
     assert "fold" not in set(pd.read_csv(finished.folder / "subgroups.csv")["column"])
-    assert [one.why for one in read_openings(finished.folder)] == ["run --folds"]
+    assert [one.why for one in read_access_log(finished.folder)] == ["run --folds"]
 
 
 def test_the_report_is_made_from_the_metrics_that_are_written(
@@ -136,7 +136,7 @@ def test_a_stopped_one_goes_on_to_the_same_figures(finished: Any, tmp_path: Path
     shutil.rmtree(stopped / "folds" / "2")
     again = radlens.cross_validate(out=stopped, resume=True)
     assert again.metrics == finished.metrics
-    assert [one.why for one in read_openings(stopped)] == ["run --folds", "run --folds --resume"]
+    assert [one.why for one in read_access_log(stopped)] == ["run --folds", "run --folds --resume"]
 
 
 @pytest.mark.parametrize("hook", ["on_train_epoch_start", "on_train_epoch_end"])

@@ -23,8 +23,8 @@ INFO = DatasetInfo(name="made up", task="binary", classes=("NORMAL", "PNEUMONIA"
 class Asked:
     """A model that answers by the mean grey of an image, and remembers how many it was asked about at once."""
 
-    def __init__(self, *, mirror: bool = False) -> None:
-        self.mirror, self.threshold, self.asked = mirror, 0.5, list[int]()
+    def __init__(self, *, flip_tta: bool = False) -> None:
+        self.flip_tta, self.threshold, self.asked = flip_tta, 0.5, list[int]()
 
     def probabilities(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Shape (images, 2)."""
@@ -59,9 +59,9 @@ def settings(images: int = 400, epochs: int = 1) -> RunSettings:
     return RunSettings.model_validate({"evaluate": {"framing_images": images}, "train": {"epochs": epochs}})
 
 
-def asked(training: int, test: int, chosen: RunSettings, *, mirror: bool = False, after_training: bool = True) -> int:
+def asked(training: int, test: int, chosen: RunSettings, *, flip_tta: bool = False, after_training: bool = True) -> int:
     prepared, predictions, _ = made(training, test)
-    model: Any = Asked(mirror=mirror)
+    model: Any = Asked(flip_tta=flip_tta)
     found = measure_split_framing(chosen, prepared, predictions, model, "test", after_training=after_training)
     assert model.asked == [found.images if found else 0] * len(SUITE)
     return int(model.asked[0])
@@ -72,7 +72,7 @@ def test_after_training_the_suite_costs_a_tenth_and_the_setting_still_bounds_it(
     afforded = affordable_images(1000, epochs, 1)
     assert 64 < afforded < 400
     assert asked(1000, 500, settings(epochs=epochs)) == afforded
-    assert asked(1000, 500, settings(epochs=epochs), mirror=True) == affordable_images(1000, epochs, 2) < afforded
+    assert asked(1000, 500, settings(epochs=epochs), flip_tta=True) == affordable_images(1000, epochs, 2) < afforded
     assert asked(1000, 500, settings(images=30, epochs=epochs)) == 30
     # However short the training was; and not more than there are.
     assert asked(50, 100, settings()) == 64

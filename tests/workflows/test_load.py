@@ -46,7 +46,7 @@ def write(folder: Path, task: Task, classes: tuple[str, ...], *, onnx: bool, net
         threshold=0.45,
         calibration_slope=1.3,
         calibration_offset=0.0 if task == "multiclass" else -0.2,
-        mirror=True,
+        flip_tta=True,
     )
     write_model_folder(folder, config, tensors, export_graph(config, tensors) if onnx else None)
     return folder

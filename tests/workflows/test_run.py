@@ -33,7 +33,7 @@ SMALL = (
     "preprocessing.width=48",
     "train.network=small_resnet",
     "train.epochs=2",
-    "train.first_size=1",
+    "train.progressive_resizing=1",
     "evaluate.stress=1",
     "evaluate.resamples=100",
 )
@@ -195,7 +195,7 @@ def test_a_model_is_evaluated_on_images_from_elsewhere(finished: Any, tmp_path: 
     assert result.manifest.info.classes == manifest.info.classes
     report = result.report.read_text(encoding="utf-8")
     assert "Augmented" not in report
-    for setting in ("learning_rate", "preset:", "error_rate"):
+    for setting in ("learning_rate", "preset:", "alpha"):
         assert setting not in report, "what the model was made with is not the evaluation's to say"
         assert setting in finished.report.read_text(encoding="utf-8")
     assert "height: 48" in report

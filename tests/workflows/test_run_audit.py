@@ -21,9 +21,9 @@ TINY = (
     "preprocessing.width=48",
     "train.network=small_resnet",
     "train.epochs=1",
-    "train.first_size=1",
+    "train.progressive_resizing=1",
     # Fitted and exported in a third of the time of such a run; test_run.py and test_abstaining_run.py have it.
-    "evaluate.refuse=0",
+    "evaluate.ood_rate=0",
     "evaluate.resamples=100",
 )
 

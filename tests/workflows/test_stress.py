@@ -17,7 +17,7 @@ from html_page import Page
 from made_stress import CLASSES, write_images, write_model
 from radlens.base.errors import DataError, UsageError
 from radlens.cli import commands as cli
-from radlens.dataset.access_log import read_openings
+from radlens.dataset.access_log import read_access_log
 from radlens.dataset.manifest import Manifest
 from radlens.decision import Task
 from radlens.imaging.framing import SUITE
@@ -161,13 +161,13 @@ def test_a_run_is_tried_on_its_own_test_images_and_its_ledger_says_so(source: Pa
     result = radlens.stress(run, None, tmp_path / "out")
     test = Manifest.read(run).table.query("split == 'test'")
     assert set(Manifest.read(result.folder).table["path"]) == set(test["path"])
-    (opening,) = read_openings(run)
+    (opening,) = read_access_log(run)
     assert (opening.why, opening.images) == ("stress", len(test))
-    assert read_openings(result.folder) == [opening]
+    assert read_access_log(result.folder) == [opening]
     assert result.record.name == "run"
 
     radlens.stress(run / "model", run, tmp_path / "val", split="val")
-    assert len(read_openings(run)) == 1
+    assert len(read_access_log(run)) == 1
 
 
 def test_a_run_without_test_images_is_tried_on_validation_and_this_is_said(source: Path, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_run_without_test_images_is_tried_on_validation_and_this_is_said(sourc
     result = radlens.stress(run, None, tmp_path / "out")
     assert result.record.split == "val"
     assert any("operating point were chosen on them" in note for note in result.record.notes)
-    assert read_openings(run) == []
+    assert read_access_log(run) == []
     with pytest.raises(DataError, match="is left: the model was trained"):
         radlens.stress(run, None, tmp_path / "train", split="train")
 

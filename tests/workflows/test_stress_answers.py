@@ -13,7 +13,7 @@ import radlens
 from made_stress import CLASSES, SIZE, write_images, write_model
 from radlens.assessment.framing_evidence import framings_of
 from radlens.base.errors import DataError, RadlensError, UsageError
-from radlens.dataset.access_log import read_openings
+from radlens.dataset.access_log import read_access_log
 from radlens.dataset.manifest import Manifest
 from radlens.decision import Task
 from radlens.delivery.torch_model import load_trained
@@ -58,7 +58,7 @@ def test_a_table_gives_the_evidence_of_the_model_whose_answers_it_holds(
     assert theirs.quality == ours.quality
     assert (theirs.verdict, theirs.seed, theirs.answered_by) == (ours.verdict, 3, "table")
     assert theirs.framing.flips or network == "by_finding"
-    (opening,) = read_openings(tmp_path / "theirs")
+    (opening,) = read_access_log(tmp_path / "theirs")
     assert (opening.why, opening.images) == ("stress", 20)
 
 

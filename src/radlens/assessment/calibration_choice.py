@@ -21,8 +21,8 @@ Ints = npt.NDArray[np.int64]
 # From the simplest to the freest: of equally good ones the first is taken.
 KINDS: Mapping[Task, tuple[CalibrationKind, ...]] = MappingProxyType(
     {
-        "binary": ("none", "temperature", "line", "beta", "isotonic"),
-        "multilabel": ("none", "temperature", "line", "beta", "isotonic"),
+        "binary": ("none", "temperature", "platt", "beta", "isotonic"),
+        "multilabel": ("none", "temperature", "platt", "beta", "isotonic"),
         "multiclass": ("none", "temperature"),
     }
 )
@@ -55,9 +55,9 @@ def fit_kind(kind: CalibrationKind, probabilities: Floats, targets: Ints, task: 
         raise DataError(
             f"A multiclass task cannot be calibrated by {kind}: set evaluate.calibration to none, temperature or auto."
         )
-    if kind == "line" and task != "multiclass":
-        return Calibration("line", fit_calibration(probabilities, targets, task))
-    if kind in ("temperature", "line"):
+    if kind == "platt" and task != "multiclass":
+        return Calibration("platt", fit_calibration(probabilities, targets, task))
+    if kind in ("temperature", "platt"):
         return Calibration("temperature", (fit_calibration(probabilities, targets, task, offset=False)[0],))
     return (_fit_beta if kind == "beta" else _fit_isotonic)(probabilities, targets, task)
 

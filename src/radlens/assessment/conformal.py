@@ -13,13 +13,13 @@ from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import REFER, commit, prediction_sets
 
 # Rates to choose among when the model is used, beside the one that was asked for.
-ERROR_RATES = (0.01, 0.02, 0.05, 0.1)
-REFUSE_RATES = (0.002, 0.005, 0.01, 0.015)
+ALPHAS = (0.01, 0.02, 0.05, 0.1)
+OOD_RATES = (0.002, 0.005, 0.01, 0.015)
 # Of several labels an image no limits are known; their rate is never used.
 MULTILABEL_RATE = 0.05
 
 
-def affordable_error_rate(
+def affordable_alpha(
     limits: Mapping[float, tuple[float, ...]], predictions: pd.DataFrame, info: DatasetInfo, most_referred: float
 ) -> float:
     """The lowest rate of error that refers at most a share of the images; if none does, the one that refers fewest.
@@ -35,7 +35,7 @@ def affordable_error_rate(
 
     >>> info = DatasetInfo(name="", root="", task="binary", classes=("well", "ill"))
     >>> rows = {"predicted": ["well", "ill"], "probability_well": [0.9, 0.4], "probability_ill": [0.1, 0.6]}
-    >>> affordable_error_rate({0.01: (0.3, 0.2), 0.1: (0.5, 0.5)}, pd.DataFrame(rows), info, 0.1)
+    >>> affordable_alpha({0.01: (0.3, 0.2), 0.1: (0.5, 0.5)}, pd.DataFrame(rows), info, 0.1)
     0.1
     """
     probabilities, predicted = probabilities_of(predictions, info), list(predictions["predicted"])
@@ -49,18 +49,18 @@ def affordable_error_rate(
     return min(affordable) if affordable else min(referred, key=lambda rate: (referred[rate], rate))
 
 
-def least_probabilities(predictions: pd.DataFrame, info: DatasetInfo, error_rate: float) -> tuple[float, ...]:
+def least_probabilities(predictions: pd.DataFrame, info: DatasetInfo, alpha: float) -> tuple[float, ...]:
     """For each class the least probability with which it stays in the set of possible answers.
 
     Split conformal prediction, each class by itself (Vovk 2012, doi:10.1007/s10994-013-5355-6; Angelopoulos and Bates
     2023, doi:10.1561/2200000101). Of new images of a class that are drawn as the validation images of it were, at most
-    the share ``error_rate`` has a set without it: over all draws of both, whatever the model. This says nothing of
+    the share ``alpha`` has a set without it: over all draws of both, whatever the model. This says nothing of
     images that are drawn otherwise, such as those of another hospital.
 
     Args:
         predictions: rows of the validation split alone, none of which the model was trained on.
         info: the task and the classes; several labels at once have no such set.
-        error_rate: in (0, 1).
+        alpha: in (0, 1).
 
     Returns:
         One number a class, in [0, 1]; 0 where there are too few validation images of the class to rule it out at all.
@@ -71,14 +71,14 @@ def least_probabilities(predictions: pd.DataFrame, info: DatasetInfo, error_rate
     other = sorted(set(predictions["split"]) - {"val"})
     if other:
         raise ValueError(f"conformal limits are chosen on validation images only, got rows of {', '.join(other)}")
-    if info.task == "multilabel" or not 0 < error_rate < 1:
-        raise ValueError(f"one class an image and a rate in (0, 1) were expected, got {info.task} and {error_rate}")
+    if info.task == "multilabel" or not 0 < alpha < 1:
+        raise ValueError(f"one class an image and a rate in (0, 1) were expected, got {info.task} and {alpha}")
     truth, scores = targets_of(predictions, info), probabilities_of(predictions, info)
     limits = []
     for index in range(len(info.classes)):
         own = np.sort(scores[truth == index, index])
         # So many of the n + 1 places that a new image can take among them may lie below the limit.
-        below = int(np.floor(error_rate * (len(own) + 1) + 1e-9))
+        below = int(np.floor(alpha * (len(own) + 1) + 1e-9))
         limits.append(float(own[below - 1]) if below else 0.0)
     return tuple(limits)
 

@@ -213,7 +213,7 @@ def write_error(path: Path, error: OSError) -> RadlensError:
 # What radlens writes into every output folder; only a folder that holds all of these is ever replaced.
 OUTPUT_MARKS = ("manifest.csv", "dataset.yaml")
 # How often test images were looked at (radlens.dataset.access_log): replacing the folder does not take it back.
-LEDGER_FILE = "test_openings.jsonl"
+ACCESS_LOG_FILE = "test_openings.jsonl"
 
 
 def check_output(folder: Path, *, overwrite: bool) -> Path:
@@ -227,7 +227,7 @@ def check_output(folder: Path, *, overwrite: bool) -> Path:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"The output {folder} is a file; a folder was expected. Choose another --out.")
     try:
-        occupied = folder.is_dir() and any(path.name != LEDGER_FILE for path in folder.iterdir())
+        occupied = folder.is_dir() and any(path.name != ACCESS_LOG_FILE for path in folder.iterdir())
     except OSError as error:
         raise write_error(folder, error) from error
     if occupied:
@@ -253,12 +253,12 @@ def claim_output(folder: Path, *, overwrite: bool) -> Path:
     """
     folder = check_output(folder, overwrite=overwrite)
     try:
-        if (folder / LEDGER_FILE).is_file() and not folder.is_symlink():
+        if (folder / ACCESS_LOG_FILE).is_file() and not folder.is_symlink():
             # At no time is the record only in memory, where an interrupt would lose it.
             for path in sorted(folder.iterdir(), key=lambda path: path.name in OUTPUT_MARKS):
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
-                elif path.name != LEDGER_FILE:
+                elif path.name != ACCESS_LOG_FILE:
                     path.unlink()
         elif folder.is_dir():
             shutil.rmtree(folder)

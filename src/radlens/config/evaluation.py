@@ -38,12 +38,12 @@ class EvaluateSettings(Settings):
     cost_prevalence: float | None = Field(
         default=None, gt=0, lt=1, description="For cost: share of positive images in use; null: as on validation."
     )
-    calibration: Literal["none", "temperature", "line", "beta", "isotonic", "auto"] = Field(
+    calibration: Literal["none", "temperature", "platt", "beta", "isotonic", "auto"] = Field(
         default="none",
-        description="How probabilities are moved to mean what they say, fitted on validation. temperature and line "
-        "(Platt): along a line of the logits; beta: along a line of the logarithms of both; isotonic: along a rising "
-        "line of straight pieces; auto: what has the least log loss on patients left out in turn. Multiclass knows "
-        "none, temperature, line (as temperature) and auto.",
+        description="How probabilities are moved to mean what they say, fitted on validation. temperature and platt "
+        "(Platt scaling): along a line of the logits; beta: along a line of the logarithms of both; isotonic: along a "
+        "rising line of straight pieces; auto: what has the least log loss on patients left out in turn. Multiclass "
+        "knows none, temperature, platt (as temperature) and auto.",
     )
     stress: int = Field(
         default=0,
@@ -52,10 +52,11 @@ class EvaluateSettings(Settings):
         description="Copies of each validation image, by turns under another framing and corrupted. With the image "
         "itself, the calibration is fitted on them, a balanced, youden or cost threshold chosen, and what is referred.",
     )
-    mirror: bool = Field(
-        default=False, description="Answer for the mean of the logits of an image and of its mirror image."
+    flip_tta: bool = Field(
+        default=False,
+        description="Test-time augmentation: answer for the mean of the logits of an image and of its mirror image.",
     )
-    error_rate: float | None = Field(
+    alpha: float | None = Field(
         default=None,
         gt=0,
         lt=0.5,
@@ -67,15 +68,15 @@ class EvaluateSettings(Settings):
         default=0.05,
         ge=0,
         le=1,
-        description="Where no error_rate is asked for: share of the validation images and their copies (stress) that "
+        description="Where no alpha is asked for: share of the validation images and their copies (stress) that "
         "may be referred at it.",
     )
-    refuse: float = Field(
+    ood_rate: float = Field(
         default=0.0,
         ge=0,
         lt=0.5,
-        description="Share of images like those of validation that is refused as unlike the training images; 0: the "
-        "model does not tell.",
+        description="Share of images like those of validation that may be refused as out of distribution, unlike the "
+        "training images; 0: the model does not tell.",
     )
     framing_images: int = Field(
         default=400,

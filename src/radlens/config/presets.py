@@ -55,11 +55,11 @@ _FAST: dict[str, Any] = {
         "weight_decay": 0.02,
         "schedule": "one_cycle",
         "balance": "sampling",
-        "first_size": 0.6,
+        "progressive_resizing": 0.6,
         "monitor": "last",
         "patience": 0,
     },
-    "evaluate": {"threshold": "balanced", "calibration": "line", "stress": 6, "refuse": 0.015},
+    "evaluate": {"threshold": "balanced", "calibration": "platt", "stress": 6, "ood_rate": 0.015},
 }
 
 _BEST: dict[str, Any] = {
@@ -67,8 +67,8 @@ _BEST: dict[str, Any] = {
     "preprocessing": {**_FAST["preprocessing"], "height": 160, "width": 160},
     # Thirty epochs have time for more images that teach nothing about the classes.
     "augment": {**_ROBUST, "stretch": 0.7, "hide": 0.12, "hide_border": (0.03, 0.2)},
-    "train": {**_FAST["train"], "epochs": 30, "first_size": 1.0},
-    "evaluate": {**_FAST["evaluate"], "mirror": True},
+    "train": {**_FAST["train"], "epochs": 30, "progressive_resizing": 1.0},
+    "evaluate": {**_FAST["evaluate"], "flip_tta": True},
 }
 
 

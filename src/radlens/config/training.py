@@ -111,11 +111,12 @@ class TrainSettings(Settings):
     backbone_rate: float = Field(
         default=1.0, ge=0, le=1, description="Learning rate of all but the last layer, as a share of the last one's."
     )
-    first_size: float = Field(
+    progressive_resizing: float = Field(
         default=1.0,
         gt=0.2,
         le=1,
-        description="Image size of the first epoch as a share of the whole, which the last third of the epochs has.",
+        description="Progressive resizing: image size of the first epoch as a share of the whole, which the last third "
+        "of the epochs has.",
     )
     monitor: Literal["val_loss", "val_auroc", "last"] = Field(
         default="val_loss",

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from radlens.base.files import LEDGER_FILE, write_error, write_text
+from radlens.base.files import ACCESS_LOG_FILE, write_error, write_text
 
 logger = logging.getLogger(__name__)
 
 
-class Opening(BaseModel):
+class Access(BaseModel):
     """One scoring of images of the split test."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,7 +27,7 @@ class Opening(BaseModel):
     images: int = Field(ge=1, description="How many were scored.")
 
 
-def new_opening(why: str, model: str, images: Iterable[tuple[str, str]]) -> Opening:
+def new_access(why: str, model: str, images: Iterable[tuple[str, str]]) -> Access:
     """What is written down of a scoring that happens now.
 
     Args:
@@ -37,7 +37,7 @@ def new_opening(why: str, model: str, images: Iterable[tuple[str, str]]) -> Open
     """
     scored = list(images)
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    return Opening(when=when, why=why, model=model, data=hash_images(scored), images=len(scored))
+    return Access(when=when, why=why, model=model, data=hash_images(scored), images=len(scored))
 
 
 def hash_images(images: Iterable[tuple[str, str]]) -> str:
@@ -50,7 +50,7 @@ def hash_images(images: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def record(opening: Opening, folder: Path, run: Path | None = None) -> None:
+def record(opening: Access, folder: Path, run: Path | None = None) -> None:
     """Write a scoring down, before anything of it is shown.
 
     Args:
@@ -61,38 +61,38 @@ def record(opening: Opening, folder: Path, run: Path | None = None) -> None:
     Raises:
         RadlensError: ``folder`` cannot be written to.
     """
-    known = read_openings(folder)
+    known = read_access_log(folder)
     if run is not None and Path(run).resolve() != Path(folder).resolve():
-        earlier = read_openings(run)
+        earlier = read_access_log(run)
         known = [*earlier, *(entry for entry in known if entry not in earlier)]
         try:
-            _append(Path(run) / LEDGER_FILE, opening)
-            logger.info("This look at test images is written down in %s.", Path(run) / LEDGER_FILE)
+            _append(Path(run) / ACCESS_LOG_FILE, opening)
+            logger.info("This look at test images is written down in %s.", Path(run) / ACCESS_LOG_FILE)
         except OSError as error:
             logger.warning("This look at test images could not be written down in the run: %s", write_error(run, error))
     lines = [entry.model_dump_json() for entry in sorted([*known, opening], key=lambda entry: entry.when)]
-    write_text(Path(folder) / LEDGER_FILE, "\n".join(lines) + "\n")
+    write_text(Path(folder) / ACCESS_LOG_FILE, "\n".join(lines) + "\n")
 
 
-def read_openings(folder: Path) -> list[Opening]:
+def read_access_log(folder: Path) -> list[Access]:
     """The scorings written down in a folder, the oldest first; a line that is damaged is said and left out."""
     try:
-        lines = (Path(folder) / LEDGER_FILE).read_text(encoding="utf-8").splitlines()
+        lines = (Path(folder) / ACCESS_LOG_FILE).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
     openings = []
     for number, line in enumerate(lines, start=1):
         try:
-            openings.append(Opening.model_validate_json(line))
+            openings.append(Access.model_validate_json(line))
         except ValidationError:
-            logger.warning("Line %d of %s cannot be read and does not count.", number, Path(folder) / LEDGER_FILE)
+            logger.warning("Line %d of %s cannot be read and does not count.", number, Path(folder) / ACCESS_LOG_FILE)
     return openings
 
 
-def opening_note(openings: Sequence[Opening]) -> str:
+def opening_note(openings: Sequence[Access]) -> str:
     """What the report says of the ledger, of which the last line is the scoring that is reported.
 
-    >>> opening = Opening(when="2026-01-02T10:00:00+00:00", why="run", model="m", data="d", images=9)
+    >>> opening = Access(when="2026-01-02T10:00:00+00:00", why="run", model="m", data="d", images=9)
     >>> opening_note([opening])
     'By the ledger, these test images were scored once, on 2026-01-02.'
     """
@@ -113,7 +113,7 @@ def opening_note(openings: Sequence[Opening]) -> str:
     )
 
 
-def _append(path: Path, opening: Opening) -> None:
+def _append(path: Path, opening: Access) -> None:
     """One write of one line, which starts on a new line where the one before it was cut off."""
     text = opening.model_dump_json() + "\n"
     if path.exists() and not path.read_bytes().endswith(b"\n"):

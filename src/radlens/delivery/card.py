@@ -96,12 +96,12 @@ def _summary(config: ModelConfig) -> str:
 def _model(config: ModelConfig) -> str:
     contract = config.preprocessing
     colour = "grey" if contract.channels == 1 else "colour"
-    mirror = " The answer is the mean of those to an image and to its mirror image." if config.mirror else ""
+    flip_tta = " The answer is the mean of those to an image and to its mirror image." if config.flip_tta else ""
     return (
         f"{_text(config.network)}, trained by radlens {_text(config.radlens_version)} with seed {config.seed}; the "
         f"weights are those of epoch {config.best_epoch}, the best on validation. It sees {contract.height} x "
         f"{contract.width} {colour} pixels ({contract.fit}, {contract.resample}), scaled from {contract.low:g} to "
-        f"{contract.high:g}.{mirror}"
+        f"{contract.high:g}.{flip_tta}"
     )
 
 
@@ -156,9 +156,9 @@ def _other_points(config: ModelConfig) -> str:
 
 def _calibrated(config: ModelConfig) -> str:
     calibration = config.calibration
-    if (calibration.kind in ("none", "temperature", "line")) and (calibration.slope, calibration.offset) == (1, 0):
+    if (calibration.kind in ("none", "temperature", "platt")) and (calibration.slope, calibration.offset) == (1, 0):
         return "Probabilities are not calibrated."
-    if calibration.kind in ("temperature", "line"):
+    if calibration.kind in ("temperature", "platt"):
         line = f"logits times {calibration.slope:.3f} plus {calibration.offset:.3f}"
     else:
         line = f"{calibration.kind} calibration"
@@ -173,13 +173,13 @@ def _abstaining(config: ModelConfig) -> str:
     if limits.least is not None:
         least = ", ".join(f"{name} {value:.3f}" for name, value in zip(config.classes, limits.least, strict=True))
         said.append(
-            f"At a stated rate of error of {limits.error_rate:g} it answers a class only where that class alone stays "
+            f"At a stated rate of error of {limits.alpha:g} it answers a class only where that class alone stays "
             f"possible, which takes a probability of at least: {_text(least)}; all else it refers to a person "
             "(conformal prediction, class by class, on validation images)."
         )
     if limits.distance is not None:
         said.append(
-            f"It refuses images farther from its training images than all but {limits.refuse_rate:.2%} of the "
+            f"It refuses images farther from its training images than all but {limits.ood_rate:.2%} of the "
             "validation images."
         )
     return "\n\n" + " ".join(said) if said else ""

@@ -51,12 +51,12 @@ def export_graph(config: ModelConfig, tensors: Tensors, *, keep_weights: bool = 
     from torch.onnx.errors import OnnxExporterError
 
     from radlens.delivery.onnx_graph import OnnxGraph, Scores
-    from radlens.learning.familiarity import Familiarity
+    from radlens.learning.out_of_distribution import OodDetector
     from radlens.learning.trained_model import load_network
 
     weights, statistics = split_tensors(tensors)
     network = load_network(config.network, config.task, len(config.classes), config.preprocessing, weights)
-    familiarity = Familiarity.from_statistics(config.preprocessing.shape, statistics) if statistics else None
+    ood_detector = OodDetector.from_statistics(config.preprocessing.shape, statistics) if statistics else None
     if sum(value.nbytes for value in tensors.values()) > _LARGEST_GRAPH:
         raise NoGraphError(f"The network {config.network} is too large for one ONNX file: its weights are over 2 GB.")
     scores = Scores(config.task, config.calibration)
@@ -65,8 +65,8 @@ def export_graph(config: ModelConfig, tensors: Tensors, *, keep_weights: bool = 
             network,
             config.preprocessing,
             scores,
-            familiarity=familiarity,
-            mirror=config.mirror,
+            ood_detector=ood_detector,
+            flip_tta=config.flip_tta,
             keep_weights=keep_weights,
         ).eval()
     except RadlensError as error:

@@ -19,7 +19,7 @@ from radlens.base.errors import RadlensError
 from radlens.decision import Calibration, Task
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.augment import to_network_range
-from radlens.learning.familiarity import Familiarity
+from radlens.learning.out_of_distribution import OodDetector
 from radlens.learning.reverse_pass import NoReverseError, ReversePass
 from radlens.learning.saliency import Layers, activation_maps, find_layers, probe, shared_out
 
@@ -73,8 +73,8 @@ class OnnxGraph(nn.Module):
         network: from float images to logits; it stays as it is.
         contract: the preprocessing that the pixels went through.
         scores: how logits become probabilities.
-        familiarity: tells how far an image is from the training images; None: the model cannot tell.
-        mirror: average over an image and its mirror image.
+        ood_detector: tells how far an image is from the training images; None: the model cannot tell.
+        flip_tta: average over an image and its mirror image.
         keep_weights: see :func:`lighten`.
 
     Raises:
@@ -87,18 +87,18 @@ class OnnxGraph(nn.Module):
         contract: Preprocessing,
         scores: Scores,
         *,
-        familiarity: Familiarity | None = None,
-        mirror: bool,
+        ood_detector: OodDetector | None = None,
+        flip_tta: bool,
         keep_weights: bool = False,
     ) -> None:
         super().__init__()
-        self.familiarity = None if familiarity is None else copy.deepcopy(familiarity)
-        if self.familiarity is not None:
-            seen = (contract.channels, self.familiarity.side, self.familiarity.side)
-            light = lighten(self.familiarity.layers, seen, keep_weights=keep_weights)
-            self.familiarity.add_module("layers", light)
+        self.ood_detector = None if ood_detector is None else copy.deepcopy(ood_detector)
+        if self.ood_detector is not None:
+            seen = (contract.channels, self.ood_detector.side, self.ood_detector.side)
+            light = lighten(self.ood_detector.layers, seen, keep_weights=keep_weights)
+            self.ood_detector.add_module("layers", light)
         self.network = lighten(network.eval(), contract.shape, keep_weights=keep_weights)
-        self.contract, self.scores, self.mirror = contract, scores, mirror
+        self.contract, self.scores, self.flip_tta = contract, scores, flip_tta
         layers = find_layers(self.network, contract.shape)
         if layers.head is None:
             raise RadlensError("its logits do not come out of a linear layer, whose input would be the embedding")
@@ -112,7 +112,7 @@ class OnnxGraph(nn.Module):
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of what :meth:`forward` gives, in its order."""
-        last = (*(("cam",) if self.has_cam else ()), *(("distance",) if self.familiarity is not None else ()))
+        last = (*(("cam",) if self.has_cam else ()), *(("distance",) if self.ood_detector is not None else ()))
         return ("probabilities", "logits", "embedding", *last)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
@@ -127,17 +127,17 @@ class OnnxGraph(nn.Module):
             width); and where the model can tell, the distance from the training images (batch,). All float32.
         """
         images = to_network_range(pixels, self.contract)
-        if self.mirror:
+        if self.flip_tta:
             images = torch.cat([images, images.flip(-1)])
         with ReversePass() as kept:
             logits = self.network(images)
         outputs = [logits.float(), self._seen["embedding"].float()]
-        if self.mirror:
+        if self.flip_tta:
             outputs = [value.view(2, -1, value.shape[1]).mean(dim=0) for value in outputs]
         if self.has_cam:
             outputs.append(self._cam(kept, logits))
-        if self.familiarity is not None:
-            outputs.append(self.familiarity(pixels))
+        if self.ood_detector is not None:
+            outputs.append(self.ood_detector(pixels))
         return (self.scores.probabilities(outputs[0]).float(), *outputs)
 
     def _goes_back(self, layers: Layers) -> bool:
@@ -160,7 +160,7 @@ class OnnxGraph(nn.Module):
 
     def _cam(self, kept: ReversePass, logits: Tensor) -> Tensor:
         maps = self._maps(kept, logits)
-        if self.mirror:
+        if self.flip_tta:
             straight, turned = maps.view(2, -1, *maps.shape[1:]).unbind(dim=0)
             maps = (straight + turned.flip(-1)) / 2
         return maps

@@ -55,9 +55,9 @@ def halve(tensors: Tensors) -> Tensors:
     >>> {name: str(value.dtype) for name, value in halve({"w": np.ones((2, 2), "f4"), "b": np.ones(2, "f4")}).items()}
     {'w': 'float16', 'b': 'float32'}
     """
-    network, familiarity = split_tensors(tensors)
+    network, ood_detector = split_tensors(tensors)
     halved = {name: value.astype(np.float16) if _can_be_halved(value) else value for name, value in network.items()}
-    return join_tensors(halved, familiarity)
+    return join_tensors(halved, ood_detector)
 
 
 def _can_be_halved(value: npt.NDArray[Any]) -> bool:

@@ -26,7 +26,7 @@ def trained_model(config: ModelConfig, tensors: Tensors, device: str | None = No
         DataError: the weights do not fit the network, or the network is unknown.
     """
     from radlens.base.errors import DataError, UsageError
-    from radlens.learning.familiarity import Familiarity
+    from radlens.learning.out_of_distribution import OodDetector
     from radlens.learning.trained_model import TrainedModel
 
     network, statistics = split_tensors(tensors)
@@ -40,8 +40,8 @@ def trained_model(config: ModelConfig, tensors: Tensors, device: str | None = No
             config.threshold,
             network,
             calibration=config.calibration,
-            familiarity=Familiarity.from_statistics(shape, statistics) if statistics else None,
-            mirror=config.mirror,
+            ood_detector=OodDetector.from_statistics(shape, statistics) if statistics else None,
+            flip_tta=config.flip_tta,
             device=device,
         )
     except UsageError as error:

@@ -125,21 +125,21 @@ def _fit_one(
 
 def _check_sizes(settings: RunSettings) -> None:
     """Raises RadlensError: the network cannot take the smaller images of the first epochs."""
-    if settings.train.first_size == 1:
+    if settings.train.progressive_resizing == 1:
         return
     channels, height, width = settings.preprocessing.shape
-    share = settings.train.first_size
+    share = settings.train.progressive_resizing
     smallest = (channels, round(height * share), round(width * share))
     try:
         network = check_network(settings.train.network, smallest)
     except UsageError as error:
         raise RadlensError(
-            f"{error} Or set train.first_size=1: the first epochs would see the smaller images."
+            f"{error} Or set train.progressive_resizing=1: the first epochs would see the smaller images."
         ) from error
     if not network.any_size:
         raise RadlensError(
-            f"The network {settings.train.network} takes images of one size only. Set train.first_size=1, or choose "
-            "another network."
+            f"The network {settings.train.network} takes images of one size only. Set "
+            "train.progressive_resizing=1, or choose another network."
         )
 
 
@@ -178,12 +178,12 @@ def _weights(
 def image_sizes(settings: TrainSettings) -> tuple[float, ...]:
     """Image size of each epoch as a share of the whole: grows evenly to 1, which the last third of the epochs has.
 
-    >>> [round(size, 2) for size in image_sizes(TrainSettings(epochs=6, first_size=0.6))]
+    >>> [round(size, 2) for size in image_sizes(TrainSettings(epochs=6, progressive_resizing=0.6))]
     [0.6, 0.7, 0.8, 0.9, 1.0, 1.0]
     """
     growing = settings.epochs - -(-settings.epochs // 3)
     grown = [min(1.0, epoch / growing) if growing else 1.0 for epoch in range(settings.epochs)]
-    return tuple(settings.first_size + (1 - settings.first_size) * share for share in grown)
+    return tuple(settings.progressive_resizing + (1 - settings.progressive_resizing) * share for share in grown)
 
 
 def _checkpointing(settings: RunSettings, folder: Path) -> list[Callback]:

@@ -17,8 +17,8 @@ from radlens.decision import Calibration, Task
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.augment import to_network_range
 from radlens.learning.classifier import outputs_of, to_probabilities
-from radlens.learning.familiarity import Familiarity
 from radlens.learning.networks import build_network
+from radlens.learning.out_of_distribution import OodDetector
 from radlens.learning.process_settings import kept_random_state
 from radlens.learning.saliency import Layers, activation_maps, embeddings, find_layers
 
@@ -53,8 +53,8 @@ class TrainedModel:
         threshold: the operating point.
         tensors: the network's weights by name.
         calibration: what the network's probabilities are moved by; None: nothing.
-        familiarity: tells how far an image is from the training images; None: the model cannot tell.
-        mirror: answer for the mean of the logits of an image and of its mirror image, in twice the time.
+        ood_detector: tells how far an image is from the training images; None: the model cannot tell.
+        flip_tta: answer for the mean of the logits of an image and of its mirror image, in twice the time.
         device: where to compute, as torch calls it; None: on a GPU if there is one.
 
     Raises:
@@ -71,18 +71,18 @@ class TrainedModel:
         threshold: float,
         tensors: Mapping[str, npt.NDArray[Any]],
         *,
-        familiarity: Familiarity | None = None,
+        ood_detector: OodDetector | None = None,
         calibration: Calibration | None = None,
-        mirror: bool = False,
+        flip_tta: bool = False,
         device: str | None = None,
     ) -> None:
-        self.calibration, self.mirror = calibration or Calibration(), mirror
+        self.calibration, self.flip_tta = calibration or Calibration(), flip_tta
         self.task, self.classes, self.threshold = task, tuple(classes), threshold
         self.preprocessing = preprocessing
         module = load_network(network, task, len(self.classes), preprocessing, tensors)
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.outputs = frozenset({"probabilities"} if familiarity is None else {"probabilities", "distance"})
-        self._familiarity = None if familiarity is None else familiarity.to(self._device)
+        self.outputs = frozenset({"probabilities"} if ood_detector is None else {"probabilities", "distance"})
+        self._ood_detector = None if ood_detector is None else ood_detector.to(self._device)
         self._network = module.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def probabilities(
@@ -110,12 +110,12 @@ class TrainedModel:
     def distances(
         self, pixels: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], batch_size: int = 32
     ) -> npt.NDArray[np.float64]:
-        """Distances of preprocessed images from the training images, shape (images,); see :class:`Familiarity`.
+        """Distances of preprocessed images from the training images, shape (images,); see :class:`OodDetector`.
 
         Raises:
             ValueError: the model cannot tell.
         """
-        if self._familiarity is None:
+        if self._ood_detector is None:
             raise ValueError("the model was made without what tells unfamiliar images")
         results = np.empty(len(rows))
         for start in track(range(0, len(rows), batch_size), "Looking for the unfamiliar", -(-len(rows) // batch_size)):
@@ -135,8 +135,8 @@ class TrainedModel:
 
     @torch.inference_mode()
     def _far(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        assert self._familiarity is not None
-        return np.asarray(self._familiarity(torch.from_numpy(pixels).to(self._device)).cpu().numpy(), np.float64)
+        assert self._ood_detector is not None
+        return np.asarray(self._ood_detector(torch.from_numpy(pixels).to(self._device)).cpu().numpy(), np.float64)
 
     def maps(
         self, pixels: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], batch_size: int = 32
@@ -151,7 +151,7 @@ class TrainedModel:
         for start in range(0, len(rows), batch_size):
             images = self._images(pixels[rows[start : start + batch_size]])
             maps = activation_maps(self._network, images, self._layers)
-            if self.mirror:
+            if self.flip_tta:
                 maps = (maps + activation_maps(self._network, images.flip(-1), self._layers).flip(-1)) / 2
             parts.append(maps.cpu().numpy())
         return np.concatenate(parts)
@@ -160,7 +160,7 @@ class TrainedModel:
     def _batch(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         images = self._images(pixels)
         logits = self._network(images).double()
-        if self.mirror:
+        if self.flip_tta:
             logits = (logits + self._network(images.flip(-1)).double()) / 2
         return self.calibration.apply(to_probabilities(logits, self.task).cpu().numpy(), self.task)
 
@@ -176,6 +176,6 @@ class TrainedModel:
     def run(self, pixels: npt.NDArray[np.uint8], wanted: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
         """The wanted outputs for a batch of pixels, as :class:`radlens.runtime.predictor.Network` has them."""
         outputs = {"probabilities": self._batch(pixels).astype(np.float32)}
-        if "distance" in wanted and self._familiarity is not None:
+        if "distance" in wanted and self._ood_detector is not None:
             outputs["distance"] = self._far(pixels).astype(np.float32)
         return outputs

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from radlens.dataset.access_log import Opening
+from radlens.dataset.access_log import Access
 from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import OperatingPoint
@@ -67,7 +67,7 @@ class Provenance:
     trained_on: str = ""
     training_images: str = ""
     points: OperatingPoints | None = None
-    openings: Sequence[Opening] = ()
+    openings: Sequence[Access] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from radlens.config import RunSettings
 from radlens.reporting.content import Origin
 
 _TRAINING = ("preset", "augment", "train")
-_LATER = ("calibration", "stress", "mirror", "error_rate", "refuse")
+_LATER = ("calibration", "stress", "flip_tta", "alpha", "ood_rate")
 _CHOICE = ("threshold", "cost_missed", "cost_alarm", "cost_prevalence")
 # Sections, and fields of the section evaluate, by who answered: what the model carries, or another program decided.
 _NO_PART: dict[Origin, tuple[tuple[str, ...], tuple[str, ...]]] = {

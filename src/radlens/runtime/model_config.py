@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from radlens.decision import Calibration, CalibrationKind, OperatingPoint, Task
 from radlens.imaging.preprocess import Preprocessing
-from radlens.runtime.record_base import Record
+from radlens.runtime.record_base import Record, with_new_names
 from radlens.runtime.records import (
     Abstention,
     FileRecord,
@@ -39,7 +39,9 @@ class ModelConfig(Record):
     calibration_losses: dict[CalibrationKind, float] = Field(
         default_factory=dict, description="Log loss of each kind on validation patients left out in turn."
     )
-    mirror: bool = Field(default=False, description="Whether the logits of an image and its mirror image are averaged.")
+    flip_tta: bool = Field(
+        default=False, description="Whether the logits of an image and its mirror image are averaged."
+    )
     operating_point: OperatingPoint | None = Field(
         default=None, description="How the threshold was chosen, and what it does at least, on validation."
     )
@@ -66,6 +68,14 @@ class ModelConfig(Record):
         default_factory=dict, description="Hash and size of every other file of the folder, by name."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_the_version_before(cls, values: Any) -> Any:
+        values = with_new_names(values, {"mirror": "flip_tta"})
+        if isinstance(values, dict) and "calibration_losses" in values:
+            values["calibration_losses"] = with_new_names(values["calibration_losses"], {"line": "platt"})
+        return values
+
     @model_validator(mode="after")
     def _one_calibration(self) -> Self:
         if self.calibration_map is not None and (self.calibration_slope, self.calibration_offset) != (1, 0):
@@ -86,7 +96,7 @@ class ModelConfig(Record):
             return self.calibration_map
         if self.task == "multiclass":
             return Calibration("temperature", (self.calibration_slope,))
-        return Calibration("line", (self.calibration_slope, self.calibration_offset))
+        return Calibration("platt", (self.calibration_slope, self.calibration_offset))
 
     @model_validator(mode="after")
     def _classes_fit_the_task(self) -> Self:

@@ -47,7 +47,7 @@ __all__ = [
 FORMAT_VERSION: Literal[2] = 2
 Tensors = Mapping[str, npt.NDArray[Any]]
 # Names of the tensors that are not the network's: what tells unfamiliar images.
-_FAMILIARITY_PREFIX = "familiarity."
+_OOD_PREFIX = "familiarity."
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ def read_weights(folder: ModelFolder) -> Tensors:
 
 def join_tensors(network: Tensors, familiarity: Tensors) -> Tensors:
     """The network's weights and the statistics of familiar images, under names that tell them apart."""
-    return {**network, **{_FAMILIARITY_PREFIX + name: value for name, value in familiarity.items()}}
+    return {**network, **{_OOD_PREFIX + name: value for name, value in familiarity.items()}}
 
 
 def split_tensors(tensors: Tensors) -> tuple[Tensors, Tensors]:
@@ -219,8 +219,8 @@ def split_tensors(tensors: Tensors) -> tuple[Tensors, Tensors]:
     >>> [list(part) for part in split_tensors(join_tensors({"head.bias": np.zeros(1)}, {"centre": np.zeros(2)}))]
     [['head.bias'], ['centre']]
     """
-    network = {name: value for name, value in tensors.items() if not name.startswith(_FAMILIARITY_PREFIX)}
-    others = {name.removeprefix(_FAMILIARITY_PREFIX): tensors[name] for name in tensors if name not in network}
+    network = {name: value for name, value in tensors.items() if not name.startswith(_OOD_PREFIX)}
+    others = {name.removeprefix(_OOD_PREFIX): tensors[name] for name in tensors if name not in network}
     return network, others
 
 

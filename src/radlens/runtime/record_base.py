@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -17,3 +20,20 @@ class Figure(Record):
     value: float | None
     low: float | None = None
     high: float | None = None
+
+
+def with_new_names(values: Any, names: Mapping[str, str]) -> Any:
+    """The fields of a record as it was read, those of the version before under today's names.
+
+    Args:
+        values: what was read; what is not a mapping stays, for the record to refuse.
+        names: today's name of each earlier one.
+
+    >>> with_new_names({"mirror": True, "seed": 0}, {"mirror": "flip_tta"})
+    {'flip_tta': True, 'seed': 0}
+    """
+    if not isinstance(values, Mapping):
+        return values
+    return {
+        new if (new := names.get(name)) is not None and new not in values else name: values[name] for name in values
+    }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from radlens.runtime.framing_records import FramingSummary
-from radlens.runtime.record_base import Figure, Record
+from radlens.runtime.record_base import Figure, Record, with_new_names
 
 
 class FileRecord(Record):
@@ -86,38 +86,43 @@ class FramingRecord(FramingSummary):
 class Abstention(Record):
     """When the model does not commit itself. A rate is the key that it has as text, such as ``0.05``."""
 
-    error_rate: float = Field(gt=0, lt=1, description="The stated rate of error, unless another is asked for.")
+    alpha: float = Field(gt=0, lt=1, description="The stated rate of error, unless another is asked for.")
     least_probabilities: dict[str, tuple[float, ...]] = Field(
         default_factory=dict,
         description="By rate of error: for each class the least probability with which it stays possible.",
     )
-    refuse_rate: float = Field(
+    ood_rate: float = Field(
         default=0.0,
         ge=0,
         lt=1,
-        description="The share of images like those of validation that is refused as unfamiliar, unless another is "
-        "asked for; 0: the model cannot tell.",
+        description="The share of images like those of validation that may be refused as out of distribution, "
+        "unless another is asked for; 0: the model cannot tell.",
     )
     farthest: dict[str, float] = Field(
         default_factory=dict,
         description="By that share: the distance from the training images beyond which an image is refused.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_the_version_before(cls, values: Any) -> Any:
+        return with_new_names(values, {"error_rate": "alpha", "refuse_rate": "ood_rate"})
+
     @model_validator(mode="after")
     def _stated_rates_are_there(self) -> Self:
-        for rate, limits in ((self.error_rate, self.least_probabilities), (self.refuse_rate, self.farthest)):
+        for rate, limits in ((self.alpha, self.least_probabilities), (self.ood_rate, self.farthest)):
             if limits and f"{rate:g}" not in limits:
                 raise ValueError(f"there is no limit for the rate {rate:g}, only for {', '.join(limits)}")
-        if bool(self.refuse_rate) != bool(self.farthest):
+        if bool(self.ood_rate) != bool(self.farthest):
             raise ValueError("a share that is refused needs distances, and distances such a share")
         return self
 
     @property
     def least(self) -> tuple[float, ...] | None:
         """The least probabilities at the stated rate of error; None: there are none."""
-        return self.least_probabilities.get(f"{self.error_rate:g}")
+        return self.least_probabilities.get(f"{self.alpha:g}")
 
     @property
     def distance(self) -> float | None:
         """The distance beyond which an image is refused; None: the model cannot tell."""
-        return self.farthest.get(f"{self.refuse_rate:g}")
+        return self.farthest.get(f"{self.ood_rate:g}")

@@ -13,10 +13,10 @@ import pandas as pd
 
 from radlens.assessment.calibration_choice import choose_kind, fit_kind
 from radlens.assessment.conformal import (
-    ERROR_RATES,
+    ALPHAS,
     MULTILABEL_RATE,
-    REFUSE_RATES,
-    affordable_error_rate,
+    OOD_RATES,
+    affordable_alpha,
     farthest_distance,
     least_probabilities,
 )
@@ -97,7 +97,7 @@ def choose(
         *(len(manifest), threshold, calibration.kind),
     )
     predictions, *of_copies = (with_threshold(each, info, threshold) for each in (predictions, *of_copies))
-    distances = model.distances(images.pixels, images.rows) if settings.refuse else None
+    distances = model.distances(images.pixels, images.rows) if settings.ood_rate else None
     abstention = _abstention(predictions, of_copies, info, distances, settings)
     unfamiliarity = None if distances is None or abstention.distance is None else distances / abstention.distance
     predictions = with_answers(predictions, info, abstention.least, unfamiliarity)
@@ -125,23 +125,23 @@ def _abstention(
     """Limits for the rates that are asked for, and for others to choose among later."""
     limits: dict[float, tuple[float, ...]] = {}
     farthest = {}
-    error_rate = settings.error_rate or MULTILABEL_RATE
+    alpha = settings.alpha or MULTILABEL_RATE
     if info.task != "multilabel":
         every = pd.concat([predictions, *of_copies])
-        asked = () if settings.error_rate is None else (settings.error_rate,)
-        for rate in sorted({*ERROR_RATES, *asked}):
+        asked = () if settings.alpha is None else (settings.alpha,)
+        for rate in sorted({*ALPHAS, *asked}):
             # The lower one of the images' own limit and of that with all copies, so that the rate holds for both.
             both = (least_probabilities(each, info, rate) for each in (predictions, every))
             limits[rate] = tuple(map(min, zip(*both, strict=True)))
-        if settings.error_rate is None:
-            error_rate = affordable_error_rate(limits, every, info, settings.most_referred)
+        if settings.alpha is None:
+            alpha = affordable_alpha(limits, every, info, settings.most_referred)
     if distances is not None:
-        for rate in sorted({*REFUSE_RATES, settings.refuse}):
+        for rate in sorted({*OOD_RATES, settings.ood_rate}):
             farthest[f"{rate:g}"] = farthest_distance(distances, rate)
     return Abstention(
-        error_rate=error_rate,
+        alpha=alpha,
         least_probabilities={f"{rate:g}": least for rate, least in limits.items()},
-        refuse_rate=settings.refuse,
+        ood_rate=settings.ood_rate,
         farthest=farthest,
     )
 

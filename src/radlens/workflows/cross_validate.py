@@ -25,7 +25,7 @@ from radlens.dataset.sources import read_source
 from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.runtime.metrics_sections import FoldFigures
 from radlens.runtime.model_folder import hash_weights
-from radlens.workflows.judge import write_down_opening, write_evidence
+from radlens.workflows.judge import log_test_access, write_evidence
 from radlens.workflows.judged import Judged
 from radlens.workflows.options import RunKeywords, RunOptions, check_folder, settings_of
 from radlens.workflows.prepare import Prepared, prepare, read_images, write_start
@@ -83,7 +83,7 @@ def cross_validate(
     # 4. That all images were test images is written down.
     noted = replace(prepared, manifest=listed.with_notes(_note(folds, figures)))
     models = hashlib.sha256("".join(hash_weights(result.folder) for result in results).encode()).hexdigest()
-    write_down_opening("run --folds --resume" if resume else "run --folds", models, noted, folder)
+    log_test_access("run --folds --resume" if resume else "run --folds", models, noted, folder)
     # 5. What the answers are worth.
     judged = Judged("folds", predictions, threshold, fold_figures=figures)
     return write_evidence(settings, noted, judged, folder)

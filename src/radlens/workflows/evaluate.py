@@ -13,7 +13,7 @@ from radlens.delivery.torch_model import trained_model
 from radlens.runtime.model_folder import ModelConfig, find_model, hash_weights, read_model_folder, run_of
 from radlens.runtime.training_images import read_training_images
 from radlens.workflows.evaluate_external import evaluate_outside, is_predictions_file
-from radlens.workflows.judge import predict_split, write_down_opening, write_evidence
+from radlens.workflows.judge import log_test_access, predict_split, write_evidence
 from radlens.workflows.judged import Judged
 from radlens.workflows.options import RunOptions, check_folder, settings_of
 from radlens.workflows.prepare import prepare, read_images, write_start
@@ -83,7 +83,7 @@ def evaluate(
     claim_output(folder, overwrite=overwrite)
     write_start(folder, resolved, manifest, prepared)
     if name == "test":
-        write_down_opening("evaluate", hash_weights(model), prepared, folder, run_of(model))
+        log_test_access("evaluate", hash_weights(model), prepared, folder, run_of(model))
     # 4. The answers, and what they are worth.
     predictions = predict_split(trained, model_config, prepared, name)
     judged = Judged("model", predictions, model_config.threshold, trained, model_at=model)
@@ -110,7 +110,7 @@ def require_own_operating_point(settings: tuple[str, ...] | list[str]) -> None:
     Raises:
         UsageError: a setting asks for it, or is not ``key=value``.
     """
-    carried = ("evaluate.threshold", "evaluate.calibration", "evaluate.mirror")
+    carried = ("evaluate.threshold", "evaluate.calibration", "evaluate.flip_tta")
     stated = [name for name in carried if is_stated(name, assignments=settings)]
     if stated:
         raise UsageError(

@@ -19,7 +19,7 @@ from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.dataset.sources import read_source
 from radlens.dataset.sources.csv_table import splits_of
 from radlens.runtime.model_folder import run_of
-from radlens.workflows.judge import write_down_opening, write_evidence
+from radlens.workflows.judge import log_test_access, write_evidence
 from radlens.workflows.judged import Judged
 from radlens.workflows.prepare import Listed, Prepared, list_only, prepare, read_images, write_start
 from radlens.workflows.result import Result
@@ -88,7 +88,7 @@ def evaluate_outside(
     # 4. What the evaluation starts from, and that test images are looked at, is written down.
     claim_output(folder, overwrite=overwrite)
     write_start(folder, settings, manifest, prepared)
-    write_down_opening("evaluate", outside.digest, prepared, folder, _run_that_answered(outside.file))
+    log_test_access("evaluate", outside.digest, prepared, folder, _run_that_answered(outside.file))
     # 5. What the answers are worth.
     logger.info("Judged on %s: %d images.", judged, len(predictions))
     return write_evidence(settings, prepared, Judged("outside", predictions, threshold), folder)

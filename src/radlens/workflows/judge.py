@@ -16,7 +16,7 @@ from radlens.assessment.predictions import predictions_table, with_answers, writ
 from radlens.assessment.subgroups import find_subgroups
 from radlens.base.files import write_text
 from radlens.config import RunSettings
-from radlens.dataset.access_log import new_opening, record
+from radlens.dataset.access_log import new_access, record
 from radlens.dataset.manifest import Manifest
 from radlens.learning.trained_model import TrainedModel
 from radlens.reporting.content import main_split
@@ -46,7 +46,7 @@ def predict_split(model: TrainedModel, config: ModelConfig, prepared: Prepared, 
     return with_answers(predictions, prepared.manifest.info, config.abstention.least, unfamiliarity)
 
 
-def write_down_opening(
+def log_test_access(
     command: str, model: str, prepared: Prepared | Listed, folder: Path, run: Path | None = None
 ) -> None:
     """Write down that test images are scored, before anything of it is shown.
@@ -66,7 +66,7 @@ def write_down_opening(
         if split == "test"
     ]
     if images:
-        record(new_opening(command, model, images), folder, run)
+        record(new_access(command, model, images), folder, run)
 
 
 def write_subgroups(
@@ -106,7 +106,7 @@ def measure_split_framing(
     table = prepared.manifest.table
     if after_training:
         training = int((table["split"] == "train").sum())
-        most = min(most, affordable_images(training, settings.train.epochs, 2 if model.mirror else 1))
+        most = min(most, affordable_images(training, settings.train.epochs, 2 if model.flip_tta else 1))
     answered = predictions[predictions["split"] == split]
     if not most or answered.empty:
         return None

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from radlens.config import RunSettings
-from radlens.dataset.access_log import Opening, hash_images, read_openings
+from radlens.dataset.access_log import Access, hash_images, read_access_log
 from radlens.dataset.manifest import Manifest, split_labels
 from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.learning import augment
@@ -46,7 +46,7 @@ def report_content(
     """
     manifest, cache, model, fitted = prepared.manifest, prepared.cache, judged.model, judged.fitted
     read_pixels = picture_reader(manifest, settings.data.limits) if cache else None
-    openings = read_openings(folder) if "test" in measured.metrics else []
+    openings = read_access_log(folder) if "test" in measured.metrics else []
     shown_errors = list(measured.failures["path"].head(MOST_ERRORS))
     return ReportContent(
         title=f"{manifest.info.name}: {'training run' if fitted else 'evaluation'}",
@@ -89,7 +89,7 @@ def trace(
     cache: PixelCache | None,
     measured: Iterable[str],
     model_at: Path | None,
-    openings: Sequence[Opening],
+    openings: Sequence[Access],
 ) -> Provenance:
     """Where figures come from: hashes of the images of each split that was measured, and of the model's files."""
     table = manifest.table

@@ -20,7 +20,7 @@ from radlens.learning.networks import check_network
 from radlens.learning.process_settings import process_settings
 from radlens.runtime.model_folder import hash_weights, read_model_folder
 from radlens.runtime.predictor import Predictor
-from radlens.workflows.judge import measure_split_framing, predict_split, write_down_opening, write_evidence
+from radlens.workflows.judge import log_test_access, measure_split_framing, predict_split, write_evidence
 from radlens.workflows.judged import Judged
 from radlens.workflows.load import load
 from radlens.workflows.options import RunKeywords, RunOptions, check_folder, settings_of
@@ -60,7 +60,7 @@ def run(source: str | Path | None = None, out: str | Path = "runs/latest", **opt
         fitted, validation = train_model(settings, prepared, folder)
         # 8. Answer for the test images; that they are looked at is written down before.
         config, tensors = read_model_folder(folder)
-        write_down_opening("run --resume" if resume else "run", hash_weights(folder), prepared, folder)
+        log_test_access("run --resume" if resume else "run", hash_weights(folder), prepared, folder)
         model = trained_model(config, tensors)
         predictions = pd.concat([validation, predict_split(model, config, prepared, "test")], ignore_index=True)
         # 9. Judge the answers: predictions, metrics, subgroups, errors, report.

@@ -28,7 +28,7 @@ from radlens.runtime.model_folder import ModelConfig, find_model, hash_weights, 
 from radlens.runtime.training_images import read_training_images
 from radlens.workflows.evaluate import for_model, require_own_operating_point, select_images
 from radlens.workflows.evaluate_external import is_predictions_file
-from radlens.workflows.judge import write_down_opening
+from radlens.workflows.judge import log_test_access
 from radlens.workflows.options import RunOptions, check_folder, settings_of
 from radlens.workflows.prepare import Prepared, prepare, write_start
 from radlens.workflows.stress_answers import stress_answers
@@ -98,7 +98,7 @@ def stress(
     # 2. What is asked about is written down before anything is answered.
     claim_output(folder, overwrite=overwrite)
     write_start(folder, resolved, prepared.manifest, prepared)
-    write_down_opening("stress", hash_weights(model), prepared, folder, run)
+    log_test_access("stress", hash_weights(model), prepared, folder, run)
     # 3. The answers under every change.
     trained = trained_model(model_config, tensors)
     sample = replace(sample, manifest=prepared.manifest, cache=prepared.cache)

@@ -17,7 +17,7 @@ from radlens.assessment.stress_images import StressImages, match_answers, read_s
 from radlens.assessment.stress_records import StressRecord, worse
 from radlens.base.errors import UsageError
 from radlens.base.files import claim_output
-from radlens.dataset.access_log import new_opening, record
+from radlens.dataset.access_log import new_access, record
 from radlens.imaging.decode import decode
 from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
 from radlens.reporting.stress_page import StressPictures
@@ -68,7 +68,7 @@ def stress_answers(file: Path, source: str | Path | None, folder: Path, options:
     write_start(folder, settings.model_copy(update={"seed": plan.seed}), manifest, listed)
     if plan.split in ("test", "all"):
         paths_and_labels = zip(manifest.table["path"], manifest.table["label"], strict=True)
-        record(new_opening("stress", outside.digest, paths_and_labels), folder)
+        record(new_access("stress", outside.digest, paths_and_labels), folder)
     # 4. Evidence, table and page.
     quality_suite, confidence = plan.of_suite("quality"), settings.evaluate.confidence
     framings = 1 + len(plan.of_suite("framing"))

@@ -14,8 +14,8 @@ from radlens.dataset.audit.picture_hash import picture_hashes
 from radlens.delivery.export import parity_images
 from radlens.delivery.release import describe_data, release_if_possible
 from radlens.learning.data_module import LabelledPixels
-from radlens.learning.familiarity import Familiarity
 from radlens.learning.fit import Fitted, fit
+from radlens.learning.out_of_distribution import OodDetector
 from radlens.learning.trained_model import TrainedModel
 from radlens.runtime.model_folder import ModelConfig, join_tensors
 from radlens.runtime.training_images import write_training_images
@@ -28,7 +28,7 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
     info = prepared.manifest.info
     split = prepared.manifest.table["split"].to_numpy(dtype=str)
     # 1. What tells unfamiliar images: first, so that what it lacks is said before the hours of training.
-    familiarity = _familiarity(settings, prepared.split("train"))
+    ood_detector = _ood_detector(settings, prepared.split("train"))
     # 2. Train.
     fitted = fit(settings, info.task, info.classes, prepared.split("train"), prepared.split("val"), folder)
     tensors = {name: value.numpy() for name, value in fitted.network.items()}
@@ -39,8 +39,8 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
         settings.preprocessing,
         0.5,
         tensors,
-        familiarity=familiarity,
-        mirror=settings.evaluate.mirror,
+        ood_detector=ood_detector,
+        flip_tta=settings.evaluate.flip_tta,
     )
     # 3. Calibrate and choose the operating point on validation images.
     calibrated = choose(
@@ -52,7 +52,7 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
         radlens_version=__version__,
         network=settings.train.network,
         preprocessing=settings.preprocessing,
-        mirror=settings.evaluate.mirror,
+        flip_tta=settings.evaluate.flip_tta,
         seed=settings.seed,
         best_epoch=fitted.best_epoch,
         **calibrated.part,
@@ -64,8 +64,8 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
     )
     used = prepared.cache.only(np.isin(split, ("train", "val")))
     write_training_images(folder / "model", used.digests, picture_hashes(used.pixels, used.rows))
-    if familiarity is not None:
-        tensors = dict(join_tensors(tensors, familiarity.statistics()))
+    if ood_detector is not None:
+        tensors = dict(join_tensors(tensors, ood_detector.statistics()))
     pixels, source = parity_images(settings.preprocessing, prepared.cache, split)
     release_if_possible(folder / "model", config, tensors, pixels, source)
     if fitted.interrupted:
@@ -77,8 +77,8 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
     return fitted, calibrated.validation
 
 
-def _familiarity(settings: RunSettings, train: LabelledPixels) -> Familiarity | None:
+def _ood_detector(settings: RunSettings, train: LabelledPixels) -> OodDetector | None:
     """What tells unfamiliar images from those of training, where the settings ask for it."""
-    if not settings.evaluate.refuse:
+    if not settings.evaluate.ood_rate:
         return None
-    return Familiarity.fit(settings.preprocessing.shape, train.pixels, train.rows, settings.seed)
+    return OodDetector.fit(settings.preprocessing.shape, train.pixels, train.rows, settings.seed)

@@ -17,7 +17,13 @@ from radlens.learning.data_module import LabelledPixels
 from radlens.learning.fit import Fitted, fit
 
 # What these tests ask of the training holds for any network; this one takes milliseconds a step.
-SMALL = {"network": "small_resnet", "learning_rate": 3e-3, "balance": "loss", "first_size": 1.0, "monitor": "val_loss"}
+SMALL = {
+    "network": "small_resnet",
+    "learning_rate": 3e-3,
+    "balance": "loss",
+    "progressive_resizing": 1.0,
+    "monitor": "val_loss",
+}
 
 
 class SmallTraining:

@@ -149,12 +149,12 @@ def test_class_weights_are_used_only_when_asked_for(
 
 @pytest.mark.parametrize(
     ("network", "share", "says"),
-    [("baseline_cnn", 0.8, "one size only"), ("small_resnet", 0.4, "at least 17.*first_size=1")],
+    [("baseline_cnn", 0.8, "one size only"), ("small_resnet", 0.4, "at least 17.*progressive_resizing=1")],
 )
 def test_a_network_that_cannot_take_smaller_images_is_said(
     tmp_path: Path, network: str, share: float, says: str, small: Any
 ) -> None:
-    settings = small.settings_of(first_size=share, network=network)
+    settings = small.settings_of(progressive_resizing=share, network=network)
     side = 64 if network == "baseline_cnn" else 32
     contract = settings.preprocessing.model_copy(update={"height": side, "width": side})
     with pytest.raises(RadlensError, match=says):
@@ -163,7 +163,7 @@ def test_a_network_that_cannot_take_smaller_images_is_said(
 
 @pytest.mark.parametrize(("epochs", "first", "wanted"), [(1, 0.5, [1]), (2, 0.5, [0.5, 1]), (3, 0.5, [0.5, 0.75, 1])])
 def test_image_sizes_grow_evenly_and_end_whole(epochs: int, first: float, wanted: list[float]) -> None:
-    found = fit_module.image_sizes(TrainSettings(epochs=epochs, first_size=first))
+    found = fit_module.image_sizes(TrainSettings(epochs=epochs, progressive_resizing=first))
     assert found == pytest.approx(wanted)
     assert set(fit_module.image_sizes(TrainSettings(epochs=epochs))) == {1.0}
 
@@ -206,7 +206,7 @@ def test_a_network_with_weights_of_its_own_starts_from_them_unless_told_otherwis
         train={
             "network": "efficientnet_lite0",
             "initial_weights": initial,
-            "first_size": 1.0,
+            "progressive_resizing": 1.0,
             "epochs": 1,
             "learning_rate": 1e-12,
             "weight_decay": 0.0,

@@ -15,8 +15,8 @@ import torch
 from radlens.config import TrainSettings
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning import fit as fit_module
-from radlens.learning.familiarity import FEATURES, Familiarity
 from radlens.learning.networks import build_network
+from radlens.learning.out_of_distribution import FEATURES, OodDetector
 from radlens.learning.process_settings import kept_random_state, process_settings
 from radlens.learning.trained_model import TrainedModel
 
@@ -90,7 +90,7 @@ def build_trained() -> object:
 
 
 def build_familiarity() -> object:
-    return Familiarity((1, 32, 32), np.zeros(FEATURES), np.zeros((FEATURES, 288)), np.zeros((1, 288)))
+    return OodDetector((1, 32, 32), np.zeros(FEATURES), np.zeros((FEATURES, 288)), np.zeros((1, 288)))
 
 
 @pytest.mark.parametrize("build", [build_trained, build_familiarity])

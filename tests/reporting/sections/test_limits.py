@@ -12,7 +12,7 @@ from known import known
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.predictions import predictions_table
 from radlens.config import EvaluateSettings
-from radlens.dataset.access_log import Opening
+from radlens.dataset.access_log import Access
 from radlens.dataset.audit import Finding
 from radlens.dataset.audit.shortcuts import Shortcut
 from radlens.reporting.content import Origin, Provenance, ReportContent
@@ -101,10 +101,10 @@ def test_a_shortcut_is_told_with_its_figure_and_a_missing_search_is_told_too(
 
 
 def test_only_a_second_model_on_the_same_test_images_is_a_limit(content: ReportContent) -> None:
-    def opening(model: str, data: str = "d") -> Opening:
-        return Opening(when="2026-01-02T10:00:00+00:00", why="run", model=model, data=data, images=9)
+    def opening(model: str, data: str = "d") -> Access:
+        return Access(when="2026-01-02T10:00:00+00:00", why="run", model=model, data=data, images=9)
 
-    def with_openings(*openings: Opening) -> str:
+    def with_openings(*openings: Access) -> str:
         return said(replace(content, provenance=Provenance("run", openings=openings)))
 
     assert "scored 2 times by 2 models" in with_openings(opening("a"), opening("b"))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from radlens.dataset.access_log import Opening
+from radlens.dataset.access_log import Access
 from radlens.reporting.content import Provenance, ReportContent
 from radlens.reporting.sections.provenance import Fact, ProvenanceView, provenance_view
 
 
-def opening(model: str, data: str = "d", day: int = 1) -> Opening:
-    return Opening(when=f"2026-01-0{day}T10:00:00+00:00", why="evaluate", model=model, data=data, images=1200)
+def opening(model: str, data: str = "d", day: int = 1) -> Access:
+    return Access(when=f"2026-01-0{day}T10:00:00+00:00", why="evaluate", model=model, data=data, images=1200)
 
 
 def view_of(content: ReportContent) -> ProvenanceView:

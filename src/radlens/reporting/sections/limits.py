@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from radlens.assessment.framing_words import verdict_in_words
-from radlens.dataset.access_log import Opening
+from radlens.dataset.access_log import Access
 from radlens.dataset.audit import Audit
 from radlens.reporting.content import ReportContent
 from radlens.reporting.figures.style import SPLIT_NAMES
@@ -146,7 +146,7 @@ def _openings(content: ReportContent) -> Iterator[str]:
         )
 
 
-def these_openings(openings: Sequence[Opening]) -> list[Opening]:
+def these_openings(openings: Sequence[Access]) -> list[Access]:
     """Of all scorings written down, those of the images that the last one is of."""
     return [one for one in openings if one.data == openings[-1].data]
 

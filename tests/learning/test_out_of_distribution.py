@@ -14,8 +14,8 @@ from scipy.spatial.distance import cdist
 from radlens.base.errors import DataError
 from radlens.imaging.framing import reframe_each
 from radlens.learning.corruptions import corrupt_each
-from radlens.learning.familiarity import DIRECTIONS, FEATURES, SIDE, Familiarity, _resizing
 from radlens.learning.networks.efficientnet_lite import SCALES, EfficientNetLite, load_imagenet
+from radlens.learning.out_of_distribution import DIRECTIONS, FEATURES, SIDE, OodDetector, _resizing
 
 SHAPE = (1, 48, 40)
 Statistics = dict[str, npt.NDArray[np.generic]]
@@ -32,8 +32,8 @@ def blobs(images: int, seed: int, channels: int = 1) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def fitted() -> Familiarity:
-    return Familiarity.fit(SHAPE, blobs(300, 0), np.arange(300), 0)
+def fitted() -> OodDetector:
+    return OodDetector.fit(SHAPE, blobs(300, 0), np.arange(300), 0)
 
 
 @pytest.mark.parametrize("size", [28, 100, 128, 160, 321])
@@ -64,13 +64,13 @@ def reckoned(pixels: np.ndarray, side: int, blocks: tuple[int, ...]) -> np.ndarr
     return torch.cat(parts, dim=1).numpy()
 
 
-def test_the_features_are_means_and_spreads_of_three_stages(fitted: Familiarity) -> None:
+def test_the_features_are_means_and_spreads_of_three_stages(fitted: OodDetector) -> None:
     expected = reckoned(blobs(4, 9), SIDE, (5, 8, 11))
     assert expected.shape[1] == FEATURES
     np.testing.assert_allclose(fitted.features(torch.from_numpy(blobs(4, 9))), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_the_distance_is_that_to_the_fifth_nearest_training_image(fitted: Familiarity) -> None:
+def test_the_distance_is_that_to_the_fifth_nearest_training_image(fitted: OodDetector) -> None:
     values = {name: value.astype(np.float64) for name, value in fitted.statistics().items()}
     known = (reckoned(blobs(300, 0), SIDE, (5, 8, 11)) - values["centre"]) @ values["whitening"]
     new = (reckoned(blobs(5, 1), SIDE, (5, 8, 11)) - values["centre"]) @ values["whitening"]
@@ -78,7 +78,7 @@ def test_the_distance_is_that_to_the_fifth_nearest_training_image(fitted: Famili
     np.testing.assert_allclose(fitted(torch.from_numpy(blobs(5, 1))).numpy(), expected, rtol=5e-3)
 
 
-def test_copies_framed_and_exposed_otherwise_are_a_unit_apart_in_the_mean(fitted: Familiarity) -> None:
+def test_copies_framed_and_exposed_otherwise_are_a_unit_apart_in_the_mean(fitted: OodDetector) -> None:
     known, place = np.arange(300), fitted.get_buffer("whitening").numpy().astype(np.float64)
     own = fitted.features_of(blobs(300, 0), known)
     moved = [
@@ -90,7 +90,7 @@ def test_copies_framed_and_exposed_otherwise_are_a_unit_apart_in_the_mean(fitted
     assert 1 < 0.995 * framed + 0.005 * exposed < 1.4
 
 
-def test_unlike_images_are_farther_than_any_like_those_of_training(fitted: Familiarity) -> None:
+def test_unlike_images_are_farther_than_any_like_those_of_training(fitted: OodDetector) -> None:
     like = fitted(torch.from_numpy(blobs(200, 2))).numpy()
     noise = np.random.default_rng(0).integers(0, 256, (20, *SHAPE), dtype=np.uint8)
     strange = {"inverted": 255 - blobs(20, 3), "noise": noise, "blank": np.zeros((1, *SHAPE), np.uint8)}
@@ -98,11 +98,11 @@ def test_unlike_images_are_farther_than_any_like_those_of_training(fitted: Famil
         assert fitted(torch.from_numpy(pixels)).min() > like.max(), name
 
 
-def test_other_framing_makes_images_less_unfamiliar_than_to_the_distance_from_the_centre(fitted: Familiarity) -> None:
+def test_other_framing_makes_images_less_unfamiliar_than_to_the_distance_from_the_centre(fitted: OodDetector) -> None:
     own = fitted.features_of(blobs(300, 0), np.arange(300)).astype(np.float64)[:, -224:]
     centre = own.mean(axis=0)
     whitening = np.linalg.cholesky(np.linalg.inv(np.cov(own.T) + 1e-3 * np.eye(224)))
-    old = Familiarity(SHAPE, centre, whitening)
+    old = OodDetector(SHAPE, centre, whitening)
     same, other = blobs(100, 2), reframe_each(blobs(100, 2), np.random.default_rng(1))
     ratios = [
         float(np.median(each(torch.from_numpy(other))) / np.median(each(torch.from_numpy(same))))
@@ -114,7 +114,7 @@ def test_other_framing_makes_images_less_unfamiliar_than_to_the_distance_from_th
 def test_an_older_folder_without_references_has_the_mahalanobis_distance_of_the_fifth_stage() -> None:
     rng = np.random.default_rng(0)
     centre, whitening = rng.normal(size=224), rng.normal(size=(224, 224))
-    old = Familiarity.from_statistics(SHAPE, {"centre": centre, "whitening": whitening})
+    old = OodDetector.from_statistics(SHAPE, {"centre": centre, "whitening": whitening})
     assert set(old.statistics()) == {"centre", "whitening"}
     expected = np.linalg.norm((reckoned(blobs(5, 1), 128, (11,)) - centre) @ whitening, axis=1)
     np.testing.assert_allclose(old(torch.from_numpy(blobs(5, 1))), expected, rtol=1e-3)
@@ -122,33 +122,33 @@ def test_an_older_folder_without_references_has_the_mahalanobis_distance_of_the_
 
 def test_one_odd_training_image_makes_nothing_familiar() -> None:
     odd = 255 - blobs(1, 3)
-    found = Familiarity.fit(SHAPE, np.concatenate([blobs(40, 0), odd]), np.arange(41), 0)
+    found = OodDetector.fit(SHAPE, np.concatenate([blobs(40, 0), odd]), np.arange(41), 0)
     assert found(torch.from_numpy(odd)).item() > found(torch.from_numpy(blobs(20, 2))).max()
 
 
-def test_fewer_training_images_than_neighbours_do(fitted: Familiarity) -> None:
-    few = Familiarity.fit(SHAPE, blobs(3, 0), np.arange(3), 0)
+def test_fewer_training_images_than_neighbours_do(fitted: OodDetector) -> None:
+    few = OodDetector.fit(SHAPE, blobs(3, 0), np.arange(3), 0)
     assert few.get_buffer("references").shape == (3, DIRECTIONS)
     assert np.isfinite(few(torch.from_numpy(blobs(4, 1))).numpy()).all()
 
 
-def test_the_same_again_from_its_statistics_and_from_the_same_images(fitted: Familiarity) -> None:
+def test_the_same_again_from_its_statistics_and_from_the_same_images(fitted: OodDetector) -> None:
     pixels = torch.from_numpy(blobs(6, 4))
-    again = Familiarity.from_statistics(SHAPE, fitted.statistics())
+    again = OodDetector.from_statistics(SHAPE, fitted.statistics())
     assert torch.equal(again(pixels), fitted(pixels))
-    refitted = Familiarity.fit(SHAPE, blobs(300, 0), np.arange(300), 0)
+    refitted = OodDetector.fit(SHAPE, blobs(300, 0), np.arange(300), 0)
     torch.testing.assert_close(refitted(pixels), fitted(pixels), rtol=1e-5, atol=1e-6)
 
 
-def test_colour_that_is_grey_is_as_far_as_grey(fitted: Familiarity) -> None:
-    colour = Familiarity.from_statistics((3, *SHAPE[1:]), fitted.statistics())
+def test_colour_that_is_grey_is_as_far_as_grey(fitted: OodDetector) -> None:
+    colour = OodDetector.from_statistics((3, *SHAPE[1:]), fitted.statistics())
     found = colour(torch.from_numpy(blobs(5, 5, channels=3)))
     torch.testing.assert_close(found, fitted(torch.from_numpy(blobs(5, 5))), rtol=5e-3, atol=1e-3)
 
 
 def test_equal_training_images_give_numbers_and_any_other_is_far() -> None:
     same = np.repeat(blobs(1, 6), 12, axis=0)
-    found = Familiarity.fit(SHAPE, same, np.arange(12), 0)
+    found = OodDetector.fit(SHAPE, same, np.arange(12), 0)
     distances = found(torch.from_numpy(np.concatenate([same[:1], blobs(1, 7)]))).numpy()
     assert np.isfinite(distances).all()
     assert distances[1] > 10 * distances[0]
@@ -167,6 +167,6 @@ def test_equal_training_images_give_numbers_and_any_other_is_far() -> None:
         lambda values: values | {"more": values["centre"]},
     ],
 )
-def test_damaged_statistics_are_refused(fitted: Familiarity, damage: Callable[[Statistics], Statistics]) -> None:
+def test_damaged_statistics_are_refused(fitted: OodDetector, damage: Callable[[Statistics], Statistics]) -> None:
     with pytest.raises(DataError, match="statistics of familiar images"):
-        Familiarity.from_statistics(SHAPE, damage(fitted.statistics()))
+        OodDetector.from_statistics(SHAPE, damage(fitted.statistics()))

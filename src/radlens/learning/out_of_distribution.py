@@ -3,7 +3,7 @@ their classes.
 
 A network that was trained to tell two classes apart forgets what else there is to see: it finds the chest of an adult
 as familiar as that of a child. The early layers of a network that was trained on photographs still see the difference
-(benchmarks/familiarity.py), and cost little.
+(benchmarks/out_of_distribution.py), and cost little.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _OLD_FEATURES = 2 * STAGES[4].width
 _CHUNK = 250
 
 
-class Familiarity(nn.Module):
+class OodDetector(nn.Module):
     """The distance of an image from the training images.
 
     The features are the mean and the standard deviation over the image of each channel after three early stages of
@@ -91,7 +91,7 @@ class Familiarity(nn.Module):
         self.eval().requires_grad_(False)
 
     @classmethod
-    def fit(cls, shape: tuple[int, int, int], pixels: Pixels, rows: npt.NDArray[np.int64], seed: int) -> Familiarity:
+    def fit(cls, shape: tuple[int, int, int], pixels: Pixels, rows: npt.NDArray[np.int64], seed: int) -> OodDetector:
         """Take the statistics of training images, and of copies of them that are framed and exposed otherwise.
 
         Args:
@@ -164,7 +164,7 @@ class Familiarity(nn.Module):
         return {name: self.get_buffer(name).cpu().numpy() for name in names}
 
     @classmethod
-    def from_statistics(cls, shape: tuple[int, int, int], values: Mapping[str, npt.NDArray[Any]]) -> Familiarity:
+    def from_statistics(cls, shape: tuple[int, int, int], values: Mapping[str, npt.NDArray[Any]]) -> OodDetector:
         """Build from what :meth:`statistics` gave, now or in an earlier version."""
         if set(values) - {"references"} != {"centre", "whitening"}:
             raise DataError(f"Of the statistics of familiar images there are only: {', '.join(values) or 'none'}.")

@@ -1,4 +1,4 @@
-"""The images of familiarity.py, by kind: what should be refused, and what should not."""
+"""The images of out_of_distribution.py, by kind: what should be refused, and what should not."""
 
 from __future__ import annotations
 

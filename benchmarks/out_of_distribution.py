@@ -26,7 +26,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from common import HERE, KERMANY, describe_machine, markdown_table, write_between
-from familiarity_images import Pixels, adults, corrupted, framed, strange_images
+from out_of_distribution_images import Pixels, adults, corrupted, framed, strange_images
 from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
 
@@ -36,13 +36,13 @@ from radlens.delivery.onnx_graph import lighten
 from radlens.imaging.framing import reframe_each
 from radlens.learning.allocator import keep_freed_memory
 from radlens.learning.corruptions import corrupt_each
-from radlens.learning.familiarity import DIRECTIONS, FEATURES, MOST_IMAGES, NEIGHBOURS, Familiarity
 from radlens.learning.nuisance import whitening_of
+from radlens.learning.out_of_distribution import DIRECTIONS, FEATURES, MOST_IMAGES, NEIGHBOURS, OodDetector
 from radlens.workflows.options import RunOptions, settings_of
 from radlens.workflows.prepare import part, read_images
 
 PAGE = HERE.parent / "docs" / "explanation" / "abstention.md"
-RESULTS = HERE / "results" / "familiarity.csv"
+RESULTS = HERE / "results" / "out_of_distribution.csv"
 RATES = (0.01, 0.015)
 # That of the presets.
 SHOWN = "refused at 0.015"
@@ -112,7 +112,7 @@ def by_framing(given: Reference) -> Distance:
 
 
 def by_changes(given: Reference) -> Distance:
-    """Fifth neighbour as radlens has it: :class:`radlens.learning.familiarity.Familiarity`."""
+    """Fifth neighbour as radlens has it: :class:`radlens.learning.out_of_distribution.OodDetector`."""
     images, centred = given.images, given.images - given.images.mean(axis=0)
     return nearest(images, whitening_of(given.framed - images, given.exposed, centred, DIRECTIONS))
 
@@ -130,12 +130,12 @@ WAYS: dict[str, tuple[Grid, Callable[[Reference], Distance]]] = {
 }
 
 
-def extractor(shape: tuple[int, int, int], grid: Grid) -> Familiarity:
+def extractor(shape: tuple[int, int, int], grid: Grid) -> OodDetector:
     """What computes the features, without statistics; norms are folded, which halves the time."""
     if grid == "old":
-        model = Familiarity(shape, np.zeros(224), np.eye(224))
+        model = OodDetector(shape, np.zeros(224), np.eye(224))
     else:
-        model = Familiarity(shape, np.zeros(FEATURES), np.zeros((FEATURES, DIRECTIONS)), np.zeros((1, DIRECTIONS)))
+        model = OodDetector(shape, np.zeros(FEATURES), np.zeros((FEATURES, DIRECTIONS)), np.zeros((1, DIRECTIONS)))
     model.add_module("layers", lighten(model.layers, (shape[0], model.side, model.side)))
     return model
 
@@ -177,7 +177,7 @@ def measure(preset: str) -> pd.DataFrame:
     return pd.DataFrame(results)
 
 
-def features(model: Familiarity, pixels: Pixels) -> Floats:
+def features(model: OodDetector, pixels: Pixels) -> Floats:
     """Shape (images, features)."""
     return model.features_of(pixels, np.arange(len(pixels))).astype(np.float64)
 
@@ -241,7 +241,7 @@ def report() -> None:
     ways = [[str(way), *(f"{value:.1%}" for value in line)] for way, line in table.iterrows()]
     tables = markdown_table(["distance", *table.columns], ways) + "\n" + markdown_table(header, cells)
     print(tables, end="")
-    write_between(PAGE, "familiarity", tables)
+    write_between(PAGE, "out of distribution", tables)
 
 
 def summary(lines: pd.DataFrame) -> pd.Series[Any]:
