@@ -17,7 +17,7 @@ _SIGNATURES: tuple[tuple[bytes, Format], ...] = (
     (b"MM\0+", "TIFF"),
     (b"BM", "BMP"),
 )
-_STRANGERS = (
+_OTHER_KINDS = (
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\x1f\x8b", "a gzip archive"),
@@ -65,11 +65,11 @@ def format_of(content: bytes, limits: DecodeLimits) -> Format:
     """The format of a file, told by its content.
 
     Raises:
-        RefusedError: it is none of the formats that are opened.
+        RefusedError: it is not of a format that is opened.
     """
     form = _recognised(content)
     if form is None:
-        raise RefusedError(f"{_stranger(content)}; one of {', '.join(_pictures(limits))} was expected")
+        raise RefusedError(f"{_other_kind(content)}; one of {', '.join(_pictures(limits))} was expected")
     if form not in limits.formats:
         raise RefusedError(f"the file is {form}; only {', '.join(_pictures(limits))} are opened (data.limits.formats)")
     return form
@@ -86,8 +86,8 @@ def _recognised(content: bytes) -> Format | None:
     return "DICOM" if looks_like_dicom(content) else None
 
 
-def _stranger(content: bytes) -> str:
-    for signature, name in _STRANGERS:
+def _other_kind(content: bytes) -> str:
+    for signature, name in _OTHER_KINDS:
         if content.startswith(signature):
             return f"the file is {name}"
     if content[4:8] == b"ftyp":

@@ -37,7 +37,7 @@ class Listing(NamedTuple):
 
 @dataclass
 class LeftOut:
-    """What was found beside the images.
+    """What was found apart from the images.
 
     Attributes:
         others: number of other files of each type.
@@ -81,16 +81,16 @@ def list_folder(folder: Path) -> Listing:
     Raises:
         OSError: the folder cannot be listed.
     """
-    found = Listing([], [], [], [], [])
+    listing = Listing([], [], [], [], [])
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(".") or entry.name.casefold() in _IGNORED:
-                found.hidden.append(entry.name)
+                listing.hidden.append(entry.name)
             else:
-                _assign(entry, found)
-    for names in found:
+                _assign(entry, listing)
+    for names in listing:
         names.sort()
-    return found
+    return listing
 
 
 def walk(folder: Path, prefix: str, left_out: LeftOut) -> Iterator[str]:
@@ -102,7 +102,7 @@ def walk(folder: Path, prefix: str, left_out: LeftOut) -> Iterator[str]:
         left_out: told what is left out along the way.
 
     Yields:
-        Their paths, parted by slashes; no more than one folder's are held at a time.
+        Their paths, separated by slashes; no more than one folder's are held at a time.
     """
     pending, entered = [(folder, prefix)], set()
     while pending:

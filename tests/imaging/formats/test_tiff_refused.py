@@ -54,6 +54,7 @@ def test_strips_outside_the_file_are_refused(order: Order) -> None:
         ({262: (3, [3])}, "palette of 0 values"),
         ({262: (3, [3]), 320: (3, [1] * 9)}, "palette of 9 values"),
         ({322: (4, [2**31]), 323: (4, [16]), 324: (4, [8])}, "on a side"),
+        ({317: (4, [2**16])}, "tag 317 of the TIFF holds 65,536"),
         ({322: (4, [0]), 323: (4, [16]), 324: (4, [8])}, "tiles of 0 x 16"),
     ],
 )

@@ -168,8 +168,8 @@ def age_in_years(age: str, birth_date: str = "", study_date: str = "") -> float 
 
 
 def _from_age_string(text: str) -> float | None:
-    found = _AGE.fullmatch(text.upper())
-    return int(found[1]) * _YEARS_IN[found[2]] if found else None
+    age = _AGE.fullmatch(text.upper())
+    return int(age[1]) * _YEARS_IN[age[2]] if age else None
 
 
 def _from_dates(birth: str, study: str) -> float | None:
@@ -181,9 +181,9 @@ def _from_dates(birth: str, study: str) -> float | None:
 
 
 def _date(text: str) -> date | None:
-    found = _DATE.fullmatch(text)
+    parts = _DATE.fullmatch(text)
     try:
-        return date(*map(int, found.groups())) if found else None
+        return date(*map(int, parts.groups())) if parts else None
     except ValueError:
         return None
 
@@ -217,5 +217,5 @@ def _header(elements: Elements) -> DicomHeader:
 
 
 def _code(text: str) -> str:
-    """A code string; empty for what is none, since a misplaced name would be one thing that it could be."""
+    """A code string; empty for what is not one, since a misplaced name would be one thing that it could be."""
     return text.upper() if _CODE_STRING.fullmatch(text.upper()) else ""

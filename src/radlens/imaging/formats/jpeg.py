@@ -62,7 +62,7 @@ def read_jpeg(content: bytes, limits: DecodeLimits, reduction: Reduction | None 
         raise RefusedError(f"a JPEG of {header.layers} components is not read")
     if compression is None:
         raise RefusedError(f"a JPEG of the hierarchical or differential kind (SOF{header.frame - 0xC0}) is not read")
-    # A progressive picture is held whole as 16-bit coefficients beside its pixels.
+    # A progressive picture is held whole as 16-bit coefficients, next to its pixels.
     held = 3 if compression.startswith("progressive") else 1
     require_size(header.width, header.height, held * header.layers, limits)
     if "arithmetic" not in compression:

@@ -1,4 +1,7 @@
-"""PNG: chunks read by us, decoded by Pillow without its text, profile and animation chunks."""
+"""PNG: chunks read by us, decoded by Pillow without its text, profile and animation chunks.
+
+imagecodecs reads 16-bit values in one go, but is too large for a base install, where PNG must be read as well.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""TIFF: the directory read, checked and written again by us, the pixels decoded by Pillow and libtiff."""
+"""TIFF: the directory read, checked and written again by us, the pixels decoded by Pillow and libtiff.
+
+tifffile with imagecodecs decodes the same values, deflated ones in half the time and LZW in one and a half times
+(2,000 x 2,000 pixels). It is not used here: without imagecodecs it reads neither LZW nor JPEG nor fax codes, with it a
+base install grows from 240 to 325 MB, of which less than 300 are promised; and of damaged files it shows many that are
+refused here, with zeros where strips are missing and whatever the photometric interpretation says.
+"""
 
 from __future__ import annotations
 

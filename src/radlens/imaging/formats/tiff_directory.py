@@ -96,7 +96,11 @@ def _values(content: bytes, tag: int, form: str, offset: str, place: int) -> tup
 
 
 def with_directory(content: bytes, directory: Directory) -> bytes:
-    """The same pixel data as a plain TIFF with another directory and its byte order, and no further picture."""
+    """The same pixel data as a plain TIFF with another directory and its byte order, and no further picture.
+
+    Raises:
+        RefusedError: a value is too large for its tag.
+    """
     order = directory.order
     start = len(content) + len(content) % 2
     values_start = start + 2 + 12 * len(directory.tags) + 4
@@ -104,6 +108,9 @@ def with_directory(content: bytes, directory: Directory) -> bytes:
     for tag in sorted(directory.tags):
         numbers = directory.tags[tag]
         kind = 7 if tag == JPEG_TABLES else 4 if tag in _LONG else 3
+        largest = (1 << 8 * struct.calcsize(f"={_TYPES[kind]}")) - 1
+        if max(numbers) > largest:
+            raise RefusedError(f"tag {tag} of the TIFF holds {max(numbers):,}; at most {largest:,} was expected")
         packed = struct.pack(f"{order}{len(numbers)}{_TYPES[kind]}", *numbers)
         if len(packed) > 4:
             place = struct.pack(f"{order}I", values_start + len(values))
