@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from radlens.base.errors import RadlensError, UsageError
+from radlens.cli.cache_commands import cache
 from radlens.cli.tables import show_audit, show_comparison, show_framing, show_result, show_stress
 
 app = typer.Typer(
@@ -409,6 +410,9 @@ def push(
 
     for file in push_model(model, name, private=private, dry_run=dry_run):
         typer.echo(f"{'Would send' if dry_run else 'Sent'} {file} ({file.stat().st_size:,} bytes)")
+
+
+app.command()(cache)
 
 
 def main() -> None:
