@@ -2,9 +2,10 @@
 
 Run: ``python benchmarks/cache_speed.py [--side 224] [--repeats 5] [--originals]``
 
-Filled: nothing is known of any file; with one thread and with one for each core in turn. Moved: the same files under
-other paths, so that each is read and none decoded. Hit: the files are as they were, so that none is opened. Read in
-order: every image is copied out of the cache, alone or 32 at a time, with the cache in the operating system's memory.
+Filled: nothing is known of any file; with one thread and with one for each core in turn. One added: all but one of the
+images are known. Moved: the same files under other paths, so that each is read and none decoded. Hit: the files are as
+they were, so that none is opened. Read in order: every image is copied out of the cache, alone or 32 at a time, with
+the cache in the operating system's memory.
 Images a second, median with the smallest and the largest of the repeats.
 """
 
@@ -58,6 +59,11 @@ def one_repeat(paths: list[str], contract: Preprocessing, clock: Clock, moved: P
     others = [str(moved / f"{number}.jpeg") for number in range(len(paths))]
     for path, other in zip(paths, others, strict=True):
         Path(other).symlink_to(path)
+    shutil.rmtree(cache_root(), ignore_errors=True)
+    PixelCache.build(paths[:-1], contract)
+    clock.start()
+    PixelCache.build(paths, contract)
+    clock.lap("one image added")
     for workers in sorted({1, os.cpu_count() or 1}):
         shutil.rmtree(cache_root(), ignore_errors=True)
         clock.start()

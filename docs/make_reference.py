@@ -65,6 +65,7 @@ Results go to standard output; messages and progress go to standard error. Progr
 | variable | meaning |
 |---|---|
 | `RADLENS_CACHE` | folder for decoded pixels, phantoms and downloads; default: the user's cache folder |
+| `RADLENS_CACHE_LIMIT` | what decoded pixels may take up on the disk, such as `50 GB`; default: `20 GB` |
 | `KAGGLE_API_TOKEN` | read by `kagglehub` when Kaggle asks who is downloading the `kermany` set |
 """
 

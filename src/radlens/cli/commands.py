@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from radlens.base.errors import RadlensError
-from radlens.cli import data, evidence, models, training
+from radlens.cli import cache, data, evidence, models, training
 from radlens.learning.allocator import keep_freed_memory
 
 app = typer.Typer(
@@ -52,6 +52,7 @@ for command in (
     models.predict,
     models.export,
     models.push,
+    cache.cache,
 ):
     app.command()(command)
 

@@ -93,7 +93,7 @@ def all_maps() -> list[str]:
 def indexed_maps() -> list[Path]:
     """The maps that the index believes in."""
     path = cache_root() / "pixels" / "index.sqlite"
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:
         return []
     with closing(sqlite3.connect(path)) as index:
         return [path.with_name(name) for (name,) in index.execute("SELECT name FROM maps ORDER BY name")]

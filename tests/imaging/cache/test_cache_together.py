@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import signal
@@ -96,6 +97,68 @@ def test_what_a_killed_build_left_is_removed_by_a_build_for_another_contract(
     assert len(entries()) == 1
     PixelCache.build(images[:2], Preprocessing(height=8, width=8))
     assert [folder.name for folder in finished()] == entries()
+
+
+def _append_until(locations: list[str], moment: int, cache: str) -> None:
+    """Build in this process, and die without a word in the middle of writing an image, or before the index is told."""
+    os.environ["RADLENS_CACHE"] = cache
+    plain, times = pixel_map._write, [0]
+
+    def deadly(file: io.FileIO, content: memoryview) -> None:
+        times[0] += 1
+        if times[0] == moment:
+            file.write(content[: len(content) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        plain(file, content)
+
+    def end(descriptor: int) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    pixel_map._write = deadly
+    if not moment:
+        os.fsync = end
+    PixelCache.build(locations, CONTRACT, workers=1)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes are killed otherwise on this system")
+@pytest.mark.parametrize("moment", [0, 1, 4, 7])
+def test_to_be_killed_in_the_middle_of_an_append_takes_nothing_from_what_was_there(
+    images: list[str], decoded: list[str], caplog: pytest.LogCaptureFixture, moment: int, check: Check, entries: Names
+) -> None:
+    before = PixelCache.build(images[:5], CONTRACT)
+    process = multiprocessing.get_context("spawn").Process(
+        target=_append_until, args=(images, moment, str(cache_root()))
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    check(before, images[:5])
+    decoded.clear()
+    check(PixelCache.build(images[:5], CONTRACT), images[:5])
+    assert decoded == []
+    check(PixelCache.build(images, CONTRACT), images)
+    assert sorted(decoded) == sorted(images[5:])
+    assert len(entries()) == 1
+    check(before, images[:5])
+    assert caplog.text == ""
+
+
+def test_a_stopped_build_keeps_the_batches_that_it_has_stored(
+    images: list[str], decoded: list[str], monkeypatch: pytest.MonkeyPatch, check: Check
+) -> None:
+    def fail(location: str, *rest: object) -> tuple[Pixels, FileFacts]:
+        if location == images[7]:
+            raise KeyboardInterrupt
+        return read_pixels(location, *rest)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reader, "read_pixels", fail)
+        patch.setattr(pixel_store, "BATCH_BYTES", 3 * 16 * 20)
+        with pytest.raises(KeyboardInterrupt):
+            PixelCache.build(images, CONTRACT, workers=1)
+    decoded.clear()
+    check(PixelCache.build(images, CONTRACT), images)
+    assert sorted(decoded) == sorted(images[6:])
 
 
 def _build_together(locations: list[str], meet: Barrier, cache: str, check: Check) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sqlite3
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,8 @@ from radlens.imaging.cache.index import MAP_SUFFIX, DamagedError, reading, writi
 
 log = logging.getLogger("radlens")
 
+# Two runs at once would else evict each other's maps before they are filled.
+IN_USE_SECONDS = 900
 DEFAULT_LIMIT = "20 GB"
 _UNITS = {"": 10**9, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
@@ -59,7 +62,7 @@ def cache_limit(text: str | None = None) -> int:
     return int(float(size[1]) * _UNITS[size[2].upper()])
 
 
-def evict(folder: Path, index: sqlite3.Connection, limit: int, keep: str = "") -> None:
+def evict(folder: Path, index: sqlite3.Connection, limit: int, in_use_seconds: float = 0) -> None:
     """Remove the maps not used for longest until the others fit, and before them what nothing refers to.
 
     A map that is open stays readable on POSIX; Windows refuses to remove it, and it is left for another time.
@@ -68,18 +71,17 @@ def evict(folder: Path, index: sqlite3.Connection, limit: int, keep: str = "") -
         folder: of the maps.
         index: open for writing.
         limit: bytes that may stay.
-        keep: key of a contract whose map stays.
+        in_use_seconds: a map that was used so lately stays.
     """
-    keys = dict(index.execute("SELECT name, key FROM maps"))
-    parts = [(path.name in keys, path.stat().st_mtime_ns, path) for path in folder.glob(f"*{MAP_SUFFIX}")]
+    known = {name for (name,) in index.execute("SELECT name FROM maps")}
+    parts = [(path.name in known, path.stat().st_mtime, path) for path in folder.glob(f"*{MAP_SUFFIX}")]
     # What an earlier version of radlens left, one folder a contract, is never used again.
     parts += [(False, 0, path) for path in folder.iterdir() if re.fullmatch("[0-9a-f]{16}", path.name)]
     sizes = {path: bytes_in(path) for *_, path in parts}
     total = sum(sizes.values())
-    for is_known, last_used, path in sorted(parts):
-        is_orphan = not is_known and last_used > 0
-        is_over = total > limit and (not keep or keys.get(path.name) != keep)
-        if (is_orphan or is_over) and _remove(path):
+    for is_known, used, path in sorted(parts):
+        is_orphan = path.suffix == MAP_SUFFIX and not is_known
+        if (is_orphan or (total > limit and time.time() - used >= in_use_seconds)) and _remove(path):
             total -= sizes[path]
             forget(index, path.name)
 
@@ -88,6 +90,17 @@ def forget(index: sqlite3.Connection, name: str) -> None:
     """Take a map and its images out of the index."""
     index.execute("DELETE FROM images WHERE map = (SELECT number FROM maps WHERE name = ?)", (name,))
     index.execute("DELETE FROM maps WHERE name = ?", (name,))
+
+
+def reduce(folder: Path, limit: int) -> None:
+    """Remove the maps not used for longest until the others fit.
+
+    Raises:
+        DamagedError: the index was damaged, and is removed.
+        RadlensError: the folder cannot be written to.
+    """
+    with writing(folder) as index:
+        evict(folder, index, limit)
 
 
 def clear(folder: Path) -> None:

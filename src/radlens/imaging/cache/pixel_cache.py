@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -26,7 +26,8 @@ from radlens.imaging.preprocess import Preprocessing
 A = TypeVar("A")
 B = TypeVar("B")
 
-_ATTEMPTS = 3
+# To read what is missing and to open it; to mend or to read again what is damaged or gone.
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,10 @@ class PixelCache:
             try:
                 images.recall()
                 stored = store.find(images.digests)
+                # Not more than once, unless another process removes meanwhile what we have just written.
                 if missing := images.missing(stored):
                     _read_missing(images, missing, store, Reader(contract, limits, store.known()), workers)
-                    stored = store.find(images.digests)
-                # Else another process removed meanwhile what we had just written.
-                if not images.missing(stored):
+                else:
                     return _assemble(images, stored)
             except DamagedError:
                 store.mend(images.digests)
@@ -142,7 +142,9 @@ def _read_missing(images: _Images, missing: Sequence[int], store: PixelStore, re
         if digest in passing:
             images.digests[number], images.reasons[number] = "", passing[digest]
     if is_larger:
-        store.shrink(images.digests)
+        # It saves space, and a full disk is no reason to stop here.
+        with suppress(RadlensError):
+            store.shrink(images.digests)
 
 
 def _assemble(images: _Images, stored: Stored) -> PixelCache:

@@ -8,6 +8,7 @@ import json
 import logging
 import shutil
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from radlens.base.errors import RadlensError
-from radlens.imaging.cache.eviction import cache_limit, evict, forget
+from radlens.imaging.cache.eviction import IN_USE_SECONDS, cache_limit, evict, forget
 from radlens.imaging.cache.index import (
     MAP_SUFFIX,
     DamagedError,
@@ -42,7 +43,7 @@ CACHE_VERSION = 3
 _DECODERS = ("imagecodecs", "pillow", "pydicom")
 _SPARE_BYTES = 2**20
 # What one transaction takes, and what waits in memory for it.
-BATCH_BYTES = 2**24
+BATCH_BYTES, BATCH_SECONDS = 2**24, 60
 _AMONG = "(SELECT value FROM json_each(?))"
 
 
@@ -119,7 +120,8 @@ class PixelStore:
             RadlensError: the disk is full, or the cache cannot be written to.
         """
         with writing(self.folder) as index:
-            evict(self.folder, index, cache_limit() - len(batch) * self._row_bytes, keep=self.key)
+            needed = len(batch) * self._row_bytes
+            evict(self.folder, index, cache_limit() - needed, IN_USE_SECONDS)
         with writing(self.folder) as index:
             number, name, rows = self._map(index)
             among = json.dumps([digest for digest, *_ in batch])
@@ -151,16 +153,18 @@ class PixelStore:
             if rows * self._row_bytes <= cache_limit():
                 return
             stored = self._find(index, digests)
-            kept = {digest: row for digest, (row, _) in stored.images.items() if row >= 0}
+            kept = sorted((row, digest) for digest, (row, _) in stored.images.items() if row >= 0)
             if 2 * len(kept) > rows:
                 return
             name = _new_name()
-            append_rows(self.folder / name, 0, [stored.pixels[row] for row in kept.values()], self._row_bytes)
+            append_rows(self.folder / name, 0, (stored.pixels[row] for row, _ in kept), self._row_bytes)
             asked = (number, json.dumps(list(stored.images)))
             index.execute(f"DELETE FROM images WHERE map = ? AND digest NOT IN {_AMONG}", asked)
-            places = [(row, number, digest) for row, digest in enumerate(kept)]
+            places = [(row, number, digest) for row, (_, digest) in enumerate(kept)]
             index.executemany("UPDATE images SET row = ? WHERE map = ? AND digest = ?", places)
             index.execute("UPDATE maps SET name = ?, rows = ? WHERE number = ?", (name, len(kept), number))
+        with writing(self.folder) as index:
+            evict(self.folder, index, cache_limit(), IN_USE_SECONDS)
 
     def mend(self, digests: Iterable[str]) -> None:
         """Remove what is damaged, unless another process has done so.
@@ -240,7 +244,7 @@ class Batch:
         """
         self._store, self._images = store, images
         self._waiting: list[tuple[str, Entry, Pixels | None]] = []
-        self._bytes, self._has_room, self._is_larger = 0, False, False
+        self._bytes, self._begun, self._has_room, self._is_larger = 0, time.monotonic(), False, False
 
     def add(self, digest: str, entry: Entry, pixels: Pixels | None) -> None:
         """Take one content; ``pixels`` is None where it is rejected.
@@ -254,14 +258,14 @@ class Batch:
             self._has_room = True
         self._waiting.append((digest, entry, pixels))
         self._bytes += 0 if pixels is None else pixels.nbytes
-        if self._bytes >= BATCH_BYTES:
+        if self._bytes >= BATCH_BYTES or time.monotonic() - self._begun >= BATCH_SECONDS:
             self.finish()
 
     def finish(self) -> bool:
         """Store what waits; whether anything was stored at all. Raises as :meth:`add`."""
         if self._waiting:
             self._store.append(self._waiting)
-            self._waiting, self._bytes, self._is_larger = [], 0, True
+            self._waiting, self._bytes, self._begun, self._is_larger = [], 0, time.monotonic(), True
         return self._is_larger
 
 
