@@ -81,9 +81,8 @@ def uid_name(uid: str, otherwise: str) -> str:
         RadlensError: pydicom is not installed.
     """
     try:
-        from pydicom.uid import RE_VALID_UID, UID_dictionary
+        from pydicom.uid import RE_VALID_UID, UID
     except ImportError:
         raise RadlensError("To read DICOM images: pip install 'radlens[dicom]'") from None
-    if uid in UID_dictionary:
-        return str(UID_dictionary[uid][0])
-    return uid if len(uid) <= 64 and re.fullmatch(RE_VALID_UID, uid) else otherwise
+    # UID itself warns of what is not valid, with its text.
+    return str(UID(uid).name) if len(uid) <= 64 and re.fullmatch(RE_VALID_UID, uid) else otherwise
