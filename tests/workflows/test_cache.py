@@ -26,9 +26,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for number in range(3):
         Image.new("L", (30, 30), 50 * number).save(images / f"{number}.png")
     (images / "bad.png").write_bytes(b"no image")
-    paths = sorted(map(str, images.iterdir()))
+    paths = [*(str(images / f"{number}.png") for number in range(3)), str(images / "bad.png")]
     PixelCache.build(paths, Preprocessing(height=16, width=20))
-    PixelCache.build(paths[1:], Preprocessing(height=100, width=100, channels=3, fit="pad"))
+    PixelCache.build(paths[:3], Preprocessing(height=100, width=100, channels=3, fit="pad"))
     (root / "downloads").mkdir()
     (root / "downloads" / "set.zip").write_bytes(bytes(1000))
     return root
@@ -40,7 +40,7 @@ def test_the_contents_are_told_by_contract_the_last_used_first(root: Path) -> No
     assert contents.folder == root
     assert contents.limit == 20 * 10**9
     assert [(each.contract, each.images, each.rejected) for each in contents.contracts] == [
-        ("1 x 16 x 20, stretch", 3, 1),
+        ("1 x 16 x 20, squash", 3, 1),
         ("3 x 100 x 100, pad", 3, 0),
     ]
     assert [each.bytes for each in contents.contracts] == [64 + 3 * 16 * 20, 64 + 3 * 3 * 100 * 100]
@@ -93,7 +93,7 @@ def test_the_command_shows_a_table_and_clears(
     monkeypatch.setenv("COLUMNS", "120")
     assert run(monkeypatch) == 0
     shown = capsys.readouterr().out
-    assert all(text in shown for text in (str(root), "downloads 0.0 MB", "20.0 GB", "1 x 16 x 20, stretch", "0.1 MB"))
+    assert all(text in shown for text in (str(root), "downloads 0.0 MB", "20.0 GB", "1 x 16 x 20, squash", "0.1 MB"))
     assert run(monkeypatch, "--limit", "lots") == 2
     assert "error: The limit of the pixel cache is 'lots'" in capsys.readouterr().err
     assert run(monkeypatch, "--clear") == 0

@@ -93,9 +93,11 @@ def all_maps() -> list[str]:
 def indexed_maps() -> list[Path]:
     """The maps that the index believes in."""
     path = cache_root() / "pixels" / "index.sqlite"
-    if not path.exists() or not path.stat().st_size:
+    if not path.exists():
         return []
     with closing(sqlite3.connect(path)) as index:
+        if not index.execute("PRAGMA user_version").fetchone()[0]:
+            return []
         return [path.with_name(name) for (name,) in index.execute("SELECT name FROM maps ORDER BY name")]
 
 

@@ -42,7 +42,7 @@ def work(step: Step, locations: list[str], truth: Truth) -> str:
         for path in pixel_folder().glob("*.pixels"):
             os.truncate(path, path.stat().st_size // 2)
     else:
-        eviction.DEFAULT_LIMIT = f"{rows * ROW / 1000:.3f} KB"  # type: ignore[misc]
+        eviction.DEFAULT_LIMIT = f"{rows * ROW / 1000:.3f} KB"
         cache = PixelCache.build([locations[number] for number in numbers], CONTRACTS[contract], workers=2)
         for row, number in zip(cache.rows, numbers, strict=True):
             wanted = truth[contract][number]
@@ -97,7 +97,8 @@ def other(locations: list[str], truth: Truth) -> Iterator[Connection]:
 
 numbers = st.lists(st.integers(0, IMAGES - 1), max_size=IMAGES)
 steps = st.tuples(st.sampled_from(["build"] * 5 + ["reduce", "clear"]), st.integers(0, 1), numbers, st.integers(0, 20))
-cuts = st.tuples(st.just("cut"), st.just(0), st.just([]), st.just(0))
+nothing: list[int] = []
+cuts = st.tuples(st.just("cut"), st.just(0), st.just(nothing), st.just(0))
 relaxed = settings(
     deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )

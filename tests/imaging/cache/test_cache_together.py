@@ -111,7 +111,7 @@ def _append_until(locations: list[str], moment: int, cache: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         plain(file, content)
 
-    def end(descriptor: int) -> None:
+    def end(_: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     pixel_map._write = deadly
@@ -163,16 +163,16 @@ def test_a_stopped_build_keeps_the_batches_that_it_has_stored(
 
 def _build_together(locations: list[str], meet: Barrier, cache: str, check: Check) -> None:
     os.environ["RADLENS_CACHE"] = cache
-    plain, times = reader.read_pixels, [0]
+    times = [0]
 
     def read(location: str, *rest: object) -> tuple[Pixels, FileFacts]:
         times[0] += 1
         if times[0] in (1, len(locations)):
             # Both have seen that there is no cache yet, and fill it.
             meet.wait(timeout=120)
-        return plain(location, *rest)  # type: ignore[arg-type]
+        return read_pixels(location, *rest)  # type: ignore[arg-type]
 
-    reader.read_pixels = read  # type: ignore[assignment]
+    reader.read_pixels = read  # type: ignore[attr-defined, assignment]
     check(PixelCache.build(locations, CONTRACT, workers=1), locations)
     meet.wait(timeout=120)
     check(PixelCache.build(locations, CONTRACT, workers=1), locations)
