@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,6 @@ from radlens.base.files import (
     claim_output,
     remove_abandoned,
     replacing,
-    scratch,
     write_text,
 )
 
@@ -141,8 +141,9 @@ def test_building_onto_a_file_is_refused_and_leaves_it(tmp_path: Path) -> None:
 
 def partial(folder: Path, *, machine: str | None = None, age: float = 0.0) -> Path:
     """A temporary folder such as a killed process leaves it."""
-    with scratch(folder / "cache") as temporary:
+    with suppress(ZeroDivisionError), building(folder / "cache") as temporary:
         name = temporary.name
+        raise ZeroDivisionError
     if machine is not None:
         name = re.sub(r"\.[0-9a-f]{8}\.", f".{machine}.", name)
     path = folder / name

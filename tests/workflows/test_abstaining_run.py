@@ -44,7 +44,7 @@ def test_the_answers_follow_from_what_the_model_carries(finished: Any) -> None:
     limits = config.abstention
     assert limits is not None
     assert limits.least is not None
-    assert {"ood_detector.centre", "ood_detector.whitening", "ood_detector.references"} <= set(tensors)
+    assert {"familiarity.centre", "ood_detector.whitening", "ood_detector.references"} <= set(tensors)
     rows = finished.predictions
     for row in rows.itertuples():
         plausible = [
@@ -128,7 +128,7 @@ def test_another_prevalence_moves_odds_and_threshold_and_no_answer(finished: Any
 
 def test_a_folder_whose_limits_do_not_fit_is_refused(finished: Any, tmp_path: Path) -> None:
     config, tensors = read_model_folder(finished.folder)
-    own = {name: value for name, value in tensors.items() if not name.startswith("ood_detector.")}
+    own = {name: value for name, value in tensors.items() if not name.startswith("familiarity.")}
     write_model_folder(tmp_path, config, own)
     with pytest.raises(DataError, match="lacks the statistics of familiar images"):
         radlens.load(tmp_path)

@@ -297,7 +297,7 @@ def test_a_run_on_dicom_files_writes_and_says_nothing_of_the_patients(sources: P
     assert manifest["age"].unique().tolist() == ["74"]
     assert manifest[["view", "sex", "manufacturer"]].drop_duplicates().to_numpy().tolist() == [["PA", "F", "ACME"]]
     assert {"report.html", "predictions.csv", "model", "audit.json"} <= {path.name for path in run.iterdir()}
-    assert any((tmp_path / "cache").rglob("*.npy"))
+    assert any((tmp_path / "cache").rglob("*.pixels"))
 
 
 def test_damaged_files_are_rejected_without_repeating_what_is_in_them(sources: Path, tmp_path: Path) -> None:

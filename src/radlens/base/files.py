@@ -49,23 +49,13 @@ def replacing(path: Path) -> Iterator[Path]:
 def building(folder: Path) -> Iterator[Path]:
     """Give a temporary folder beside ``folder`` to fill; on success it takes the final name, else it is removed.
 
-    If another process finished the same folder meanwhile, its result stands and ours is dropped.
-    """
-    folder = Path(folder)
-    with scratch(folder) as temporary:
-        yield temporary
-        publish(temporary, folder)
-
-
-@contextmanager
-def scratch(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``folder``, removed in the end unless :func:`publish` gave it a final name.
-
-    What processes that were killed left there is removed first.
+    If another process finished the same folder meanwhile, its result stands and ours is dropped. What processes that
+    were killed left there is removed first.
 
     Raises:
         RadlensError: the disk is full or the folder cannot be written to.
     """
+    folder = Path(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(folder.parent)
@@ -74,21 +64,17 @@ def scratch(folder: Path) -> Iterator[Path]:
         raise write_error(folder, error) from error
     try:
         yield temporary
+        try:
+            temporary.replace(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
     except OSError as error:
         raise write_error(folder, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         if lock is not None:
             os.close(lock)
-
-
-def publish(temporary: Path, folder: Path) -> None:
-    """Give a complete temporary folder its final name; if there is such a folder already, that one stands."""
-    try:
-        temporary.replace(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise
 
 
 def remove_abandoned(folder: Path) -> None:

@@ -213,8 +213,13 @@ def test_to_clear_leaves_nothing_of_any_image(images: list[str], opened: list[st
 def test_a_damaged_cache_can_be_cleared(images: list[str], check: Check, entries: Names) -> None:
     PixelCache.build(images, CONTRACT)
     (pixel_folder() / "index.sqlite").write_bytes(b"garbage" * 2000)
+    for older in (pixel_folder() / "0123456789abcdef", cache_root() / "digests"):
+        older.mkdir()
+        (older / "x.json").write_text("{}")
     eviction.clear(pixel_folder())
     assert entries() == []
+    assert [path.name for path in cache_root().iterdir()] == ["pixels"]
+    assert sorted(path.name for path in pixel_folder().iterdir()) == ["index.sqlite", "lock"]
     check(PixelCache.build(images, CONTRACT), images)
 
 

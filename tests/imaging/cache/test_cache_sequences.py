@@ -16,8 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from radlens.imaging.cache import digests, eviction
-from radlens.imaging.cache import store as pixel_store
+from radlens.imaging.cache import batch, digests, eviction
 from radlens.imaging.cache.index import pixel_folder
 from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.pixels import read_pixels
@@ -63,7 +62,7 @@ def serve(pipe: Connection, locations: list[str], truth: Truth) -> None:
 def prepare() -> None:
     """Small batches, so that those of two processes come in between each other."""
     digests.SETTLED_NS = 0
-    pixel_store.BATCH_BYTES = 2 * ROW
+    batch.BATCH_BYTES = 2 * ROW
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +111,7 @@ def test_any_sequence_of_one_process_gives_the_right_rows(
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
     with monkeypatch.context() as patch:
         patch.setattr(eviction, "DEFAULT_LIMIT", "20 GB")
-        patch.setattr(pixel_store, "BATCH_BYTES", 2 * ROW)
+        patch.setattr(batch, "BATCH_BYTES", 2 * ROW)
         for step in sequence:
             assert not work(step, locations, truth)
 
@@ -130,7 +129,7 @@ def test_any_sequence_of_two_processes_at_once_gives_both_the_right_rows(
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
     with monkeypatch.context() as patch:
         patch.setattr(eviction, "DEFAULT_LIMIT", "20 GB")
-        patch.setattr(pixel_store, "BATCH_BYTES", 2 * ROW)
+        patch.setattr(batch, "BATCH_BYTES", 2 * ROW)
         for ours, theirs in sequence:
             other.send((str(tmp_path / "cache"), theirs))
             try:

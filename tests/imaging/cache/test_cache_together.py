@@ -16,11 +16,12 @@ import numpy.typing as npt
 import pytest
 
 from radlens.base.files import cache_root
+from radlens.imaging.cache import batch as cache_batch
 from radlens.imaging.cache import pixel_cache as cache_module
 from radlens.imaging.cache import pixel_map, reader
 from radlens.imaging.cache import store as pixel_store
+from radlens.imaging.cache.batch import Batch
 from radlens.imaging.cache.pixel_cache import PixelCache
-from radlens.imaging.cache.store import Batch
 from radlens.imaging.decode import FileFacts
 from radlens.imaging.pixels import read_pixels
 from radlens.imaging.preprocess import Preprocessing
@@ -153,7 +154,7 @@ def test_a_stopped_build_keeps_the_batches_that_it_has_stored(
 
     with monkeypatch.context() as patch:
         patch.setattr(reader, "read_pixels", fail)
-        patch.setattr(pixel_store, "BATCH_BYTES", 3 * 16 * 20)
+        patch.setattr(cache_batch, "BATCH_BYTES", 3 * 16 * 20)
         with pytest.raises(KeyboardInterrupt):
             PixelCache.build(images, CONTRACT, workers=1)
     decoded.clear()

@@ -109,10 +109,14 @@ def clear(folder: Path) -> None:
     Raises:
         RadlensError: the folder cannot be written to.
     """
-    # A damaged cache is removed as it is opened for writing.
-    with suppress(DamagedError), writing(folder) as index:
-        evict(folder, index, -1)
-        index.execute("DELETE FROM files")
+    for _ in range(2):
+        # A damaged index is removed as it is opened for writing, and the rest with the next.
+        with suppress(DamagedError), writing(folder) as index:
+            evict(folder, index, -1)
+            index.execute("DELETE FROM files")
+            break
+    # What earlier versions of radlens remembered of files.
+    shutil.rmtree(folder.with_name("digests"), ignore_errors=True)
 
 
 def contents(folder: Path) -> list[CachedContract]:
@@ -136,10 +140,10 @@ def contents(folder: Path) -> list[CachedContract]:
 
 
 def bytes_in(path: Path) -> int:
-    """Size of a file, or of all files in a folder; 0 where it is gone."""
+    """Size of a file, or of all files in a folder; 0 where it is gone or may not be looked at."""
     try:
         return path.stat().st_size if path.is_file() else sum(map(bytes_in, path.iterdir()))
-    except FileNotFoundError:
+    except OSError:
         return 0
 
 

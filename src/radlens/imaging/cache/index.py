@@ -21,6 +21,7 @@ from radlens.base.files import cache_root, write_error
 
 log = logging.getLogger("radlens")
 
+DAMAGED = "The pixel cache %s is damaged (%s); what it held is decoded again."
 INDEX, LOCK, MAP_SUFFIX = "index.sqlite", "lock", ".pixels"
 
 # Raise this when the tables change: an index of another version is made again, and never misread.
@@ -110,7 +111,7 @@ def writing(folder: Path) -> Iterator[sqlite3.Connection]:
             except (DamagedError, sqlite3.Error) as error:
                 if isinstance(error, DamagedMapError) or not _is_damage(error):
                     raise
-                log.warning("The pixel cache %s is damaged (%s); what it held is decoded again.", folder, error)
+                log.warning(DAMAGED, folder, error)
                 # Together with its maps, or the next index would be taken for one that lost its content.
                 for file in (*folder.glob(f"{INDEX}*"), *folder.glob(f"*{MAP_SUFFIX}")):
                     file.unlink()

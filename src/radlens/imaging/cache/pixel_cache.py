@@ -15,10 +15,11 @@ import numpy.typing as npt
 from radlens.base.cpu import available_cores
 from radlens.base.errors import RadlensError
 from radlens.base.progress import track
+from radlens.imaging.cache.batch import Batch
 from radlens.imaging.cache.digests import Stamp, recall, remember
 from radlens.imaging.cache.index import DamagedError
 from radlens.imaging.cache.reader import Reader
-from radlens.imaging.cache.store import Batch, PixelStore, Stored
+from radlens.imaging.cache.store import PixelStore, Stored
 from radlens.imaging.decode import FileFacts
 from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
 from radlens.imaging.preprocess import Preprocessing

@@ -8,7 +8,6 @@ import json
 import logging
 import shutil
 import sqlite3
-import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ import numpy as np
 from radlens.base.errors import RadlensError
 from radlens.imaging.cache.eviction import IN_USE_SECONDS, cache_limit, evict, forget
 from radlens.imaging.cache.index import (
+    DAMAGED,
     MAP_SUFFIX,
     DamagedError,
     DamagedMapError,
@@ -42,8 +42,6 @@ CACHE_VERSION = 3
 # Another version may give other bytes, and one that is newly installed reads what was rejected before.
 _DECODERS = ("imagecodecs", "pillow", "pydicom")
 _SPARE_BYTES = 2**20
-# What one transaction takes, and what waits in memory for it.
-BATCH_BYTES, BATCH_SECONDS = 2**24, 60
 _AMONG = "(SELECT value FROM json_each(?))"
 
 
@@ -149,9 +147,10 @@ class PixelStore:
             RadlensError: the disk is full, or the cache cannot be written to.
         """
         with writing(self.folder) as index:
-            number, _, rows = self._map(index)
-            if rows * self._row_bytes <= cache_limit():
+            record = index.execute("SELECT number, rows FROM maps WHERE key = ?", (self.key,)).fetchone()
+            if record is None or record[1] * self._row_bytes <= cache_limit():
                 return
+            number, rows = record
             stored = self._find(index, digests)
             kept = sorted((row, digest) for digest, (row, _) in stored.images.items() if row >= 0)
             if 2 * len(kept) > rows:
@@ -177,11 +176,7 @@ class PixelStore:
             try:
                 self._find(index, digests)
             except DamagedMapError as error:
-                log.warning(
-                    "The pixel cache %s is damaged (%s); what it held is decoded again.",
-                    self.folder / error.name,
-                    error,
-                )
+                log.warning(DAMAGED, self.folder / error.name, error)
                 forget(index, error.name)
 
     def require_room(self, images: int) -> None:
@@ -230,43 +225,6 @@ class PixelStore:
         name, contract = _new_name(), "{channels} x {height} x {width}, {fit}".format(**self.contract.model_dump())
         query = "INSERT INTO maps (key, contract, name, rows) VALUES (?, ?, ?, 0)"
         return index.execute(query, (self.key, contract, name)).lastrowid or 0, name, 0
-
-
-class Batch:
-    """Contents on their way into a store, which takes many at a time: a kill loses no more than those."""
-
-    def __init__(self, store: PixelStore, images: int) -> None:
-        """Begin; nothing is made before the first content.
-
-        Args:
-            store: where they go.
-            images: how many there will be at most.
-        """
-        self._store, self._images = store, images
-        self._waiting: list[tuple[str, Entry, Pixels | None]] = []
-        self._bytes, self._begun, self._has_room, self._is_larger = 0, time.monotonic(), False, False
-
-    def add(self, digest: str, entry: Entry, pixels: Pixels | None) -> None:
-        """Take one content; ``pixels`` is None where it is rejected.
-
-        Raises:
-            DamagedError: the index was damaged, and is removed.
-            RadlensError: the disk is full, has no room for all images to come, or failed.
-        """
-        if pixels is not None and not self._has_room:
-            self._store.require_room(self._images)
-            self._has_room = True
-        self._waiting.append((digest, entry, pixels))
-        self._bytes += 0 if pixels is None else pixels.nbytes
-        if self._bytes >= BATCH_BYTES or time.monotonic() - self._begun >= BATCH_SECONDS:
-            self.finish()
-
-    def finish(self) -> bool:
-        """Store what waits; whether anything was stored at all. Raises as :meth:`add`."""
-        if self._waiting:
-            self._store.append(self._waiting)
-            self._waiting, self._bytes, self._begun, self._is_larger = [], 0, time.monotonic(), True
-        return self._is_larger
 
 
 def _new_name() -> str:
