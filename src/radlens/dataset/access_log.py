@@ -98,8 +98,8 @@ def opening_note(openings: Sequence[Access]) -> str:
     """
     last = openings[-1]
     same = [opening for opening in openings if opening.data == last.data]
-    others = len({opening.data for opening in openings}) - 1
-    more = f" It knows of {others} other set{'' if others == 1 else 's'} of test images." if others else ""
+    other_sets = len({opening.data for opening in openings}) - 1
+    more = f" It knows of {other_sets} other set{'' if other_sets == 1 else 's'} of test images." if other_sets else ""
     if len(same) == 1:
         return f"By the ledger, these test images were scored once, on {last.when[:10]}.{more}"
     models = len({opening.model for opening in same})

@@ -1,4 +1,4 @@
-"""Copies of one image keep together: patients who share one count as one when images are parted."""
+"""Copies of one image keep together: patients who share one count as one when images are split."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def join_patients(manifest: Manifest, groups: Sequence[Sequence[int]]) -> Manife
     return Manifest(table.assign(patient=joined), manifest.info)
 
 
-def restore_patients(parted: Manifest, original: Manifest) -> Manifest:
-    """The parted images, each under its own patient's name again."""
+def restore_patients(split_manifest: Manifest, original: Manifest) -> Manifest:
+    """The split images, each under its own patient's name again."""
     name_of = pd.Series(original.table["patient"].to_numpy(), index=original.table["path"])
-    return Manifest(parted.table.assign(patient=parted.table["path"].map(name_of)), parted.info)
+    return Manifest(split_manifest.table.assign(patient=split_manifest.table["path"].map(name_of)), split_manifest.info)

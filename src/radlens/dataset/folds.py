@@ -37,8 +37,8 @@ def assign_folds(manifest: Manifest, folds: int, seed: int) -> npt.NDArray[np.in
             f"The class {name} has {count} patient(s); {folds} folds need {max(folds, 3)} or more, so that each fold "
             "has one. Take fewer folds, or more images."
         )
-    found = np.zeros(len(manifest), dtype=np.int64)
+    fold_of = np.zeros(len(manifest), dtype=np.int64)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     for number, (_, held_out) in enumerate(splitter.split(held, rarest_class(held), groups), start=1):
-        found[order[held_out]] = number
-    return found
+        fold_of[order[held_out]] = number
+    return fold_of

@@ -120,8 +120,8 @@ def draw_images(groups: Ints, strata: Ints, limit: int, rng: np.random.Generator
         wanted[groups[order[stratum == name][:share]]] = True
     left = limit - int(wanted[groups].sum())
     if left > 0:
-        others = order[~wanted[groups[order]]]
-        wanted[groups[others[:left]]] = True
+        remaining = order[~wanted[groups[order]]]
+        wanted[groups[remaining[:left]]] = True
     return np.flatnonzero(wanted[groups])
 
 

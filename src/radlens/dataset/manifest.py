@@ -100,10 +100,10 @@ class Manifest:
             )
         counts = self.class_counts().sum(axis=0)
         if task == "multilabel":
-            found = {name for cell in self.table["label"].unique() for name in split_labels(cell)}
+            labels = {name for cell in self.table["label"].unique() for name in split_labels(cell)}
         else:
-            found = set(self.table["label"].unique())
-        unknown = sorted(found - set(classes))
+            labels = set(self.table["label"].unique())
+        unknown = sorted(labels - set(classes))
         if unknown:
             raise DataError(f"Label(s) {', '.join(map(repr, unknown))} are not among the classes {', '.join(classes)}.")
         empty = [name for name, count in counts.items() if count == 0]
@@ -128,7 +128,7 @@ class Manifest:
         """Images per split (rows) and class (columns); an image with several labels counts in each."""
         counts = pd.crosstab(self.table["split"], self.table["label"])
         if self.info.task == "multilabel":
-            # Distinct cells are few, so that they are parted and not those of all images.
+            # Distinct cells are few, so that they are split and not those of all images.
             holds = pd.DataFrame(
                 {name: [name in split_labels(str(cell)) for cell in counts] for name in self.info.classes}
             )
@@ -163,8 +163,8 @@ class Manifest:
         """Write ``manifest.csv`` and ``dataset.yaml`` into the folder."""
         with replacing(Path(folder) / "manifest.csv") as temporary:
             # Not quoted by itself, a carriage return within a name would read back as the end of a row.
-            strange = any(self.table[name].astype(str).str.contains("\r", regex=False).any() for name in self.table)
-            self.table.to_csv(temporary, index=False, quoting=csv.QUOTE_ALL if strange else csv.QUOTE_MINIMAL)
+            has_return = any(self.table[name].astype(str).str.contains("\r", regex=False).any() for name in self.table)
+            self.table.to_csv(temporary, index=False, quoting=csv.QUOTE_ALL if has_return else csv.QUOTE_MINIMAL)
         text = dump_yaml(self.info.model_dump(mode="json"))
         write_text(Path(folder) / "dataset.yaml", text)
 
@@ -185,9 +185,9 @@ class Manifest:
 
 
 def _check_splits(split: pd.Series) -> None:
-    strange = sorted(set(split.unique()) - {*SPLITS, ""})
-    if strange:
-        raise DataError(f"Unknown split(s) {', '.join(strange)}; expected train, val, test or an empty cell.")
+    unknown = sorted(set(split.unique()) - {*SPLITS, ""})
+    if unknown:
+        raise DataError(f"Unknown split(s) {', '.join(unknown)}; expected train, val, test or an empty cell.")
 
 
 def number_labels(cells: pd.Series, info: DatasetInfo) -> npt.NDArray[np.int64]:

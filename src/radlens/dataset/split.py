@@ -26,7 +26,7 @@ def assign_splits(manifest: Manifest, settings: SplitSettings, seed: int) -> Man
 
     Splits that the manifest came with are kept when ``settings.official`` and usable. A validation split that is
     absent, or has fewer than ``settings.min_validation`` images of a class, joins train; validation and test splits
-    that are then lacking are made from train, their shares being shares of the images parted. Whatever differs from
+    that are then lacking are made from train, their shares being shares of the images to split. Whatever differs from
     what came with the manifest is logged and noted in it.
 
     The result depends on the images' patients and labels, on the settings and on the seed, not on the order of rows.
@@ -60,10 +60,10 @@ def _usable(manifest: Manifest, settings: SplitSettings) -> Manifest:
     """The manifest with those of its official splits that may be kept."""
     present = set(manifest.table["split"].unique())
     if "train" not in present:
-        found = ", ".join(split for split in SPLITS if split in present)
+        present_names = ", ".join(split for split in SPLITS if split in present)
         raise DataError(
-            f"{manifest.info.name} has images for {found} and none for train. Add a train split, or part all images "
-            "anew: --set data.split.official=false"
+            f"{manifest.info.name} has images for {present_names} and none for train. Add a train split, "
+            "or split all images again: --set data.split.official=false"
         )
     if "" in present:
         count = int((manifest.table["split"] == "").sum())
@@ -102,7 +102,8 @@ def _without_overlap(manifest: Manifest, losers: Sequence[str], keeper: str, ove
         raise DataError(
             f"{len(names)} patient(s) of the {keeper} split are in other splits too ({images} image(s)): {shown}. "
             f"Results on {keeper} would look better than they are. Drop those images: "
-            "--set data.split.overlap=drop_train; or part all images anew by patient: --set data.split.official=false"
+            "--set data.split.overlap=drop_train; or split all images again by patient: "
+            "--set data.split.official=false"
         )
     kept = manifest.only(~shared)
     if "train" not in kept.table["split"].unique():
@@ -127,11 +128,11 @@ def _part_train(manifest: Manifest, wanted: Mapping[str, float], seed: int) -> M
     assigned = part_patients(images, _rarest_class(has_class, one_hot.sum(axis=0)), order, wanted)
     _give_each_class(assigned, images, has_class, order, ["train", *wanted])
     split[rows] = assigned[codes]
-    made = " and ".join(f"{name} ({int((split == name).sum())} images)" for name in wanted)
+    new_splits = " and ".join(f"{name} ({int((split == name).sum())} images)" for name in wanted)
     return _say(
         manifest.with_split(pd.Series(split)),
-        f"{made} made from train ({int((split == 'train').sum())} images left), grouped by patient and stratified by "
-        f"class, seed {seed}.",
+        f"{new_splits} made from train ({int((split == 'train').sum())} images left), grouped by patient and "
+        f"stratified by class, seed {seed}.",
         logging.INFO,
     )
 
@@ -148,7 +149,7 @@ def part_patients(
         images: number of images of each patient.
         strata: stratum of each patient.
         order: the patients in random order.
-        shares: share of images for each split beside train, each in (0, 1), summing to less than 1.
+        shares: share of images for each split besides train, each in (0, 1), summing to less than 1.
 
     Returns:
         The split of each patient; ``train`` for those in none of ``shares``.
@@ -242,5 +243,5 @@ def _check_complete(manifest: Manifest) -> None:
     if lacking:
         raise DataError(
             f"Not every class is in every split: {'; '.join(lacking)}. A model cannot be trained, chosen and judged "
-            "so. Add images, or part all images anew: --set data.split.official=false"
+            "so. Add images, or split all images again: --set data.split.official=false"
         )

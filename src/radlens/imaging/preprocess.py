@@ -52,7 +52,7 @@ class Preprocessing(BaseModel):
     high: float = Field(default=1.0, description="What the network sees for white.")
     version: Literal[1] = Field(
         default=1,
-        description="Of the rules that are no setting: the first window of a DICOM image, polarity, transparency on "
+        description="Of the rules that are not settings: the first window of a DICOM image, polarity, transparency on "
         "black, weights of colours in grey, and the scale that a JPEG is decoded at.",
     )
 

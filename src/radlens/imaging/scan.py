@@ -114,15 +114,15 @@ def walk(folder: Path, prefix: str, left_out: LeftOut) -> Iterator[str]:
                 left_out.again.append(prefix)
                 continue
             entered.add((facts.st_dev, facts.st_ino))
-            found = list_folder(current)
+            listing = list_folder(current)
         except OSError as error:
             left_out.lost.append((prefix, error.strerror or str(error)))
             continue
-        pending.extend((current / name, f"{prefix}/{name}") for name in reversed(found.folders))
-        left_out.others.update(map(suffix_of, found.others))
-        left_out.hidden += len(found.hidden)
-        left_out.lost.extend((f"{prefix}/{name}", reason) for name, reason in found.lost)
-        for name in found.images:
+        pending.extend((current / name, f"{prefix}/{name}") for name in reversed(listing.folders))
+        left_out.others.update(map(suffix_of, listing.others))
+        left_out.hidden += len(listing.hidden)
+        left_out.lost.extend((f"{prefix}/{name}", reason) for name, reason in listing.lost)
+        for name in listing.images:
             yield f"{prefix}/{name}"
 
 
@@ -146,7 +146,7 @@ def is_writable(names: Iterable[str]) -> bool:
 
 
 def writable(name: str) -> str:
-    r"""The name as text, bytes that are no text shown by their value.
+    r"""The name as text, bytes that are not text shown by their value.
 
     >>> writable(os.fsdecode(b"caf\xe9.png"))
     'caf\\xe9.png'
@@ -154,10 +154,10 @@ def writable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _assign(entry: os.DirEntry[str], found: Listing) -> None:
+def _assign(entry: os.DirEntry[str], listing: Listing) -> None:
     try:
         if entry.is_dir():
-            found.folders.append(entry.name)
+            listing.folders.append(entry.name)
             return
         regular = entry.is_file()
     except OSError:
@@ -165,17 +165,17 @@ def _assign(entry: os.DirEntry[str], found: Listing) -> None:
         regular = False
     suffix = suffix_of(entry.name)
     if suffix in IMAGE_SUFFIXES:
-        found.images.append(entry.name)
+        listing.images.append(entry.name)
     elif not regular and entry.is_symlink():
-        found.lost.append((entry.name, "a link that leads nowhere"))
+        listing.lost.append((entry.name, "a link that leads nowhere"))
     # DICOM files often have no suffix, or a unique identifier as name, which ends in a number.
     elif not regular or (suffix and not suffix[1:].isdecimal()):
-        found.others.append(entry.name)
+        listing.others.append(entry.name)
     else:
         try:
-            (found.images if _is_dicom(entry.path) else found.others).append(entry.name)
+            (listing.images if _is_dicom(entry.path) else listing.others).append(entry.name)
         except OSError as error:
-            found.lost.append((entry.name, error.strerror or str(error)))
+            listing.lost.append((entry.name, error.strerror or str(error)))
 
 
 def _is_dicom(path: str) -> bool:

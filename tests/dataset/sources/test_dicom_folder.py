@@ -216,9 +216,9 @@ def test_wrong_settings_are_said(
 
 def test_labels_without_a_folder_are_a_usage_error(tmp_path: Path, write_csv: Write) -> None:
     file = write_csv(tmp_path, {"path": ["a", "b"], "label": ["no", "yes"]})
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         read(file, file)
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         read(Path("phantom"), file)
 
 

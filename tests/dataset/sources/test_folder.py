@@ -291,7 +291,7 @@ def test_a_class_of_which_the_name_is_no_text_is_refused(tmp_path: Path) -> None
         (tmp_path / "B").rename(tmp_path / os.fsdecode(b"caf\xe9"))
     except OSError:
         pytest.skip("this file system refuses such names")
-    with pytest.raises(DataError, match=r"The class folder b'caf\\xe9' .* is no UTF-8 text"):
+    with pytest.raises(DataError, match=r"The class folder b'caf\\xe9' .* is not UTF-8 text"):
         read_folder(tmp_path, ANY)
 
 

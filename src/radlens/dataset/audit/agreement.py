@@ -68,13 +68,13 @@ def standardised(values: Floats, weight: Floats) -> Floats:
 def _measure(first: Floats, second: Floats, inside: Bools, parts: int) -> _Parts:
     """Correlation, and the shift that a least-squares step finds (Lucas and Kanade 1981), within each part."""
     down, across = (np.gradient(second, axis=axis) for axis in (1, 2))
-    one, other, weight, down, across = (
-        _parted(each.astype(np.float32), parts) for each in (first, second, inside, down, across)
+    first_parts, second_parts, weight, down, across = (
+        _in_parts(each.astype(np.float32), parts) for each in (first, second, inside, down, across)
     )
     total = np.maximum(weight.sum(axis=2), 1)
-    left, right = standardised(one, weight), standardised(other, weight)
-    mean = (other * weight).sum(axis=2, keepdims=True) / total[:, :, None]
-    spread = np.sqrt(((other - mean) ** 2 * weight).sum(axis=2, keepdims=True) / total[:, :, None])
+    left, right = standardised(first_parts, weight), standardised(second_parts, weight)
+    mean = (second_parts * weight).sum(axis=2, keepdims=True) / total[:, :, None]
+    spread = np.sqrt(((second_parts - mean) ** 2 * weight).sum(axis=2, keepdims=True) / total[:, :, None])
     error = (left - right) * spread
     matrix = np.empty((*total.shape, 2, 2), np.float32)
     matrix[..., 0, 0], matrix[..., 1, 1] = ((slope**2 * weight).sum(axis=2) for slope in (down, across))
@@ -83,7 +83,7 @@ def _measure(first: Floats, second: Floats, inside: Bools, parts: int) -> _Parts
     strength = np.trace(matrix, axis1=2, axis2=3).mean(axis=1)
     matrix += (np.float32(0.02) * strength + np.float32(1e-6))[:, None, None, None] * np.eye(2, dtype=np.float32)
     slopes = np.stack([(slope * error).sum(axis=2) for slope in (down, across)], axis=2)
-    energy = np.maximum((one**2 * weight).sum(axis=2), (other**2 * weight).sum(axis=2))
+    energy = np.maximum((first_parts**2 * weight).sum(axis=2), (second_parts**2 * weight).sum(axis=2))
     seen = energy > 0.1 * energy.mean(axis=1, keepdims=True)
     counted = seen & (weight.sum(axis=2) > 0.7 * weight.shape[2])
     offsets = np.linalg.solve(matrix, slopes[..., None])[..., 0]
@@ -116,7 +116,7 @@ def _median(values: Floats, counted: Bools) -> Floats:
     return np.asarray(ordered[np.arange(len(ordered)), middle], np.float32)
 
 
-def _parted(pictures: Floats, parts: int) -> Floats:
+def _in_parts(pictures: Floats, parts: int) -> Floats:
     """Shape (pairs, parts * parts, pixels of a part)."""
     count, side = pictures.shape[:2]
     size = side // parts

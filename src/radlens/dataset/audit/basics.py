@@ -84,8 +84,8 @@ def patient_leaks(manifest: Manifest) -> list[Finding]:
             check="leak",
             severity="block",
             message=f"{len(where)} patient(s) with {images} image(s) are in more than one split: the model would be "
-            "judged on patients it was trained on. Drop those images (data.split.overlap=drop_train), or part all "
-            "images anew (data.split.official=false).",
+            "judged on patients it was trained on. Drop those images (data.split.overlap=drop_train), or split all "
+            "images again (data.split.official=false).",
             count=len(where),
             examples=tuple(f"{patient}: {splits}" for patient, splits in where.head(EXAMPLES).items()),
         )

@@ -51,14 +51,14 @@ def describe(manifest: Manifest, cache: PixelCache) -> tuple[Distribution, ...]:
     facts = image_facts(manifest, cache, np.arange(len(manifest)), border=False)
     table = manifest.table
     cells = {cell: split_labels(cell) for cell in table["label"].unique()}
-    found = []
+    distributions = []
     for split in [name for name in (*SPLITS, "") if (table["split"] == name).any()]:
         for label in manifest.info.classes:
             holding = [cell for cell, labels in cells.items() if label in labels]
             part = facts[(table["label"].isin(holding) & (table["split"] == split)).to_numpy()]
             if len(part):
-                found += [_describe(part[fact], split, label) for fact in facts.columns]
-    return tuple(found)
+                distributions += [_describe(part[fact], split, label) for fact in facts.columns]
+    return tuple(distributions)
 
 
 def _describe(fact: pd.Series, split: str, label: str) -> Distribution:

@@ -41,7 +41,7 @@ class Duplicates:
         return _components(size, [pair for group in self.exact + self.near for pair in _chain(group)])
 
     def only(self, mask: npt.NDArray[np.bool_]) -> Duplicates:
-        """The same for the rows where the mask is true, numbered anew."""
+        """The same for the rows where the mask is true, numbered again."""
         number = np.cumsum(mask) - 1
 
         def kept(groups: Sequence[Group]) -> tuple[Group, ...]:
@@ -71,8 +71,8 @@ def find_duplicates(digests: Sequence[str], pixels: npt.NDArray[np.uint8], rows:
     number_of = {int(row): firsts[at] for row, at in zip(own, image_of, strict=True)}
     same = same_pixels(pixels, own)
     pairs = [(number_of[int(a)], number_of[int(b)]) for a, b in zip(own, same, strict=True) if a != b]
-    found = compare_all(pixels, own[own == same])
-    first, second = found.first[found.same], found.second[found.same]
+    compared = compare_all(pixels, own[own == same])
+    first, second = compared.first[compared.same], compared.second[compared.same]
     pairs += [(number_of[int(a)], number_of[int(b)]) for a, b in zip(first, second, strict=True)]
     if not pairs:
         return Duplicates(exact)
@@ -121,7 +121,7 @@ def _leak(manifest: Manifest, groups: Sequence[Group], words: str) -> Finding:
     count = sum(map(len, groups))
     message = (
         f"{count} images are copies of one another in different splits ({words}): the model would be judged on images "
-        "that it was trained on. Remove the copies from one split, or part all images anew, which keeps copies "
+        "that it was trained on. Remove the copies from one split, or split all images again, which keeps copies "
         "together (data.split.official=false)."
     )
     return _finding(manifest, groups, "leak", "block", message, "split")
@@ -155,7 +155,7 @@ def _finding(
     message: str,
     column: str,
 ) -> Finding:
-    path, said = manifest.table["path"].to_numpy(), manifest.table[column].to_numpy()
+    path, cells = manifest.table["path"].to_numpy(), manifest.table[column].to_numpy()
     shown = [group[:SHOWN_IMAGES] for group in groups[:SHOWN_GROUPS]]
     return Finding.model_validate(
         {
@@ -163,7 +163,7 @@ def _finding(
             "severity": severity,
             "message": message,
             "count": sum(map(len, groups)),
-            "examples": tuple(" = ".join(f"{path[row]} ({said[row]})" for row in group) for group in shown),
+            "examples": tuple(" = ".join(f"{path[row]} ({cells[row]})" for row in group) for group in shown),
             "groups": tuple(tuple(str(path[row]) for row in group) for group in shown),
         }
     )

@@ -123,33 +123,34 @@ def family_findings(families: Sequence[FamiliesOfLabel]) -> list[Finding]:
     return [_family_finding(label) for label in families if label.views]
 
 
-def _family_finding(found: FamiliesOfLabel) -> Finding:
-    best = max(found.views, key=lambda view: found.views[view].low)
-    differ = found.views[best].low > TOLD
-    counts = " and ".join(f"{family.images} {family.form}" for family in found.families)
+def _family_finding(of_label: FamiliesOfLabel) -> Finding:
+    best = max(of_label.views, key=lambda view: of_label.views[view].low)
+    differ = of_label.views[best].low > TOLD
+    counts = " and ".join(f"{family.images} {family.form}" for family in of_label.families)
     names = {"facts": "facts of the file and grey levels", "thumbnail": "an 8 x 8 thumbnail", "border": "the border"}
     message = (
-        f"The images of {found.label or 'no label'} come in {len(found.families)} families of file names: {counts}. "
+        f"The images of {of_label.label or 'no label'} come in {len(of_label.families)} families of file names: "
+        f"{counts}. "
     )
     if differ:
         message += (
-            f"A small model tells them apart by {names[best]} alone, with AUROC {interval(found.views[best])}, so "
+            f"A small model tells them apart by {names[best]} alone, with AUROC {interval(of_label.views[best])}, so "
             "they differ in where they come from, how they were made, or what they show. See that every split holds "
             "all of them, and report results for each."
         )
     else:
         message += "They are not clearly told apart by facts, thumbnail or border."
-    if not any(family.elsewhere for family in found.families):
+    if not any(family.elsewhere for family in of_label.families):
         message += " No other label has such names: whoever sees the file name knows the label."
-    if found.sampled:
-        message += f" (Told from {found.images:,} images drawn by patient.)"
+    if of_label.sampled:
+        message += f" (Told from {of_label.images:,} images drawn by patient.)"
     return Finding(
         check="file_name_families",
         severity="warn" if differ else "note",
         message=message,
-        count=len(found.families),
-        examples=tuple(f"{view}: AUROC {interval(auroc)}" for view, auroc in found.views.items()),
-        groups=(tuple(family.example for family in found.families),),
+        count=len(of_label.families),
+        examples=tuple(f"{view}: AUROC {interval(auroc)}" for view, auroc in of_label.views.items()),
+        groups=(tuple(family.example for family in of_label.families),),
     )
 
 
@@ -168,7 +169,7 @@ def drift_findings(drift: Sequence[Drift]) -> list[Finding]:
             severity="warn",
             message=f"{splits} differ{'' if ' and ' in splits else 's'} from train in {facts} fact(s) of the images, "
             "by more than chance and enough to matter: results there may say more about the difference than about the "
-            "model. Find out why; if the split is your own, part the images anew (data.split.official=false)."
+            "model. Find out why; if the split is your own, split the images again (data.split.official=false)."
             + (" The mix of labels differs too, which can move other facts with it." if mixed else ""),
             count=facts,
             examples=tuple(map(_difference, strong[:EXAMPLES])),

@@ -68,20 +68,21 @@ def framing_findings(by_view: Mapping[View, Shortcut]) -> list[Finding]:
 
 def _directions(whole: Shortcut) -> str:
     """What is larger in the class told best, by the most telling fact of each axis that tells something."""
-    said = []
+    directions = []
     for names in (VERTICAL, HORIZONTAL):
         best = next((fact for fact in whole.facts if fact.fact in names), None)
         if best is not None and best.medians is not None and best.interval is not None and best.interval[0] > TOLD:
-            said.append(_direction(best, best.medians))
-    text = "; ".join(said)
-    return f"{text[:1].upper()}{text[1:]}. " if said else ""
+            directions.append(_direction(best, best.medians))
+    text = "; ".join(directions)
+    return f"{text[:1].upper()}{text[1:]}. " if directions else ""
 
 
 def _direction(fact: FactWeight, medians: tuple[float, float]) -> str:
     side = "height" if fact.fact in VERTICAL else "width"
-    own, others = medians
+    own, elsewhere = medians
     return (
-        f"{FACT_WORDS[fact.fact]} is {own:.0%} of the picture's {side} in {fact.label} (median), {others:.0%} elsewhere"
+        f"{FACT_WORDS[fact.fact]} is {own:.0%} of the picture's {side} in {fact.label} (median), "
+        f"{elsewhere:.0%} elsewhere"
     )
 
 

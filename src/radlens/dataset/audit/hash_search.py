@@ -84,7 +84,7 @@ class HashIndex:
         share = radius / (64 * queries.shape[1])
         allowed = int(_KEY_BITS * share + 2 * np.sqrt(_KEY_BITS * share * (1 - share)))
         steps = np.arange(-window, window)
-        found = []
+        pairs_by_order = []
         for number in range(orders):
             keys = _keys(queries, number, orders)
             place = np.searchsorted(self.keys[number], keys)[:, None] + steps
@@ -92,8 +92,8 @@ class HashIndex:
             place[outside] = 0
             apart = np.bitwise_count(self.keys[number][place] ^ keys[:, None])
             query, column = np.nonzero((apart <= allowed) & ~outside)
-            found.append(query * count + self.items[number][place[query, column]])
-        pairs = np.concatenate(found)
+            pairs_by_order.append(query * count + self.items[number][place[query, column]])
+        pairs = np.concatenate(pairs_by_order)
         query, item = np.divmod(pairs, count)
         distance = np.bitwise_count(queries[query] ^ self.hashes[item]).sum(axis=1, dtype=np.int64)
         # Few are left by now; to find those of several orders among all took most of the time.
@@ -106,5 +106,5 @@ def _keys(hashes: Hashes, number: int, orders: int) -> Hashes:
     """The 64 bits that come first in an order, as numbers that sort by them."""
     octets = hashes.view(np.uint8)
     first = round(number * octets.shape[1] / orders)
-    chosen = (first + np.arange(_KEY_BITS // 8)) % octets.shape[1]
-    return np.ascontiguousarray(octets[:, chosen]).view(">u8")[:, 0].astype(np.uint64)
+    key_octets = (first + np.arange(_KEY_BITS // 8)) % octets.shape[1]
+    return np.ascontiguousarray(octets[:, key_octets]).view(">u8")[:, 0].astype(np.uint64)

@@ -32,9 +32,9 @@ def to_features(facts: pd.DataFrame) -> tuple[Features, Ints]:
     features: list[Features] = []
     owners = []
     for number, name in enumerate(facts.columns):
-        made = _numbers(facts[name]) if is_numeric(facts[name]) else _indicators(facts[name])
-        features += made
-        owners += [number] * len(made)
+        fact_features = _numbers(facts[name]) if is_numeric(facts[name]) else _indicators(facts[name])
+        features += fact_features
+        owners += [number] * len(fact_features)
     matrix = np.stack(features, axis=1) if features else np.empty((len(facts), 0), dtype=np.float32)
     return matrix, np.array(owners, dtype=np.int64)
 
@@ -183,14 +183,14 @@ def histogram_scores(fact: pd.Series, targets: Bools, folds: Ints) -> Floats:
     cell = bins * size + folds
     shape = (int(bins.max()) + 1, size)
     images = np.bincount(cell, minlength=shape[0] * size).reshape(shape)
-    others = images.sum(axis=1, keepdims=True) - images
+    other_images = images.sum(axis=1, keepdims=True) - images
     scores = np.empty(targets.shape)
     for column, truth in enumerate(targets.T):
-        found = np.bincount(cell, weights=truth, minlength=shape[0] * size).reshape(shape)
-        elsewhere = found.sum(axis=1, keepdims=True) - found
+        positives = np.bincount(cell, weights=truth, minlength=shape[0] * size).reshape(shape)
+        elsewhere = positives.sum(axis=1, keepdims=True) - positives
         # One image more at the overall rate steadies bins with few images.
-        rate = elsewhere.sum(axis=0) / np.maximum(others.sum(axis=0), 1)
-        scores[:, column] = ((elsewhere + rate) / (others + 1))[bins, folds]
+        rate = elsewhere.sum(axis=0) / np.maximum(other_images.sum(axis=0), 1)
+        scores[:, column] = ((elsewhere + rate) / (other_images + 1))[bins, folds]
     return scores
 
 

@@ -1,4 +1,4 @@
-"""What is known of an image beside its anatomy: its file, its header, its grey levels, and what its edges look like."""
+"""What is known of an image besides its anatomy: its file, its header, its grey levels, and how its edges look."""
 
 from __future__ import annotations
 
@@ -101,14 +101,14 @@ def image_facts(manifest: Manifest, cache: PixelCache, images: Ints, *, border: 
 
 def _header_facts(table: pd.DataFrame) -> dict[str, object]:
     spelled = {re.sub(r"[\s\-]+", "_", str(name).strip().lower()): name for name in reversed(table.columns)}
-    found: dict[str, object] = {}
+    columns: dict[str, object] = {}
     for fact, names in HEADER_FACTS.items():
         column = next((spelled[name] for name in names if name in spelled), None)
         if column is None:
             continue
         cells = table[column].fillna("").astype(str).str.strip()
-        found[fact] = ages_in_years(cells) if fact == "age" else cells.tolist()
-    return found
+        columns[fact] = ages_in_years(cells) if fact == "age" else cells.tolist()
+    return columns
 
 
 def ages_in_years(cells: pd.Series) -> npt.NDArray[np.float64]:

@@ -81,7 +81,7 @@ def name_form(path: str) -> str:
 def find_name_families(manifest: Manifest, cache: PixelCache, seed: int) -> tuple[FamiliesOfLabel, ...]:
     """Find labels whose images come in several families of file names, and try to tell these apart.
 
-    Within one label the label itself is no help, so whatever tells the families apart is a difference of origin, of
+    Within one label the label itself does not help, so whatever tells the families apart is a difference of origin, of
     handling, or of kind.
 
     Args:
@@ -101,9 +101,9 @@ def find_name_families(manifest: Manifest, cache: PixelCache, seed: int) -> tupl
     )
     labels = table["label"].value_counts().index[:MOST_LABELS]
     families = {str(label): _families(table, str(label), manifest) for label in labels}
-    several = {label: found for label, found in families.items() if 2 <= len(found) <= MOST_FAMILIES}
-    found = (_tell_apart(table, label, several[label], manifest, cache, seed) for label in several)
-    return tuple(track(found, "Comparing families of file names", len(several)))
+    several = {label: of_label for label, of_label in families.items() if 2 <= len(of_label) <= MOST_FAMILIES}
+    compared = (_tell_apart(table, label, several[label], manifest, cache, seed) for label in several)
+    return tuple(track(compared, "Comparing families of file names", len(several)))
 
 
 def _families(table: pd.DataFrame, label: str, manifest: Manifest) -> tuple[NameFamily, ...]:

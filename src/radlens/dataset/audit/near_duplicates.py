@@ -115,10 +115,10 @@ def find_candidates(pixels: Pixels, rows: Integers) -> Candidates:
     def near(numbers: Integers) -> Candidates:
         return _nearest(index, numbers, _varied(learnt, spectra, pixels[rows[numbers]]))
 
-    found = list(_over(np.arange(len(rows)), _CHUNK, near, "Looking for near duplicates"))
-    first, second, variant, distance = (np.concatenate(each) for each in zip(*found, strict=True))
-    chosen = _first_of_each(np.minimum(first, second) * len(rows) + np.maximum(first, second), distance)
-    return Candidates(rows[first[chosen]], rows[second[chosen]], variant[chosen], distance[chosen])
+    batches = list(_over(np.arange(len(rows)), _CHUNK, near, "Looking for near duplicates"))
+    first, second, variant, distance = (np.concatenate(each) for each in zip(*batches, strict=True))
+    closest = _first_of_each(np.minimum(first, second) * len(rows) + np.maximum(first, second), distance)
+    return Candidates(rows[first[closest]], rows[second[closest]], variant[closest], distance[closest])
 
 
 def compare(pixels: Pixels, candidates: Candidates) -> Compared:
@@ -134,16 +134,16 @@ def compare(pixels: Pixels, candidates: Candidates) -> Compared:
         nothing, shares = np.empty(0, np.int64), np.empty(0, np.float32)
         none = np.empty(0, np.bool_)
         return Compared(nothing, nothing, none, shares, np.empty((0, 2, 3), np.float32), none)
-    found = Registration(*(np.concatenate(each) for each in zip(*parts, strict=True)))
-    same, alike = judge(found, finest_side(*pixels.shape[2:]))
+    registration = Registration(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+    same, alike = judge(registration, finest_side(*pixels.shape[2:]))
     kept = same | alike
     return Compared(
         candidates.first[kept],
         candidates.second[kept],
         same[kept],
-        found.similarity[kept],
-        found.maps[kept],
-        found.inverted[kept],
+        registration.similarity[kept],
+        registration.maps[kept],
+        registration.inverted[kept],
     )
 
 
@@ -164,12 +164,12 @@ def _nearest(index: HashIndex, numbers: Integers, hashes: Hashes) -> Candidates:
     query, second, distance = index.near(hashes.reshape(-1, words), RADIUS)
     first, variant = numbers[query // variants], query % variants
     other = np.flatnonzero(first != second)
-    chosen = other[_first_of_each(first[other] * len(index.hashes) + second[other], distance[other])]
-    chosen = chosen[np.lexsort((distance[chosen], first[chosen]))]
+    neighbours = other[_first_of_each(first[other] * len(index.hashes) + second[other], distance[other])]
+    neighbours = neighbours[np.lexsort((distance[neighbours], first[neighbours]))]
     # The place of each among those of the same image, the nearest first.
-    owner = first[chosen]
-    chosen = chosen[np.arange(len(owner)) - np.searchsorted(owner, owner) < NEAREST]
-    return Candidates(first[chosen], second[chosen], variant[chosen], distance[chosen])
+    owner = first[neighbours]
+    neighbours = neighbours[np.arange(len(owner)) - np.searchsorted(owner, owner) < NEAREST]
+    return Candidates(first[neighbours], second[neighbours], variant[neighbours], distance[neighbours])
 
 
 def _first_of_each(keys: Integers, values: Integers) -> Integers:

@@ -51,9 +51,9 @@ class PerceptualHash:
             spectra: what takes the spectra.
         """
         rng = np.random.default_rng(0)
-        chosen = np.sort(rng.permutation(rows)[:_SAMPLE])
+        sample = np.sort(rng.permutation(rows)[:_SAMPLE])
         # A few pictures of no set in particular make the projections sound for a set of very few.
-        pictures = np.concatenate([equalised(pixels[chosen], Spectra.side), _generic(rng)])
+        pictures = np.concatenate([equalised(pixels[sample], Spectra.side), _generic(rng)])
         described = spectra.of(pictures)
         moved = [spectra.of(_slightly_changed(pictures, rng)) - described for _ in range(2)]
         change = np.concatenate(moved)[:, PLAIN.order].astype(np.float64)
@@ -89,7 +89,7 @@ def _generic(rng: np.random.Generator) -> Floats:
 
 
 def _slightly_changed(pictures: Floats, rng: np.random.Generator) -> Floats:
-    """Each picture turned, shifted, enlarged and stretched by about half of what parts one variant from the next."""
+    """Each picture turned, shifted, enlarged and stretched by about half the step from one variant to the next."""
     count = len(pictures)
     angle = np.deg2rad(rng.uniform(-2.5, 2.5, count))
     size, stretch = np.exp(rng.uniform(-0.05, 0.05, count)), np.exp(rng.uniform(-0.03, 0.03, count))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from radlens.dataset.audit.hash_search import Hashes, HashIndex
 from radlens.dataset.audit.thumbnails import LEAST_SPREAD, Floats, equalised
 
-# Bits, of 256. Of 5,216 chest radiographs (Kermany et al.) at 160 x 160 the nearest two that are no copies differ in
+# Bits, of 256. Of 5,216 chest radiographs (Kermany et al.) at 160 x 160 the nearest two that are not copies differ in
 # 44; 100 of them at original size differ in at most 17 from their resized copies, and 99 in 100 at half the size and
 # JPEG quality 30 in fewer than 32.
 PICTURE_RADIUS = 32
@@ -35,15 +35,15 @@ def picture_hashes(pixels: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -
         pixels: uint8, shape (any, channels, height, width).
         rows: the row of each image in ``pixels``; below 0 where it could not be read.
     """
-    found = [""] * len(rows)
+    hashes = [""] * len(rows)
     readable = np.flatnonzero(np.asarray(rows) >= 0)
     for start in range(0, len(readable), _CHUNK):
         part = readable[start : start + _CHUNK]
         thumbnails = equalised(pixels[np.asarray(rows)[part]], _SIDE)
         shown = thumbnails.std(axis=(1, 2)) >= LEAST_SPREAD
         for number, octets in zip(part[shown], _bits(thumbnails[shown]), strict=True):
-            found[number] = octets.tobytes().hex()
-    return found
+            hashes[number] = octets.tobytes().hex()
+    return hashes
 
 
 def same_pictures(hashes: Sequence[str], known: Collection[str]) -> npt.NDArray[np.bool_]:

@@ -110,17 +110,18 @@ def register(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8], guesse
     return Registration(similarity, offset, excess, maps, signs < 0)
 
 
-def judge(found: Registration, finest: int) -> tuple[Bools, Bools]:
+def judge(registration: Registration, finest: int) -> tuple[Bools, Bools]:
     """Whether pairs show the same picture, and whether, not being that, they are likely exposures of one patient.
 
     Args:
-        found: how the pairs lie over each other.
+        registration: how the pairs lie over each other.
         finest: side of the thumbnails that they were compared in at last.
     """
     limits = SAME_PICTURE[finest]
-    in_place = (found.offset <= limits.offset) & (found.excess <= limits.excess) | (found.offset <= limits.sure)
-    same = (found.similarity >= limits.similarity) & in_place
-    alike = np.isfinite(found.offset) & (found.similarity >= SAME_PATIENT.get(finest, np.inf))
+    offset, excess = registration.offset, registration.excess
+    in_place = (offset <= limits.offset) & (excess <= limits.excess) | (offset <= limits.sure)
+    same = (registration.similarity >= limits.similarity) & in_place
+    alike = np.isfinite(offset) & (registration.similarity >= SAME_PATIENT.get(finest, np.inf))
     return same, alike & ~same
 
 
@@ -183,15 +184,15 @@ def _refine(moving: Floats, fixed: Floats, maps: Floats, iterations: int) -> tup
     for iteration in range(iterations + 1):
         warped, inside = warp(moving, maps)
         weight = inside.reshape(count, -1) * within
-        one, other = (standardised(part, weight) for part in (warped.reshape(count, -1), target))
-        correlation = (one * other).sum(axis=1) / np.maximum(weight.sum(axis=1), 1)
+        standard_moving, standard_target = (standardised(part, weight) for part in (warped.reshape(count, -1), target))
+        correlation = (standard_moving * standard_target).sum(axis=1) / np.maximum(weight.sum(axis=1), 1)
         better = correlation > highest
         best[better], highest[better] = maps[better], correlation[better]
         if iteration == iterations:
             break
         spread = np.sqrt((target**2 * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), 1))
         weighted = steepest * weight[:, None]
-        error = (one - other) * spread[:, None]
+        error = (standard_moving - standard_target) * spread[:, None]
         step = np.linalg.solve(weighted @ steepest.transpose(0, 2, 1) + damping, weighted @ error[:, :, None])
         change = np.tile(np.eye(3, dtype=np.float32), (count, 1, 1))
         change[:, :2] += step.reshape(count, 2, 3)

@@ -61,7 +61,7 @@ def _finding(manifest: Manifest, seen: npt.NDArray[np.bool_], words: str) -> lis
         Finding(
             check="leak",
             severity="block",
-            message=f"{len(paths)} of the {len(manifest)} images {words}: what it says of them is no evidence. Give "
+            message=f"{len(paths)} of the {len(manifest)} images {words}: what it says of them is not evidence. Give "
             "images that it has never seen.",
             count=len(paths),
             examples=tuple(paths[:EXAMPLES]),

@@ -106,7 +106,7 @@ def find_shortcuts(manifest: Manifest, cache: PixelCache, seed: int) -> tuple[Sh
     """Try to tell the label without the anatomy, in four views.
 
     Every image is scored by a model fitted to other patients (five folds; images of one patient, and images with the
-    same content, are never parted). All splits are looked at together.
+    same content, are never split). All splits are looked at together.
 
     Args:
         manifest: the images, all of them readable.
@@ -121,10 +121,10 @@ def find_shortcuts(manifest: Manifest, cache: PixelCache, seed: int) -> tuple[Sh
     if sample is None:
         return ()
     facts = image_facts(manifest, cache, sample.images)
-    found = []
+    shortcuts = []
     for view in track(VIEWS, "Looking for shortcuts", len(VIEWS)):
         judged, ranked = _look(view, facts, cache, sample, seed)
-        found.append(
+        shortcuts.append(
             Shortcut(
                 view=view,
                 auroc=judged.mean,
@@ -136,7 +136,7 @@ def find_shortcuts(manifest: Manifest, cache: PixelCache, seed: int) -> tuple[Sh
                 facts=ranked,
             )
         )
-    return tuple(found)
+    return tuple(shortcuts)
 
 
 def one_vs_rest(manifest: Manifest) -> tuple[tuple[str, ...], Bools]:

@@ -1,4 +1,4 @@
-"""The log-polar spectrum of a picture, from which those of its variants follow without computing them anew.
+"""The log-polar spectrum of a picture, from which those of its variants follow without computing them again.
 
 The magnitudes of a picture's Fourier transform do not change with a shift, a half turn or an exchange of black and
 white. In polar coordinates with logarithmic radii a rotation moves them along the angles, a change of size along the

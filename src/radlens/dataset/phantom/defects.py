@@ -191,11 +191,11 @@ def _truths(rng: np.random.Generator, patients: int, settings: PhantomSettings) 
         for turn, patient in enumerate(ill):
             truths[patient] = classes[1 + turn % (len(classes) - 1)]
         return truths
-    chosen = [set(rng.choice(classes, rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1]), replace=False).tolist()) for _ in ill]
+    diseases = [set(rng.choice(classes, rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1]), replace=False).tolist()) for _ in ill]
     for turn, name in enumerate(classes):
-        if not any(name in names for names in chosen):
-            chosen[turn % len(chosen)].add(name)
-    for patient, names in zip(ill, chosen, strict=True):
+        if not any(name in names for names in diseases):
+            diseases[turn % len(diseases)].add(name)
+    for patient, names in zip(ill, diseases, strict=True):
         truths[patient] = _join(names, classes)
     return truths
 
@@ -253,8 +253,8 @@ def _cues(rng: np.random.Generator, labels: list[str], settings: PhantomSettings
         return [False] * len(labels)
     follows = rng.random(len(labels)) < settings.shortcut_strength
     coin = rng.random(len(labels)) < 0.5
-    found = np.array([label not in ("", "normal") for label in labels])
-    return [bool(cue) for cue in np.where(follows, found, coin)]
+    has_finding = np.array([label not in ("", "normal") for label in labels])
+    return [bool(cue) for cue in np.where(follows, has_finding, coin)]
 
 
 def _images(

@@ -23,7 +23,7 @@ _WINDOW = (2048.0, 3600.0)
 
 @dataclass(frozen=True)
 class Header:
-    """What a DICOM file says beside the pixels.
+    """What a DICOM file says besides the pixels.
 
     Attributes:
         patient: identifier.

@@ -177,7 +177,7 @@ def _trachea(patient: Patient, acquisition: Acquisition, grid: Grid) -> Floats:
 
 
 def _vessels(patient: Patient, acquisition: Acquisition, grid: Grid) -> tuple[Floats, Floats]:
-    """Path length in the vessels of the lungs, and 0 to 1 where a larger airway runs beside one."""
+    """Path length in the vessels of the lungs, and 0 to 1 where a larger airway runs next to one."""
     vessels = patient.vessels
     thick, thin = vessels.radius > 0.017, vessels.radius <= 0.009
     middle = ~thick & ~thin

@@ -27,7 +27,7 @@ def draw_acquisition(rng: np.random.Generator) -> Acquisition:
     collimated = rng.random() < 0.3
     margins = rng.uniform(0.0, 0.07, 4) * collimated
     marker = str(rng.choice(["R", "L", ""], p=[0.65, 0.2, 0.15]))
-    beside = rng.uniform(0.03, 0.1)
+    marker_margin = rng.uniform(0.03, 0.1)
     return Acquisition(
         view=view,
         field=float(rng.uniform(1.16, 1.42)),
@@ -43,7 +43,7 @@ def draw_acquisition(rng: np.random.Generator) -> Acquisition:
         detail=float(rng.uniform(0.3, 1.1)),
         collimation=(float(margins[0]), float(margins[1]), float(margins[2]), float(margins[3])),
         marker=marker,
-        marker_at=(float(beside if marker == "R" else 1 - beside), float(rng.uniform(0.06, 0.5))),
+        marker_at=(float(marker_margin if marker == "R" else 1 - marker_margin), float(rng.uniform(0.06, 0.5))),
     )
 
 

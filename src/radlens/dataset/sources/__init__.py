@@ -34,7 +34,9 @@ def read_source(settings: DataSettings) -> Manifest:
         raise UsageError(f"No source was given. Expected {_KINDS}.")
     name = source.casefold()
     if settings.dicom.labels is not None and not Path(source).expanduser().is_dir():
-        raise UsageError(f"data.dicom.labels is for a folder of DICOM files, and the source {source!r} is no folder.")
+        raise UsageError(
+            f"data.dicom.labels is for a folder of DICOM files, and the source {source!r} is not a folder."
+        )
     if name in NAMED_SOURCES and settings.dicom.labels is None:
         if Path(source).exists():
             log.warning("Reading the named source %s; for the folder of that name give ./%s", name, source)

@@ -38,8 +38,8 @@ def read_csv_table(file: Path, settings: DataSettings) -> Manifest:
 
     Raises:
         UsageError: a named column or the image root does not exist.
-        DataError: the file is no table, or a row lacks its label, patient or image; rows are counted as a spreadsheet
-            shows them, the header being row 1.
+        DataError: the file is not a table, or a row lacks its label, patient or image; rows are counted as a
+            spreadsheet shows them, the header being row 1.
     """
     file = Path(file).resolve()
     columns = settings.csv
@@ -88,7 +88,9 @@ def read_cells(file: Path) -> pd.DataFrame:
                 encoding="utf-8-sig",
             )
     except UnicodeDecodeError as error:
-        raise DataError(f"{file} is no UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8.") from error
+        raise DataError(
+            f"{file} is not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8."
+        ) from error
     except pd.errors.EmptyDataError:
         raise DataError(f"{file} is empty; expected a header row with column names, then one row an image.") from None
     except (OSError, ValueError, csv.Error, pd.errors.ParserWarning) as error:
@@ -139,9 +141,9 @@ def _mention_unused(raw: pd.DataFrame, name: str, columns: CsvColumns) -> None:
         log.warning("The CSV's column %r is not used. To use it: --set data.csv.%s=%s", name, name, name)
 
 
-def name_rows(found: npt.ArrayLike, index: pd.Index) -> str:
+def name_rows(mask: npt.ArrayLike, index: pd.Index) -> str:
     """The first row numbers at which something was found: ``rows 3, 7, …``."""
-    numbers = index[np.asarray(found)]
+    numbers = index[np.asarray(mask)]
     shown = ", ".join(map(str, numbers[:_SHOWN]))
     return f"row{'s' if len(numbers) > 1 else ''} {shown}{', …' if len(numbers) > _SHOWN else ''}"
 
@@ -183,7 +185,7 @@ def labels_of(raw: pd.DataFrame, settings: DataSettings, file: Path) -> tuple[pd
 
     Raises:
         UsageError: a positive class was named for several labels an image.
-        DataError: a cell is empty or holds what is no label, or there is one class only.
+        DataError: a cell is empty or holds what is not a label, or there is one class only.
     """
     names = settings.csv.label
     if len(names) > 1:
@@ -208,13 +210,13 @@ def _from_columns(marks: pd.DataFrame, file: Path) -> tuple[pd.Series, tuple[str
     codes, joined = np.zeros(len(marks), dtype=np.int64), [""]
     for name, cells in marks.items():
         present = cells.map(_ZERO_ONE)
-        strange = present.isna()
-        if strange.any():
-            value = cells[strange].iloc[0]
+        unusable = present.isna()
+        if unusable.any():
+            value = cells[unusable].iloc[0]
             received = repr(value) if value else "an empty cell"
             raise DataError(
-                f"{file}: the label column {name!r} holds {received} in {name_rows(strange, marks.index)} "
-                f"({int(strange.sum())} in all); expected 0 or 1. Decide what such cells mean and write 0 or 1."
+                f"{file}: the label column {name!r} holds {received} in {name_rows(unusable, marks.index)} "
+                f"({int(unusable.sum())} in all); expected 0 or 1. Decide what such cells mean and write 0 or 1."
             )
         # Each combination of marks gets a number, so that names are joined once for each and not for each image.
         codes, distinct = pd.factorize(2 * codes + present.to_numpy(dtype=np.int64))
@@ -228,14 +230,14 @@ def _from_joined(cells: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
     images = Counter(cells.tolist())
     parts = {cell: [part.strip() for part in split_labels(cell) if part.strip()] for cell in images}
     counts: Counter[str] = Counter()
-    for cell, found in parts.items():
-        counts.update({part: images[cell] * found.count(part) for part in set(found)})
+    for cell, names in parts.items():
+        counts.update({part: images[cell] * names.count(part) for part in set(names)})
     spelling = spellings(counts)
     classes = order_classes(sorted(set(spelling.values())))
     rank = {name: number for number, name in enumerate(classes)}
     joined = {
-        cell: "|".join(sorted({spelling[name] for name in found}, key=rank.__getitem__))
-        for cell, found in parts.items()
+        cell: "|".join(sorted({spelling[name] for name in names}, key=rank.__getitem__))
+        for cell, names in parts.items()
     }
     return cells.map(joined), classes
 
@@ -247,11 +249,11 @@ def splits_of(cells: pd.Series, file: Path) -> pd.Series:
         DataError: a cell names no split.
     """
     known: dict[str, str | None] = {cell: split_of(cell) if cell else "" for cell in cells.unique()}
-    strange = [cell for cell, split in known.items() if split is None]
-    if strange:
+    unknown = [cell for cell, split in known.items() if split is None]
+    if unknown:
         raise DataError(
-            f"{file}: the split column {cells.name!r} holds {strange[0]!r} in "
-            f"{name_rows(cells == strange[0], cells.index)}. {did_you_mean(strange[0], SPLIT_SYNONYMS)}"
+            f"{file}: the split column {cells.name!r} holds {unknown[0]!r} in "
+            f"{name_rows(cells == unknown[0], cells.index)}. {did_you_mean(unknown[0], SPLIT_SYNONYMS)}"
         )
     return cells.map(known)
 
@@ -267,11 +269,11 @@ def _on_disk(paths: pd.Series, root: Path, file: Path, allowed: float) -> pd.Ser
     for number in _unlisted(texts.tolist(), root):
         # One name may be encoded in two ways (Unicode NFC and NFD), and macOS changes the one into the other.
         forms = (texts[number], *(unicodedata.normalize(form, texts[number]) for form in ("NFC", "NFD")))
-        found = next((form for form in forms if (root / _file_of(form)).is_file()), None)
-        if found is None:
+        existing = next((form for form in forms if (root / _file_of(form)).is_file()), None)
+        if existing is None:
             missing.append(number)
         else:
-            texts[number] = found
+            texts[number] = existing
     if missing:
         shown = "\n".join(f"  - row {paths.index[number]}: {texts[number]}" for number in missing[:_SHOWN])
         count = f"{file}: {len(missing)} of {len(paths)} image(s) do not exist in {root}"

@@ -41,8 +41,8 @@ def read_dicom_folder(folder: Path, settings: DataSettings) -> Manifest:
 
     Each row labels the image that its key names, or all images of the series, study or patient that it names.
     Identifiers are compared as pseudonyms, and none is kept. Rows without an image, images without a row, files that
-    are no DICOM and DICOM objects that are no picture are left out, counted and said aloud. A file that cannot be read
-    goes on, if a row names its path, to be rejected with its reason.
+    are not DICOM and DICOM objects that are not pictures are left out, counted and said aloud. A file that cannot be
+    read goes on, if a row names its path, to be rejected with its reason.
 
     Raises:
         UsageError: the CSV or a column does not exist.
@@ -107,14 +107,14 @@ def _images_in(root: Path, labels: Path, settings: DataSettings, pseudonyms: Pse
             telling=not header.identity_removed and tells_of_patient(path, header),
         )
 
-    found = list(read_headers([str(root / path) for path in paths], use, settings.workers))
-    images = [entry for entry in found if isinstance(entry, FolderImage)]
-    others = Counter(entry for entry in found if isinstance(entry, str))
-    listed = ", ".join(f"{count} {what}" for what, count in others.most_common())
+    entries = list(read_headers([str(root / path) for path in paths], use, settings.workers))
+    images = [entry for entry in entries if isinstance(entry, FolderImage)]
+    skipped = Counter(entry for entry in entries if isinstance(entry, str))
+    listed = ", ".join(f"{count} {what}" for what, count in skipped.most_common())
     if not images:
         raise DataError(f"{root} holds no DICOM image{f'; it holds {listed}' if listed else ''}.")
-    if others:
-        log.warning("Skipped %d file(s) in %s that are no DICOM images: %s.", others.total(), root, listed)
+    if skipped:
+        log.warning("Skipped %d file(s) in %s that are not DICOM images: %s.", skipped.total(), root, listed)
     return images
 
 

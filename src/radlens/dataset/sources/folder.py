@@ -41,7 +41,7 @@ def read_folder(folder: Path, settings: DataSettings) -> Manifest:
     Class folders may lie in ``train``, ``val`` and ``test`` (or ``training``, ``valid``, ``validation``, ``dev``,
     ``testing``, in any case) or in the folder itself. A class may be spelled with other capitals in each split.
     Folders inside a class folder are walked. A folder that only holds another one, as archives do, is entered.
-    Hidden files and what operating systems leave behind are ignored; other files that are no images are counted and
+    Hidden files and what operating systems leave behind are ignored; other files that are not images are counted and
     said aloud. Files and links that have an image's name but cannot be read are listed like images, so that reading
     them says why; what else cannot be looked at is said aloud and noted in the manifest.
 
@@ -52,29 +52,29 @@ def read_folder(folder: Path, settings: DataSettings) -> Manifest:
     parts: list[pd.DataFrame] = []
     left_out = LeftOut()
     for split, class_folder in _class_folders(root, left_out):
-        beside = LeftOut()
-        images = list(walk(class_folder, class_folder.relative_to(root).as_posix(), beside))
+        class_left_out = LeftOut()
+        images = list(walk(class_folder, class_folder.relative_to(root).as_posix(), class_left_out))
         if not images:
-            raise _no_images(class_folder, beside)
-        left_out.add(beside)
+            raise _no_images(class_folder, class_left_out)
+        left_out.add(class_left_out)
         # Text of which all rows of a class share one object: a million rows are a matter of memory.
         parts.append(pd.DataFrame({"path": images}).assign(label=class_folder.name, split=split))
     if left_out.others:
         counts = left_out.others
-        log.warning("Ignored %d file(s) in %s that are no images: %s.", counts.total(), root, listed(counts))
+        log.warning("Ignored %d file(s) in %s that are not images: %s.", counts.total(), root, listed(counts))
     notes = left_out.notes()
     for note in notes:
         log.warning("%s: %s", root, note)
     return _manifest(root, pd.concat(parts, ignore_index=True), settings).with_notes(*notes)
 
 
-def _no_images(class_folder: Path, beside: LeftOut) -> DataError:
-    if beside.others:
-        found = f"it holds {listed(beside.others)}"
+def _no_images(class_folder: Path, left_out: LeftOut) -> DataError:
+    if left_out.others:
+        content = f"it holds {listed(left_out.others)}"
     else:
-        found = "it is empty" if not beside.lost else f"it cannot be read: {beside.lost[0][1]}"
+        content = "it is empty" if not left_out.lost else f"it cannot be read: {left_out.lost[0][1]}"
     return DataError(
-        f"The class folder {class_folder} holds no image; {found}. Remove it, or put images of these types "
+        f"The class folder {class_folder} holds no image; {content}. Remove it, or put images of these types "
         f"there: {', '.join(sorted(IMAGE_SUFFIXES))}."
     )
 
@@ -102,23 +102,23 @@ def _manifest(root: Path, table: pd.DataFrame, settings: DataSettings) -> Manife
 
 
 def writable_paths(root: Path, paths: pd.Series) -> pd.Series:
-    """The paths as text; a file of which the name is no text cannot be found by it, and is rejected when it is read."""
+    """The paths as text; a file whose name is not text cannot be found by it, and is rejected when it is read."""
     if is_writable(paths):
         return paths
-    strange = [path for path in paths if not is_writable(path)]
+    undecodable = [path for path in paths if not is_writable(path)]
     log.warning(
-        "%d file(s) in %s have names that are no UTF-8 text and count as unreadable, first %r. Rename them.",
-        len(strange),
+        "%d file(s) in %s have names that are not UTF-8 text and count as unreadable, first %r. Rename them.",
+        len(undecodable),
         root,
-        os.fsencode(strange[0]),
+        os.fsencode(undecodable[0]),
     )
     return pd.Series([writable(path) for path in paths], index=paths.index, dtype=str)
 
 
 def _class_folders(root: Path, left_out: LeftOut) -> Iterator[tuple[str, Path]]:
     """Each class folder with the split it lies in (empty without splits)."""
-    found = _entries(root)
-    splits = [name for name in found.folders if split_of(name)]
+    entries = _entries(root)
+    splits = [name for name in entries.folders if split_of(name)]
     if not splits:
         yield from (("", folder) for folder in _classes_of(root, left_out))
         return
@@ -126,41 +126,41 @@ def _class_folders(root: Path, left_out: LeftOut) -> Iterator[tuple[str, Path]]:
     if doubled:
         names = ", ".join(name for name in splits if split_of(name) in doubled)
         raise DataError(f"{root} has several folders for the split {doubled[0]}: {names}. Merge or rename them.")
-    left_out.lost.extend(found.lost)
-    beside = [writable(name) for name in found.folders if name not in splits]
-    if beside:
-        log.warning("Ignored the folder(s) %s in %s, beside %s.", ", ".join(beside), root, ", ".join(splits))
+    left_out.lost.extend(entries.lost)
+    ignored = [writable(name) for name in entries.folders if name not in splits]
+    if ignored:
+        log.warning("Ignored the folder(s) %s in %s, next to %s.", ", ".join(ignored), root, ", ".join(splits))
     for name in splits:
         folder = _descend(root / name, same_split=True)
         yield from ((split_of(name) or "", class_folder) for class_folder in _classes_of(folder, left_out))
 
 
 def _classes_of(folder: Path, left_out: LeftOut) -> list[Path]:
-    """The class folders in a folder; images beside them are counted and said aloud.
+    """The class folders in a folder; images next to them are counted and said aloud.
 
     Raises:
-        DataError: there are none, or the name of one is no text.
+        DataError: there are none, or the name of one is not text.
     """
-    found = _entries(folder)
-    if not found.folders:
-        files = Counter(map(suffix_of, [*found.images, *found.others]))
+    entries = _entries(folder)
+    if not entries.folders:
+        files = Counter(map(suffix_of, [*entries.images, *entries.others]))
         raise DataError(
             f"{folder} has no class folders; found {listed(files) if files else 'nothing'} in it. {_LAYOUT}"
         )
-    if found.images:
+    if entries.images:
         log.warning(
             "Ignored %d image(s) in %s that lie in no class folder, first %s.",
-            len(found.images),
+            len(entries.images),
             folder,
-            folder / writable(found.images[0]),
+            folder / writable(entries.images[0]),
         )
-    left_out.lost.extend((f"{folder.name}/{name}", reason) for name, reason in found.lost)
-    for name in found.folders:
+    left_out.lost.extend((f"{folder.name}/{name}", reason) for name, reason in entries.lost)
+    for name in entries.folders:
         if not is_writable(str(folder / name)):
             raise DataError(
-                f"The class folder {os.fsencode(name)!r} in {folder} has a name that is no UTF-8 text. Rename it."
+                f"The class folder {os.fsencode(name)!r} in {folder} has a name that is not UTF-8 text. Rename it."
             )
-    return [folder / name for name in found.folders]
+    return [folder / name for name in entries.folders]
 
 
 def _descend(folder: Path, *, same_split: bool = False) -> Path:
@@ -172,10 +172,10 @@ def _descend(folder: Path, *, same_split: bool = False) -> Path:
     """
     passed = {folder.resolve()}
     while True:
-        found = _entries(folder)
-        if len(found.folders) != 1 or found.images:
+        entries = _entries(folder)
+        if len(entries.folders) != 1 or entries.images:
             return folder
-        inner = folder / found.folders[0]
+        inner = folder / entries.folders[0]
         wanted = split_of(folder.name) if same_split else None
         within = _entries(inner)
         if split_of(inner.name) != wanted or not within.folders or within.images or inner.resolve() in passed:

@@ -96,7 +96,7 @@ def describe(header: DicomHeader, pseudonyms: Pseudonyms, *, name_site: bool = F
     known = header.patient_id.casefold() not in _PLACEHOLDERS
 
     def plain(text: str) -> str:
-        # A misplaced name is no view. Most values are the same in many images: one copy of each is enough.
+        # A misplaced name is not a view. Most values are the same in many images: one copy of each is enough.
         return "" if tells_in_cell(text, header) else sys.intern(text)
 
     return Described(
@@ -122,7 +122,7 @@ def read_headers(
 
     Args:
         files: paths.
-        use: called in a thread with the file's number and its header (None for a file that is no DICOM, the error for
+        use: called in a thread with the file's number and its header (None for a file that is not DICOM, the error for
             one that cannot be read), so that headers need not be kept.
         workers: threads; 0: as many as the storage keeps waiting, measured on the first files.
     """
@@ -131,13 +131,13 @@ def read_headers(
         return [use(number, _read_one(files[number])) for number in numbers]
 
     def read_all() -> Iterator[list[T]]:
-        first, *others = [range(start, min(start + _CHUNK, len(files))) for start in range(0, len(files), _CHUNK)]
+        first, *later_chunks = [range(start, min(start + _CHUNK, len(files))) for start in range(0, len(files), _CHUNK)]
         wall, cpu = time.perf_counter(), time.thread_time()
         yield read(first)
         # Python works in one thread at a time: more are of use only while others wait for the disk or the network.
         waiting = (time.perf_counter() - wall) / max(time.thread_time() - cpu, 1e-6)
         with ThreadPoolExecutor(workers or max(1, min(_MOST_THREADS, round(waiting)))) as threads:
-            yield from threads.map(read, others)
+            yield from threads.map(read, later_chunks)
 
     if files:
         yield from track(itertools.chain.from_iterable(read_all()), "Reading DICOM headers", len(files))
@@ -163,14 +163,14 @@ def enrich_from_headers(
     """
     table = _without_identifying(table, [name for name in _further(table) if is_identifying_name(name)])
     maybe = table["path"].str.contains(_MAY_BE_DICOM) & ~table["path"].str.contains("::", regex=False)
-    found: list[tuple[Described, _Telling] | None] = []
+    readings: list[tuple[Described, _Telling] | None] = []
     if maybe.any():
-        found = _read(table[maybe], root, settings)
-    if not any(found):
+        readings = _read(table[maybe], root, settings)
+    if not any(readings):
         return _settle(table, None, settings)
-    telling = [tells for entry in found if entry is not None for tells in [entry[1]]]
+    telling = [tells for entry in readings if entry is not None for tells in [entry[1]]]
     table = _without_identifying(table, _identifying(telling))
-    rows = [Described() if entry is None else entry[0] for entry in found]
+    rows = [Described() if entry is None else entry[0] for entry in readings]
     described = pd.DataFrame(rows, index=table.index[maybe]).reindex(table.index)
     described = described.fillna({"burned_in": False}).fillna("")
     if "patient" in table.columns and any(tells.patient for tells in telling):

@@ -84,8 +84,8 @@ class Match:
 
     def _require_agreement(self, columns: pd.DataFrame, file: Path) -> None:
         decisive = [name for name in ("label", "split", "patient") if name in columns.columns]
-        said = columns[decisive].assign(key=self.rows).drop_duplicates()
-        differing = said[said["key"].duplicated(keep=False)]
+        decisive_cells = columns[decisive].assign(key=self.rows).drop_duplicates()
+        differing = decisive_cells[decisive_cells["key"].duplicated(keep=False)]
         if differing.empty:
             return
         same = self.rows == differing["key"].iloc[0]

@@ -103,7 +103,7 @@ def read_npz(file: Path, settings: DataSettings) -> Manifest:
     MedMNIST project names them; else they are ``class 0``, ``class 1``, …
 
     Raises:
-        DataError: the file is no such archive, or its arrays do not fit together.
+        DataError: the file is not such an archive, or its arrays do not fit together.
     """
     file = Path(file).resolve()
     published = PUBLISHED.get(file.stem.partition("_")[0].casefold())
@@ -166,7 +166,7 @@ def read_pneumoniamnist(
         ) from error
     manifest = read_npz(Path(file), settings)
     return manifest.with_notes(
-        "PneumoniaMNIST was parted into training and validation by image, so the two may share patients; test is the "
+        "PneumoniaMNIST was split into training and validation by image, so the two may share patients; test is the "
         "official test part of Kermany's chest X-rays."
     )
 
@@ -254,11 +254,11 @@ def _whole_numbers(values: npt.NDArray[Any], where: str) -> npt.NDArray[np.int64
     columns = values.reshape(-1, 1) if values.ndim == 1 else values
     if columns.ndim != 2 or columns.shape[1] == 0 or columns.dtype.kind not in "biuf":
         raise DataError(f"{where} has type {values.dtype} and shape {values.shape}. {_FORM}")
-    strange = ~np.isfinite(columns) | (columns < 0) | (columns != np.floor(columns))
+    invalid = ~np.isfinite(columns) | (columns < 0) | (columns != np.floor(columns))
     if columns.shape[1] > 1:
-        strange = strange | (columns > 1)
-    if strange.any():
-        row, column = (int(number) for number in np.argwhere(strange)[0])
+        invalid = invalid | (columns > 1)
+    if invalid.any():
+        row, column = (int(number) for number in np.argwhere(invalid)[0])
         raise DataError(f"{where} holds {columns[row, column]} at row {row}, column {column}. {_FORM}")
     return columns.astype(np.int64)
 

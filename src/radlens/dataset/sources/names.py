@@ -49,10 +49,10 @@ def spellings(counts: Mapping[str, int]) -> dict[str, str]:
     {'mass': 'mass', 'Mass': 'mass', 'nodule': 'nodule'}
     """
     ranked = sorted(counts, key=lambda name: (-counts[name], name))
-    chosen: dict[str, str] = {}
+    spelling_of: dict[str, str] = {}
     for name in ranked:
-        chosen.setdefault(_folded(name), name)
-    return {name: chosen[_folded(name)] for name in ranked}
+        spelling_of.setdefault(_folded(name), name)
+    return {name: spelling_of[_folded(name)] for name in ranked}
 
 
 def _folded(name: str) -> str:

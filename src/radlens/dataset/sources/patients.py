@@ -67,7 +67,7 @@ def assign_patients(paths: pd.Series, rule: str) -> tuple[pd.Series, tuple[str, 
         The patient of each path (an image that is its own patient has its path there), and notes for the manifest.
 
     Raises:
-        UsageError: the rule is no regular expression, or has no group.
+        UsageError: the rule is not a regular expression, or has no group.
         DataError: some paths do not match the regular expression.
     """
     if rule == "none":
@@ -105,9 +105,9 @@ def patients_by_scheme(paths: pd.Series) -> tuple[pd.Series, tuple[str, ...]] | 
 
 
 def _by_scheme(paths: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
-    found = patients_by_scheme(paths)
-    if found is not None:
-        return found
+    scheme_patients = patients_by_scheme(paths)
+    if scheme_patients is not None:
+        return scheme_patients
     note = (
         "The file names do not tell the patient: each image counts as its own patient, so images of one patient may "
         "lie in several splits and the results may look better than they are."
@@ -123,8 +123,8 @@ def _by_scheme(paths: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
 
 def _extract(stems: pd.Series, scheme: Scheme) -> pd.Series:
     expression = re.compile(scheme.pattern)
-    found = (expression.fullmatch(stem) for stem in stems.tolist())
-    patients = [next(filter(None, match.groups()), None) if match else None for match in found]
+    matches = (expression.fullmatch(stem) for stem in stems.tolist())
+    patients = [next(filter(None, match.groups()), None) if match else None for match in matches]
     return pd.Series(patients, index=stems.index, dtype=str)
 
 
@@ -133,7 +133,7 @@ def _by_expression(paths: pd.Series, rule: str) -> pd.Series:
         expression = re.compile(rule)
     except re.error as error:
         raise UsageError(
-            f"data.patient_from: {rule!r} is no regular expression ({error}). "
+            f"data.patient_from: {rule!r} is not a regular expression ({error}). "
             r"Expected auto, none, or an expression whose first group is the patient, such as ^(\d+)_."
         ) from error
     if expression.groups < 1:
