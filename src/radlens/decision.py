@@ -117,16 +117,16 @@ def commit(
     >>> commit(["ill", "ill", "well"], ["well", "ill"], sets, unfamiliarity)
     ['ill', 'refer', 'refuse']
     """
-    found = list(predicted)
+    answers = list(predicted)
     if sets is not None:
         alone = sets.sum(axis=1) == 1
-        found = [
-            name if one and classes[chosen] == name else REFER
-            for name, one, chosen in zip(found, alone, sets.argmax(axis=1), strict=True)
+        answers = [
+            name if single and classes[member] == name else REFER
+            for name, single, member in zip(answers, alone, sets.argmax(axis=1), strict=True)
         ]
     if unfamiliarity is not None:
-        found = [REFUSE if far > 1 else name for name, far in zip(found, unfamiliarity, strict=True)]
-    return found
+        answers = [REFUSE if far > 1 else name for name, far in zip(answers, unfamiliarity, strict=True)]
+    return answers
 
 
 def name_answers(answers: npt.NDArray[np.int64], task: Task, classes: Sequence[str]) -> list[str]:
@@ -222,7 +222,7 @@ def adjust_prevalence(
 
     Args:
         probabilities: shape (images, classes), calibrated where the frequencies were ``before``.
-        task: ``binary`` and ``multiclass`` share one image's probability out anew; ``multilabel`` moves each column.
+        task: ``binary`` and ``multiclass`` redistribute each image's probability; ``multilabel`` moves each column.
         before: frequency of each class, in (0, 1); for binary and multiclass they add up to 1.
         after: the same where the model is to be used.
 
@@ -234,8 +234,8 @@ def adjust_prevalence(
     """
     old, new = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     for shares in (old, new):
-        one = task == "multilabel" or abs(shares.sum() - 1) < 1e-6
-        if shares.shape != probabilities.shape[1:] or not ((shares > 0) & (shares < 1)).all() or not one:
+        adds_up = task == "multilabel" or abs(shares.sum() - 1) < 1e-6
+        if shares.shape != probabilities.shape[1:] or not ((shares > 0) & (shares < 1)).all() or not adds_up:
             raise ValueError(f"expected the frequency of each class, got {shares.tolist()}")
     present = np.asarray(probabilities, dtype=np.float64) * (new / old)
     if task == "multilabel":

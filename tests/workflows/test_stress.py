@@ -161,9 +161,9 @@ def test_a_run_is_tried_on_its_own_test_images_and_its_ledger_says_so(source: Pa
     result = radlens.stress(run, None, tmp_path / "out")
     test = Manifest.read(run).table.query("split == 'test'")
     assert set(Manifest.read(result.folder).table["path"]) == set(test["path"])
-    (opening,) = read_access_log(run)
-    assert (opening.why, opening.images) == ("stress", len(test))
-    assert read_access_log(result.folder) == [opening]
+    (access,) = read_access_log(run)
+    assert (access.why, access.images) == ("stress", len(test))
+    assert read_access_log(result.folder) == [access]
     assert result.record.name == "run"
 
     radlens.stress(run / "model", run, tmp_path / "val", split="val")

@@ -58,8 +58,8 @@ def test_a_table_gives_the_evidence_of_the_model_whose_answers_it_holds(
     assert theirs.quality == ours.quality
     assert (theirs.verdict, theirs.seed, theirs.answered_by) == (ours.verdict, 3, "table")
     assert theirs.framing.flips or network == "by_finding"
-    (opening,) = read_access_log(tmp_path / "theirs")
-    assert (opening.why, opening.images) == ("stress", 20)
+    (access,) = read_access_log(tmp_path / "theirs")
+    assert (access.why, access.images) == ("stress", 20)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ _ABANDONED_SECONDS = 24 * 3600
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` to write to; on success it takes the final name, else it is removed.
+    """Give a temporary path next to ``path`` to write to; on success it takes the final name, else it is removed.
 
     Raises:
         RadlensError: if the disk is full or the folder cannot be written to.
@@ -47,7 +47,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def building(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``folder`` to fill; on success it takes the final name, else it is removed.
+    """Give a temporary folder next to ``folder`` to fill; on success it takes the final name, else it is removed.
 
     If another process finished the same folder meanwhile, its result stands and ours is dropped. What processes that
     were killed left there is removed first.
@@ -78,7 +78,7 @@ def building(folder: Path) -> Iterator[Path]:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove the temporary files and folders that processes which are no more left in a folder.
+    """Remove the temporary files and folders left in a folder by processes that no longer run.
 
     A process of this machine lives as long as it holds the lock of its temporary folder. Where locks are not to be
     had (Windows, network file systems), for other machines and for single files, a day without a change decides.
@@ -206,7 +206,7 @@ def check_output(folder: Path, *, overwrite: bool) -> Path:
     """See whether ``folder`` may take a run's results, and change nothing.
 
     Raises:
-        UsageError: it is a file, it holds anything (but the record of test openings) and ``overwrite`` is false, or
+        UsageError: it is a file, it holds anything (but the test-set access log) and ``overwrite`` is false, or
             it holds what radlens did not write.
     """
     folder = Path(folder)
@@ -231,7 +231,7 @@ def check_output(folder: Path, *, overwrite: bool) -> Path:
 
 
 def claim_output(folder: Path, *, overwrite: bool) -> Path:
-    """Make ``folder`` ready for a run's results: empty, but for the record of test openings, which is never removed.
+    """Make ``folder`` ready for a run's results: empty, but for the test-set access log, which is never removed.
 
     Raises:
         UsageError: as :func:`check_output`.

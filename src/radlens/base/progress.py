@@ -31,7 +31,7 @@ class RateColumn(ProgressColumn):
 
 
 def progress_bar(console: Console | None = None) -> Progress:
-    """A bar with count, rate, elapsed time and estimate; shows nothing when standard error is no terminal."""
+    """A bar with count, rate, elapsed time and estimate; shows nothing when standard error is not a terminal."""
     console = console or Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),

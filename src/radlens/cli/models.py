@@ -77,7 +77,7 @@ def export(
         bool, typer.Option("--int8", help="Store the graph's weights in 8 bits, if that does no harm.")
     ] = False,
 ) -> None:
-    """Write a model's folder anew, with an ONNX graph that was found to answer as PyTorch does.
+    """Write a model's folder again, with an ONNX graph that was found to answer as PyTorch does.
 
     Smaller weights are used only if, on the validation images of the run, AUROC changes by at most .002 and at most
     0.2 % of the decisions change, and the file is smaller or faster; what was measured is in config.json.

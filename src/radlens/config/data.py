@@ -1,4 +1,4 @@
-"""Settings of the data: where the images are, what they are, and how they are parted."""
+"""Settings of the data: where the images are, what they are, and how they are split."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class PhantomSettings(Settings):
 
 
 class SplitSettings(Settings):
-    """How images are parted into training, validation and test."""
+    """How images are split into training, validation and test."""
 
     validation: float = Field(default=0.15, gt=0, lt=0.5, description="Share of images for validation.")
     test: float = Field(default=0.15, gt=0, lt=0.5, description="Share of images for the internal test.")

@@ -167,7 +167,7 @@ def _parse_assignment(text: str) -> dict[str, Any]:
     try:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise UsageError(f"--set {text!r}: the value is no YAML ({error})") from error
+        raise UsageError(f"--set {text!r}: the value is not YAML ({error})") from error
     # YAML 1.1 reads 1e-3 as a text; the field it is for makes a number of it, where it takes one.
     for part in reversed(key.strip().split(".")):
         parsed = {part: parsed}
@@ -195,7 +195,7 @@ def _explain(error: ValidationError, file: Path | None) -> list[str]:
 
 
 def _setting(path: list[str]) -> str:
-    """The setting's name; where several types are allowed, pydantic adds the one it tried, which is no part of it."""
+    """The setting's name; where several types are allowed, pydantic adds the one it tried, which is not part of it."""
     section: type[BaseModel] | None = RunSettings
     depth = 0
     while section is not None and depth < len(path):

@@ -50,11 +50,11 @@ def hash_images(images: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def record(opening: Access, folder: Path, run: Path | None = None) -> None:
+def record(access: Access, folder: Path, run: Path | None = None) -> None:
     """Write a scoring down, before anything of it is shown.
 
     Args:
-        opening: the scoring.
+        access: the scoring.
         folder: where the evidence goes; its ledger tells the whole story that is known.
         run: the run folder that the model is of, if it is of one; where it cannot be written to, that is said.
 
@@ -66,11 +66,11 @@ def record(opening: Access, folder: Path, run: Path | None = None) -> None:
         earlier = read_access_log(run)
         known = [*earlier, *(entry for entry in known if entry not in earlier)]
         try:
-            _append(Path(run) / ACCESS_LOG_FILE, opening)
+            _append(Path(run) / ACCESS_LOG_FILE, access)
             logger.info("This look at test images is written down in %s.", Path(run) / ACCESS_LOG_FILE)
         except OSError as error:
             logger.warning("This look at test images could not be written down in the run: %s", write_error(run, error))
-    lines = [entry.model_dump_json() for entry in sorted([*known, opening], key=lambda entry: entry.when)]
+    lines = [entry.model_dump_json() for entry in sorted([*known, access], key=lambda entry: entry.when)]
     write_text(Path(folder) / ACCESS_LOG_FILE, "\n".join(lines) + "\n")
 
 
@@ -80,29 +80,29 @@ def read_access_log(folder: Path) -> list[Access]:
         lines = (Path(folder) / ACCESS_LOG_FILE).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
-    openings = []
+    accesses = []
     for number, line in enumerate(lines, start=1):
         try:
-            openings.append(Access.model_validate_json(line))
+            accesses.append(Access.model_validate_json(line))
         except ValidationError:
             logger.warning("Line %d of %s cannot be read and does not count.", number, Path(folder) / ACCESS_LOG_FILE)
-    return openings
+    return accesses
 
 
-def opening_note(openings: Sequence[Access]) -> str:
+def access_note(accesses: Sequence[Access]) -> str:
     """What the report says of the ledger, of which the last line is the scoring that is reported.
 
-    >>> opening = Access(when="2026-01-02T10:00:00+00:00", why="run", model="m", data="d", images=9)
-    >>> opening_note([opening])
+    >>> access = Access(when="2026-01-02T10:00:00+00:00", why="run", model="m", data="d", images=9)
+    >>> access_note([access])
     'By the ledger, these test images were scored once, on 2026-01-02.'
     """
-    last = openings[-1]
-    same = [opening for opening in openings if opening.data == last.data]
-    other_sets = len({opening.data for opening in openings}) - 1
+    last = accesses[-1]
+    same = [access for access in accesses if access.data == last.data]
+    other_sets = len({access.data for access in accesses}) - 1
     more = f" It knows of {other_sets} other set{'' if other_sets == 1 else 's'} of test images." if other_sets else ""
     if len(same) == 1:
         return f"By the ledger, these test images were scored once, on {last.when[:10]}.{more}"
-    models = len({opening.model for opening in same})
+    models = len({access.model for access in same})
     times = f"{len(same)} times, from {same[0].when[:10]} to {last.when[:10]}"
     text = f"By the ledger, these test images were scored {times}"
     if models == 1:
@@ -113,9 +113,9 @@ def opening_note(openings: Sequence[Access]) -> str:
     )
 
 
-def _append(path: Path, opening: Access) -> None:
+def _append(path: Path, access: Access) -> None:
     """One write of one line, which starts on a new line where the one before it was cut off."""
-    text = opening.model_dump_json() + "\n"
+    text = access.model_dump_json() + "\n"
     if path.exists() and not path.read_bytes().endswith(b"\n"):
         text = "\n" + text
     with path.open("a", encoding="utf-8") as ledger:

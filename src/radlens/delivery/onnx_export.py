@@ -26,7 +26,7 @@ Pixels = npt.NDArray[np.uint8]
 LARGEST_DIFFERENCE = 1e-4
 FEWEST_IMAGES = 200
 OPSET = 20
-# A protobuf message holds no more; larger weights would need files of their own beside the graph.
+# A protobuf message holds no more; larger weights would need files of their own next to the graph.
 _LARGEST_GRAPH = 2**31 - 2**20
 
 

@@ -1,4 +1,4 @@
-"""What happens beside training: the history, the progress on the terminal, and checkpoints."""
+"""What happens alongside training: the history, the progress on the terminal, and checkpoints."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class LastingEarlyStopping(EarlyStopping):
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint beside its final name and renames it, so that a killed run leaves the one before."""
+    """Writes a checkpoint next to its final name and renames it, so that a killed run leaves the one before."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
         """Write a whole checkpoint, or nothing."""

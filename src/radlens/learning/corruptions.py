@@ -97,11 +97,11 @@ def corrupt_each(pixels: Pixels, rng: np.random.Generator) -> Pixels:
         uint8, of the same shape.
     """
     pairs = [(kind, strength) for kind, strength in SUITE if kind != "inversion"]
-    chosen = rng.integers(len(pairs), size=len(pixels))
+    drawn = rng.integers(len(pairs), size=len(pixels))
     changed = np.empty(pixels.shape, dtype=np.uint8)
     for number, (kind, strength) in enumerate(pairs):
-        if (chosen == number).any():
-            changed[chosen == number] = corrupt(pixels[chosen == number], kind, strength, rng)
+        if (drawn == number).any():
+            changed[drawn == number] = corrupt(pixels[drawn == number], kind, strength, rng)
     return changed
 
 

@@ -8,7 +8,7 @@ from sklearn.covariance import LedoitWolf
 
 Floats = npt.NDArray[np.float64]
 
-# What exposure, noise and sharpness weigh beside framing: the more, the less is refused for them, of adults too.
+# What exposure, noise and sharpness weigh next to framing: the more, the less is refused for them, of adults too.
 _EXPOSURE = 0.005
 # How much of the images' own variance counts as made by changes, so that no direction counts without bound.
 _OWN = 0.001

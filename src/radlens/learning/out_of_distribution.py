@@ -159,7 +159,7 @@ class OodDetector(nn.Module):
         return np.concatenate(parts).astype(np.float64)
 
     def statistics(self) -> dict[str, npt.NDArray[Any]]:
-        """What :meth:`__init__` needs beside the shape, by name."""
+        """What :meth:`__init__` needs besides the shape, by name."""
         names = ("centre", "whitening", "references") if self.neighbours else ("centre", "whitening")
         return {name: self.get_buffer(name).cpu().numpy() for name in names}
 

@@ -80,8 +80,8 @@ class ReversePass(TorchFunctionMode):
         Raises:
             NoReverseError: an operation between the two has no rule, or the logits do not come from there.
         """
-        chosen = (torch.arange(logits.shape[1], device=logits.device) == output).to(logits.dtype)
-        back = {id(logits): torch.ones_like(logits) * chosen}
+        selector = (torch.arange(logits.shape[1], device=logits.device) == output).to(logits.dtype)
+        back = {id(logits): torch.ones_like(logits) * selector}
         start = next((number for number, step in enumerate(self._steps) if step.made is at), len(self._steps))
         for step in reversed(self._steps[start + 1 :]):
             if id(step.made) not in back:
@@ -169,8 +169,8 @@ def _bounded(step: Step, gradient: Tensor) -> Shares:
     low, high = _bounds(step)
     inside = [step.made > low] if low is not None else []
     inside += [step.made < high] if high is not None else []
-    for one in inside:
-        gradient = gradient * one.to(gradient.dtype)
+    for mask in inside:
+        gradient = gradient * mask.to(gradient.dtype)
     yield step.given[0], gradient
 
 

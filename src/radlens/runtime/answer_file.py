@@ -141,7 +141,7 @@ def _check(path: Path, partial: Path, *, resume: bool, overwrite: bool) -> None:
     if not (resume or overwrite):
         if partial.exists():
             raise UsageError(
-                f"A stopped run left {partial}. Pass --resume to go on with it, or --overwrite to begin anew."
+                f"A stopped run left {partial}. Pass --resume to go on with it, or --overwrite to start again."
             )
         if path.exists():
             raise UsageError(

@@ -61,7 +61,7 @@ class Rows(Writer, Protocol):
         """The whole rows of a file; ends where a row is torn.
 
         Raises:
-            DataError: these are no such rows.
+            DataError: these are not such rows.
         """
 
 

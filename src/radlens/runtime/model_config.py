@@ -34,7 +34,7 @@ class ModelConfig(Record):
     calibration_slope: float = Field(default=1.0, gt=0, description="What the logits are multiplied by.")
     calibration_offset: float = Field(default=0.0, description="What is added to the logits after that.")
     calibration_map: Calibration | None = Field(
-        default=None, description="A calibration that is no line of the logits, in place of slope and offset."
+        default=None, description="A calibration that is not linear in the logits, in place of slope and offset."
     )
     calibration_losses: dict[CalibrationKind, float] = Field(
         default_factory=dict, description="Log loss of each kind on validation patients left out in turn."

@@ -1,4 +1,4 @@
-"""What ``config.json`` says of the files beside it and of how they were checked."""
+"""What ``config.json`` says of the files next to it and of how they were checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is odd about a picture, told beside the answer: a network answers for anything, a blank page included."""
+"""What is unusual about a picture, told with the answer: a network answers for anything, a blank page included."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def _in_folds(manifest: Manifest, cache: PixelCache, folds: int, seed: int) -> M
 
 
 def _without_fold(manifest: Manifest) -> tuple[Manifest, npt.NDArray[np.int64]]:
-    """The images without their folds, which are no property of theirs to make groups of; and the folds, from 1."""
+    """The images without their folds, which are not a property of theirs to make groups of; and the folds, from 1."""
     column = next(name for name in reversed(_FOLD_COLUMNS) if name in manifest.table)
     numbers = manifest.table[column].to_numpy(dtype=np.int64)
     return Manifest(manifest.table.drop(columns=column), manifest.info), numbers

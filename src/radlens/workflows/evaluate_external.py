@@ -57,7 +57,7 @@ def evaluate_outside(
 
     Raises:
         UsageError: a split that is not there, or a threshold that cannot be chosen without validation rows.
-        DataError: the table does not fit the images, or is no table of predictions.
+        DataError: the table does not fit the images, or is not a table of predictions.
     """
     # 1. The table, the images, and which row is of which image.
     outside = read_outside(file, settings.data.csv.path)

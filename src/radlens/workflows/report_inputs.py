@@ -42,11 +42,11 @@ def report_content(
         prepared: the images.
         judged: what was answered, and by whom.
         measured: what was measured of it.
-        folder: the run folder, in which environment, history and test openings are written down already.
+        folder: the run folder, in which environment, history and the test-set access log are written down already.
     """
     manifest, cache, model, fitted = prepared.manifest, prepared.cache, judged.model, judged.fitted
     read_pixels = picture_reader(manifest, settings.data.limits) if cache else None
-    openings = read_access_log(folder) if "test" in measured.metrics else []
+    accesses = read_access_log(folder) if "test" in measured.metrics else []
     shown_errors = list(measured.failures["path"].head(MOST_ERRORS))
     return ReportContent(
         title=f"{manifest.info.name}: {'training run' if fitted else 'evaluation'}",
@@ -70,7 +70,7 @@ def report_content(
         settings_yaml=shown_settings(settings, judged.origin),
         environment=json.loads((folder / "environment.json").read_text(encoding="utf-8")),
         notes=manifest.info.notes,
-        provenance=trace(judged.origin, manifest, cache, measured.metrics, judged.model_at, openings),
+        provenance=trace(judged.origin, manifest, cache, measured.metrics, judged.model_at, accesses),
     )
 
 
@@ -89,7 +89,7 @@ def trace(
     cache: PixelCache | None,
     measured: Iterable[str],
     model_at: Path | None,
-    openings: Sequence[Access],
+    accesses: Sequence[Access],
 ) -> Provenance:
     """Where figures come from: hashes of the images of each split that was measured, and of the model's files."""
     table = manifest.table
@@ -103,7 +103,7 @@ def trace(
         for split in measured
     }
     if model_at is None:
-        return Provenance(origin, images, cache is not None, openings=tuple(openings))
+        return Provenance(origin, images, cache is not None, openings=tuple(accesses))
     opened = open_model_folder(model_at)
     paths = {name: opened.file(name) for name in (WEIGHTS_FILE, ONNX_FILE)}
     files = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in paths.items() if path}
@@ -121,7 +121,7 @@ def trace(
         trained_on=data.name if data else "",
         training_images=data.sha256 if data else "",
         points=OperatingPoints(config.operating_point, others),
-        openings=tuple(openings),
+        openings=tuple(accesses),
     )
 
 

@@ -78,7 +78,7 @@ def draw_sample(
     if not usable.any():
         raise DataError(
             f"None of the {len(manifest):,} images of {manifest.info.name} is left: the model was trained or chosen on "
-            f"{int(seen.sum()):,} of them, and what it says of those is no evidence. Give images that it has never "
+            f"{int(seen.sum()):,} of them, and what it says of those is not evidence. Give images that it has never "
             "seen, or ask about them all the same: --allow leak"
         )
     left, cache = manifest.only(usable), cache.only(usable)

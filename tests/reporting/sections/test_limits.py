@@ -101,15 +101,15 @@ def test_a_shortcut_is_told_with_its_figure_and_a_missing_search_is_told_too(
 
 
 def test_only_a_second_model_on_the_same_test_images_is_a_limit(content: ReportContent) -> None:
-    def opening(model: str, data: str = "d") -> Access:
+    def access(model: str, data: str = "d") -> Access:
         return Access(when="2026-01-02T10:00:00+00:00", why="run", model=model, data=data, images=9)
 
-    def with_openings(*openings: Access) -> str:
-        return said(replace(content, provenance=Provenance("run", openings=openings)))
+    def with_accesses(*accesses: Access) -> str:
+        return said(replace(content, provenance=Provenance("run", openings=accesses)))
 
-    assert "scored 2 times by 2 models" in with_openings(opening("a"), opening("b"))
-    assert "scored" not in with_openings(opening("a"), opening("a"))
-    assert "scored" not in with_openings(opening("a", "other"), opening("b"))
+    assert "scored 2 times by 2 models" in with_accesses(access("a"), access("b"))
+    assert "scored" not in with_accesses(access("a"), access("a"))
+    assert "scored" not in with_accesses(access("a", "other"), access("b"))
 
 
 def test_groups_that_the_table_does_not_tell_are_named(content: ReportContent) -> None:

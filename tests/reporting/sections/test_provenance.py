@@ -9,7 +9,7 @@ from radlens.reporting.content import Provenance, ReportContent
 from radlens.reporting.sections.provenance import Fact, ProvenanceView, provenance_view
 
 
-def opening(model: str, data: str = "d", day: int = 1) -> Access:
+def access(model: str, data: str = "d", day: int = 1) -> Access:
     return Access(when=f"2026-01-0{day}T10:00:00+00:00", why="evaluate", model=model, data=data, images=1200)
 
 
@@ -37,15 +37,15 @@ def test_hashes_of_paths_are_not_called_hashes_of_contents(content: ReportConten
 
 
 def test_every_scoring_is_listed_and_others_are_told_apart(content: ReportContent) -> None:
-    openings = (opening("m" * 64, "other"), opening("n" * 64, day=2), opening("m" * 64, day=3))
-    view = view_of(replace(content, provenance=Provenance("run", openings=openings)))
+    accesses = (access("m" * 64, "other"), access("n" * 64, day=2), access("m" * 64, day=3))
+    view = view_of(replace(content, provenance=Provenance("run", openings=accesses)))
     assert [row[3] for row in view.openings] == ["others", "these", "these"]
     assert view.openings[0] == ("2026-01-01 10:00 UTC", "evaluate", "1,200", "others", "mmmmmmmmmmmm…")
     assert "2 different models" in view.note
 
 
 def test_the_table_of_another_program_is_told_by_its_hash(content: ReportContent) -> None:
-    made = Provenance("outside", openings=(opening("e" * 64),))
+    made = Provenance("outside", openings=(access("e" * 64),))
     assert Fact("Table of predictions", "e" * 64, hash=True) in view_of(replace(content, provenance=made)).facts
 
 

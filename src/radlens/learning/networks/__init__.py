@@ -23,10 +23,10 @@ def registry() -> Mapping[str, Network]:
 @functools.cache
 def families() -> Mapping[str, Callable[[str], Network]]:
     """Makers of networks by the prefix of their names, such as ``monai`` of ``monai:densenet121``."""
-    found: dict[str, Callable[[str], Network]] = {}
+    makers: dict[str, Callable[[str], Network]] = {}
     for module in _modules():
-        found |= getattr(module, "FAMILIES", {})
-    return found
+        makers |= getattr(module, "FAMILIES", {})
+    return makers
 
 
 def _modules() -> Iterator[ModuleType]:

@@ -45,8 +45,8 @@ class _Depthwise(torch.autograd.Function):
         back = gradients[0].contiguous(memory_format=torch.channels_last)
         given = back, *ctx.saved_tensors, ctx.stride, ctx.padding
         ways = image_gradient, weight_gradient
-        found = [way(*given) if needed else None for way, needed in zip(ways, ctx.needs_input_grad[:2], strict=True)]
-        return *found, None, None
+        computed = [way(*given) if needed else None for way, needed in zip(ways, ctx.needs_input_grad[:2], strict=True)]
+        return *computed, None, None
 
 
 def image_gradient(back: Tensor, images: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
@@ -55,8 +55,8 @@ def image_gradient(back: Tensor, images: Tensor, weight: Tensor, stride: int, pa
     if wider:
         # Of the images nothing but their shape is looked at.
         back, images, weight = back.float(), torch.empty_like(images, dtype=torch.float32), weight.float()
-    found = _gradients(back, images, weight, stride, padding, [True, False, False])[0]
-    return torch.as_tensor(found.bfloat16() if wider else found)
+    gradient = _gradients(back, images, weight, stride, padding, [True, False, False])[0]
+    return torch.as_tensor(gradient.bfloat16() if wider else gradient)
 
 
 def weight_gradient(back: Tensor, images: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:

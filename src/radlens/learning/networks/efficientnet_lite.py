@@ -96,7 +96,7 @@ def _conv_norm(
 
 
 class InvertedResidual(nn.Module):
-    """Widen by a 1x1 convolution, convolve each channel alone, narrow again; beside a shortcut where sizes allow.
+    """Widen by a 1x1 convolution, convolve each channel alone, narrow again; next to a shortcut where sizes allow.
 
     Sandler et al. 2018, doi:10.1109/CVPR.2018.00474.
     """

@@ -52,10 +52,10 @@ class HfBackbone(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """From (batch, channels, height, width) to logits, shape (batch, outputs)."""
         pixels = ((images + 1) / 2).expand(-1, self.channels, -1, -1)
-        found = self.backbone(pixel_values=(pixels - self.mean) / self.std, **self._options)
-        pooled = getattr(found, "pooler_output", None)
+        outputs = self.backbone(pixel_values=(pixels - self.mean) / self.std, **self._options)
+        pooled = getattr(outputs, "pooler_output", None)
         if pooled is None:
-            hidden = found.last_hidden_state
+            hidden = outputs.last_hidden_state
             pooled = hidden.mean(dim=1) if hidden.ndim == 3 else hidden.mean(dim=(2, 3))
         return torch.as_tensor(self.head(pooled.flatten(1)))
 

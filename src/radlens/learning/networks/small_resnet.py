@@ -14,7 +14,7 @@ WIDTHS = (24, 48, 96, 192)
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with batch norm beside a shortcut, at half the resolution.
+    """Two 3x3 convolutions with batch norm next to a shortcut, at half the resolution.
 
     The shortcut averages before its 1x1 convolution, so that no pixel is dropped (He et al. 2019,
     doi:10.1109/CVPR.2019.00065); the second batch norm starts at zero, so that the block starts as its shortcut.

@@ -41,7 +41,7 @@ def limit_texts(content: ReportContent) -> list[str]:
         *_source(content),
         *_audit(content.audit),
         *_framing(content),
-        *_openings(content),
+        *_accesses(content),
         *_size(block),
         *_labels(content),
         *_groups(content),
@@ -134,11 +134,11 @@ def _framing(content: ReportContent) -> Iterator[str]:
         yield verdict_in_words(evidence.summary)
 
 
-def _openings(content: ReportContent) -> Iterator[str]:
+def _accesses(content: ReportContent) -> Iterator[str]:
     if content.provenance is None or content.main_split != "test":
         return
-    same = these_openings(content.provenance.openings)
-    models = len({one.model for one in same})
+    same = these_accesses(content.provenance.openings)
+    models = len({access.model for access in same})
     if models > 1:
         yield (
             f"These test images were scored {len(same)} times by {models} models: what was chosen after the first time "
@@ -146,9 +146,9 @@ def _openings(content: ReportContent) -> Iterator[str]:
         )
 
 
-def these_openings(openings: Sequence[Access]) -> list[Access]:
+def these_accesses(accesses: Sequence[Access]) -> list[Access]:
     """Of all scorings written down, those of the images that the last one is of."""
-    return [one for one in openings if one.data == openings[-1].data]
+    return [access for access in accesses if access.data == accesses[-1].data]
 
 
 def _size(block: SplitRecord) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from radlens.dataset.access_log import opening_note
+from radlens.dataset.access_log import access_note
 from radlens.reporting.content import Provenance, ReportContent
 from radlens.reporting.figures.style import SPLIT_NAMES
 
@@ -42,11 +42,9 @@ def provenance_view(content: ReportContent) -> ProvenanceView | None:
     facts = [*(_model(made) if made else ()), *(_images(made) if made else ()), *_code(content)]
     if not facts:
         return None
-    openings = made.openings if made else ()
+    accesses = made.openings if made else ()
     own_training = made is None or made.origin in ("run", "folds")
-    return ProvenanceView(
-        own_training, tuple(facts), opening_note(openings) if openings else "", tuple(_openings(made))
-    )
+    return ProvenanceView(own_training, tuple(facts), access_note(accesses) if accesses else "", tuple(_accesses(made)))
 
 
 def _model(made: Provenance) -> Iterator[Fact]:
@@ -84,14 +82,14 @@ def _code(content: ReportContent) -> Iterator[Fact]:
         yield Fact("Begun", _when(str(known["started"])))
 
 
-def _openings(made: Provenance | None) -> Iterator[tuple[str, str, str, str, str]]:
+def _accesses(made: Provenance | None) -> Iterator[tuple[str, str, str, str, str]]:
     """When, why, how many images, whether these, by what."""
     if made is None or not made.openings:
         return
     last = made.openings[-1]
-    for one in made.openings:
-        these = "these" if one.data == last.data else "others"
-        yield _when(one.when), one.why, f"{one.images:,}", these, f"{one.model[:12]}…"
+    for access in made.openings:
+        these = "these" if access.data == last.data else "others"
+        yield _when(access.when), access.why, f"{access.images:,}", these, f"{access.model[:12]}…"
 
 
 def _when(text: str) -> str:
