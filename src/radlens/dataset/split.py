@@ -15,7 +15,7 @@ from radlens.base.errors import DataError
 from radlens.config import SplitSettings
 from radlens.dataset.manifest import SPLITS, Manifest
 
-log = logging.getLogger("radlens")
+logger = logging.getLogger(__name__)
 
 Overlap = Literal["error", "drop_train", "keep"]
 _SHOWN = 5
@@ -52,7 +52,7 @@ def assign_splits(manifest: Manifest, settings: SplitSettings, seed: int) -> Man
 
 
 def _say(manifest: Manifest, note: str, level: int = logging.WARNING) -> Manifest:
-    log.log(level, note)
+    logger.log(level, note)
     return manifest.with_notes(note)
 
 

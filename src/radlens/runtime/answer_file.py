@@ -23,7 +23,7 @@ from radlens.runtime.answers import Answer
 # Windows renames no file that is open.
 _RENAMES_OPEN_FILES = os.name != "nt"
 
-log = logging.getLogger("radlens")
+logger = logging.getLogger(__name__)
 
 PARTIAL_SUFFIX = ".partial"
 
@@ -124,7 +124,7 @@ def answer_file(path: Path, rows: Rows, maker: Maker, *, resume: bool, overwrite
             try:
                 yield answers
             except BaseException:
-                log.warning("The answers so far are in %s; --resume goes on with them.", partial)
+                logger.warning("The answers so far are in %s; --resume goes on with them.", partial)
                 raise
             answers.finish()
             if _RENAMES_OPEN_FILES:

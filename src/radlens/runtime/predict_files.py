@@ -27,7 +27,7 @@ from radlens.runtime.inputs import STANDARD_INPUT, describe, find_images
 from radlens.runtime.predictor import BATCH_SIZE, Onlooker, Predictor
 from radlens.runtime.sources import Source
 
-log = logging.getLogger("radlens")
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -181,7 +181,7 @@ def _overlays(predictor: Predictor, folder: Path) -> Onlooker:
             picture = predictor.overlay(source, answer, cam)
         except DecodeError as error:
             # At its own size a picture takes memory that it did not take at the network's.
-            log.warning("There is no overlay of %s", error)
+            logger.warning("There is no overlay of %s", error)
             return
         with replacing(overlay_path(folder, answer.path)) as temporary:
             picture.save(temporary, "PNG")
@@ -207,15 +207,15 @@ def _progress(arguments: Sequence[str], before: int, *, is_hidden: bool) -> Iter
 def _tell(tally: Tally, left_out: LeftOut, seconds: float) -> None:
     """The end of it in words, on standard error."""
     for sentence in describe(left_out):
-        log.warning("%s", sentence)
+        logger.warning("%s", sentence)
     answered = tally.answers.total()
     if tally.skipped:
-        log.info("%d image(s) had an answer already.", tally.skipped)
+        logger.info("%d image(s) had an answer already.", tally.skipped)
     counts = ", ".join(f"{count:,} {name}" for name, count in tally.answers.most_common())
     rate = (answered + tally.failed) / max(seconds, 1e-9)
     if answered:
-        log.info("Answered for %s image(s) in %.1f s, %.0f/s: %s.", f"{answered:,}", seconds, rate, counts)
+        logger.info("Answered for %s image(s) in %.1f s, %.0f/s: %s.", f"{answered:,}", seconds, rate, counts)
     if tally.failed:
-        log.warning("%s image(s) could not be answered; their rows say why.", f"{tally.failed:,}")
+        logger.warning("%s image(s) could not be answered; their rows say why.", f"{tally.failed:,}")
     if not (answered or tally.failed or tally.skipped):
-        log.warning("There was no image to answer for.")
+        logger.warning("There was no image to answer for.")

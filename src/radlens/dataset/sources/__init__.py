@@ -11,7 +11,7 @@ from radlens.base.files import cache_root
 from radlens.config import DataSettings
 from radlens.dataset.manifest import Manifest, order_classes
 
-log = logging.getLogger("radlens")
+logger = logging.getLogger(__name__)
 
 NAMED_SOURCES = ("kermany", "phantom", "pneumoniamnist")
 _KINDS = (
@@ -39,7 +39,7 @@ def read_source(settings: DataSettings) -> Manifest:
         )
     if name in NAMED_SOURCES and settings.dicom.labels is None:
         if Path(source).exists():
-            log.warning("Reading the named source %s; for the folder of that name give ./%s", name, source)
+            logger.warning("Reading the named source %s; for the folder of that name give ./%s", name, source)
         return _read_named(name, settings)
     path = Path(source).expanduser()
     if not path.exists():

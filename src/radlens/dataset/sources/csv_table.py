@@ -21,7 +21,7 @@ from radlens.dataset.sources.header_columns import enrich_from_headers
 from radlens.dataset.sources.names import SPLIT_SYNONYMS, one_spelling, spellings, split_of
 from radlens.decision import Task
 
-log = logging.getLogger("radlens")
+logger = logging.getLogger(__name__)
 
 _ZERO_ONE = {"0": False, "0.0": False, "1": True, "1.0": True}
 _SHOWN = 5
@@ -138,7 +138,7 @@ def require_columns(raw: pd.DataFrame, file: Path, key: tuple[str, str], columns
 
 def _mention_unused(raw: pd.DataFrame, name: str, columns: CsvColumns) -> None:
     if name in raw.columns and name not in {columns.path, *columns.label, columns.patient, columns.split}:
-        log.warning("The CSV's column %r is not used. To use it: --set data.csv.%s=%s", name, name, name)
+        logger.warning("The CSV's column %r is not used. To use it: --set data.csv.%s=%s", name, name, name)
 
 
 def name_rows(mask: npt.ArrayLike, index: pd.Index) -> str:
@@ -282,7 +282,7 @@ def _on_disk(paths: pd.Series, root: Path, file: Path, allowed: float) -> pd.Ser
                 f"{count}:\n{shown}\n"
                 "Mend the paths, or name the folder they start from: --set data.csv.image_root=FOLDER"
             )
-        log.warning("%s; they count as unreadable:\n%s", count, shown)
+        logger.warning("%s; they count as unreadable:\n%s", count, shown)
     return pd.Series(texts, index=paths.index, name=paths.name, dtype=str)
 
 

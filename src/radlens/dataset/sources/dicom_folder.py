@@ -29,7 +29,7 @@ from radlens.dataset.sources.label_rows import FolderImage, match_rows
 from radlens.imaging.dicom.header import MEDIA_DIRECTORY, DicomHeader
 from radlens.imaging.limits import DecodeError
 
-log = logging.getLogger("radlens")
+logger = logging.getLogger(__name__)
 
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 # A CSV may fill these columns of the manifest; others could tell who a patient is.
@@ -114,7 +114,7 @@ def _images_in(root: Path, labels: Path, settings: DataSettings, pseudonyms: Pse
     if not images:
         raise DataError(f"{root} holds no DICOM image{f'; it holds {listed}' if listed else ''}.")
     if skipped:
-        log.warning("Skipped %d file(s) in %s that are not DICOM images: %s.", skipped.total(), root, listed)
+        logger.warning("Skipped %d file(s) in %s that are not DICOM images: %s.", skipped.total(), root, listed)
     return images
 
 
@@ -141,7 +141,9 @@ def _files_below(root: Path, labels: Path) -> list[str]:
         start = "" if inside == "." else f"{inside}/"
         paths.extend(f"{start}{name}" for name in names if not name.startswith("."))
     if closed:
-        log.warning("%d folder(s) in %s cannot be listed (%s) and are left out.", len(closed), root, closed[0].strerror)
+        logger.warning(
+            "%d folder(s) in %s cannot be listed (%s) and are left out.", len(closed), root, closed[0].strerror
+        )
     own = os.path.relpath(labels, root).replace(os.sep, "/")
     return sorted(path for path in paths if path != own)
 
@@ -162,5 +164,5 @@ def _columns_of(
             used.add(name)
     left = [name for name in raw.columns if name not in used]
     if left:
-        log.info("Columns of %s that are not used, since they could tell who a patient is: %s.", file.name, left)
+        logger.info("Columns of %s that are not used, since they could tell who a patient is: %s.", file.name, left)
     return table

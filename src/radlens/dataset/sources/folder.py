@@ -27,7 +27,7 @@ from radlens.imaging.scan import (
     writable,
 )
 
-log = logging.getLogger("radlens")
+logger = logging.getLogger(__name__)
 
 _LAYOUT = (
     "Expected one folder for each class with its images inside (such as NORMAL/ and PNEUMONIA/), or train/, val/ and "
@@ -61,10 +61,10 @@ def read_folder(folder: Path, settings: DataSettings) -> Manifest:
         parts.append(pd.DataFrame({"path": images}).assign(label=class_folder.name, split=split))
     if left_out.others:
         counts = left_out.others
-        log.warning("Ignored %d file(s) in %s that are not images: %s.", counts.total(), root, listed(counts))
+        logger.warning("Ignored %d file(s) in %s that are not images: %s.", counts.total(), root, listed(counts))
     notes = left_out.notes()
     for note in notes:
-        log.warning("%s: %s", root, note)
+        logger.warning("%s: %s", root, note)
     return _manifest(root, pd.concat(parts, ignore_index=True), settings).with_notes(*notes)
 
 
@@ -106,7 +106,7 @@ def writable_paths(root: Path, paths: pd.Series) -> pd.Series:
     if is_writable(paths):
         return paths
     undecodable = [path for path in paths if not is_writable(path)]
-    log.warning(
+    logger.warning(
         "%d file(s) in %s have names that are not UTF-8 text and count as unreadable, first %r. Rename them.",
         len(undecodable),
         root,
@@ -129,7 +129,7 @@ def _class_folders(root: Path, left_out: LeftOut) -> Iterator[tuple[str, Path]]:
     left_out.lost.extend(entries.lost)
     ignored = [writable(name) for name in entries.folders if name not in splits]
     if ignored:
-        log.warning("Ignored the folder(s) %s in %s, next to %s.", ", ".join(ignored), root, ", ".join(splits))
+        logger.warning("Ignored the folder(s) %s in %s, next to %s.", ", ".join(ignored), root, ", ".join(splits))
     for name in splits:
         folder = _descend(root / name, same_split=True)
         yield from ((split_of(name) or "", class_folder) for class_folder in _classes_of(folder, left_out))
@@ -148,7 +148,7 @@ def _classes_of(folder: Path, left_out: LeftOut) -> list[Path]:
             f"{folder} has no class folders; found {listed(files) if files else 'nothing'} in it. {_LAYOUT}"
         )
     if entries.images:
-        log.warning(
+        logger.warning(
             "Ignored %d image(s) in %s that lie in no class folder, first %s.",
             len(entries.images),
             folder,

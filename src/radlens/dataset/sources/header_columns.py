@@ -25,7 +25,7 @@ from radlens.dataset.sources.patients import assign_patients, patients_by_scheme
 from radlens.imaging.dicom.header import DicomHeader, read_header
 from radlens.imaging.limits import DecodeError
 
-log = logging.getLogger("radlens")
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -196,7 +196,7 @@ def settle_patients(paths: pd.Series, described: pd.DataFrame | None, rule: str)
         return assign_patients(paths, rule)
     patients, studies = described["patient"], described["study"]
     if patients.nunique() == 1 and studies.nunique() > 1 and (patients != "").all():
-        log.warning("All DICOM headers have the same Patient ID: it is taken for a placeholder and not used.")
+        logger.warning("All DICOM headers have the same Patient ID: it is taken for a placeholder and not used.")
         patients = patients.mask(patients != "", "")
     notes: tuple[str, ...] = (PATIENT_NOTE,) if (patients != "").any() else ()
     unknown = patients == ""
@@ -212,7 +212,7 @@ def settle_patients(paths: pd.Series, described: pd.DataFrame | None, rule: str)
             f"{int(by_study.sum())} DICOM header(s) have no Patient ID: their images count as one patient for each "
             "study, so a patient with several studies may be in several splits."
         )
-        log.warning("%s If the file names tell the patient: --set data.patient_from='REGULAR EXPRESSION'.", note)
+        logger.warning("%s If the file names tell the patient: --set data.patient_from='REGULAR EXPRESSION'.", note)
         patients, notes = patients.mask(by_study, studies), (*notes, note)
     rest = unknown & ~by_study
     if rest.any():
@@ -224,14 +224,14 @@ def settle_patients(paths: pd.Series, described: pd.DataFrame | None, rule: str)
 def mention_risks(telling_paths: int, burned_in: int) -> None:
     """Say aloud, without an example, what pseudonyms cannot mend."""
     if telling_paths:
-        log.warning(
+        logger.warning(
             "The file or folder names of %d DICOM image(s) hold the patient's name, ID or birth date that stands in "
             "the header, and file names are written into manifest, predictions and report. If these images are not "
             "published or de-identified, rename them first.",
             telling_paths,
         )
     if burned_in:
-        log.warning(
+        logger.warning(
             "The headers of %d image(s) say that text on the patient is burned into the picture (Burned In "
             "Annotation). Reports show pictures: cover that text first, or leave these images out.",
             burned_in,
@@ -305,7 +305,7 @@ def _further(table: pd.DataFrame) -> list[str]:
 
 def _without_identifying(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     if names:
-        log.warning(
+        logger.warning(
             "Left out the column(s) %s, which tell who a patient is; nothing of them is written down.",
             ", ".join(map(repr, names)),
         )

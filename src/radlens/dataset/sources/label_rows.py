@@ -17,7 +17,7 @@ from radlens.dataset.pseudonym import Kind, Pseudonyms
 from radlens.dataset.sources.csv_table import name_rows
 from radlens.dataset.sources.header_columns import Described
 
-log = logging.getLogger("radlens")
+logger = logging.getLogger(__name__)
 
 IDENTIFIERS: tuple[Kind, ...] = ("sop_instance", "series", "study", "accession", "patient")
 
@@ -73,9 +73,9 @@ class Match:
         without, lonely = ~self.found, int(row_of.isna().sum())
         if without.any():
             named = name_rows(without, self.rows.index)
-            log.warning("%d row(s) of %s name no image: %s.", int(without.sum()), file.name, named)
+            logger.warning("%d row(s) of %s name no image: %s.", int(without.sum()), file.name, named)
         if lonely:
-            log.warning("%d DICOM image(s) have no row in %s and are left out.", lonely, file.name)
+            logger.warning("%d DICOM image(s) have no row in %s and are left out.", lonely, file.name)
         note = (
             f"{len(row_of) - lonely} images got their label from {file.name} by {self.key.replace('_', ' ')}; {lonely} "
             f"images without a row and {int(without.sum())} rows without an image were left out."
@@ -136,7 +136,7 @@ def match_rows(
             "and see that the folder is the right one."
         )
     if wanted == "auto":
-        log.info("The column %r of %s is read as the images' %s.", keys.name, file.name, best.key.replace("_", " "))
+        logger.info("The column %r of %s is read as the images' %s.", keys.name, file.name, best.key.replace("_", " "))
     return best
 
 

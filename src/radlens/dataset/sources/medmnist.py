@@ -19,7 +19,7 @@ from radlens.dataset.manifest import SPLITS, DatasetInfo, Manifest, order_classe
 from radlens.dataset.sources.patients import assign_patients
 from radlens.decision import Task
 
-log = logging.getLogger("radlens")
+logger = logging.getLogger(__name__)
 
 # From the MedMNIST project, version 3.0.2: https://github.com/MedMNIST/MedMNIST/blob/main/medmnist/info.py
 PNEUMONIAMNIST_URL = "https://zenodo.org/records/10519652/files/pneumoniamnist.npz?download=1"
@@ -178,7 +178,7 @@ def _patients(paths: pd.Series, rule: str) -> tuple[pd.Series, tuple[str, ...]]:
         "The archive does not tell the patient: each image counts as its own patient, so images of one patient may lie "
         "in several splits and the results may look better than they are."
     )
-    log.warning(note)
+    logger.warning(note)
     return paths.copy(), (note,)
 
 
@@ -196,7 +196,7 @@ def _read_labels(file: Path) -> dict[str, npt.NDArray[np.int64]]:
             raise DataError(f"{file} holds the array(s) {', '.join(headers) or 'none'}. {_FORM}")
         unknown = sorted(headers.keys() - expected)
         if unknown:
-            log.warning("Ignored the array(s) %s in %s.", ", ".join(unknown), file)
+            logger.warning("Ignored the array(s) %s in %s.", ", ".join(unknown), file)
         labels = {}
         with np.load(file, allow_pickle=False) as arrays:
             for split in SPLITS:
@@ -276,7 +276,7 @@ def _encode(
     if published and known:
         names = [published.names[number] for number in numbers]
     elif published:
-        log.warning("%s has other labels than the published archive of that name: the classes get numbers.", file)
+        logger.warning("%s has other labels than the published archive of that name: the classes get numbers.", file)
     if places is None:
         if settings.positive_class is not None:
             raise UsageError("data.positive_class is for two-class tasks; here an image may have several labels.")

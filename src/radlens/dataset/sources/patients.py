@@ -11,7 +11,7 @@ import pandas as pd
 
 from radlens.base.errors import DataError, UsageError
 
-log = logging.getLogger("radlens")
+logger = logging.getLogger(__name__)
 
 # A scheme is used when this share of the files follow it; strays are then their own patients, said aloud.
 ALMOST_ALL = 0.99
@@ -98,7 +98,7 @@ def patients_by_scheme(paths: pd.Series) -> tuple[pd.Series, tuple[str, ...]] | 
         if not known.all():
             strays = paths[~known]
             note = f"{len(strays)} file(s) do not follow that scheme; each counts as a patient, first {strays.iloc[0]}."
-            log.warning("%s %s", *notes, note)
+            logger.warning("%s %s", *notes, note)
             notes.append(note)
         return patients.where(known, paths), tuple(notes)
     return None
@@ -112,7 +112,7 @@ def _by_scheme(paths: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
         "The file names do not tell the patient: each image counts as its own patient, so images of one patient may "
         "lie in several splits and the results may look better than they are."
     )
-    log.warning(
+    logger.warning(
         "%s First file: %s. If the names do tell it, say how: --set data.patient_from='REGULAR EXPRESSION', whose "
         "first group is the patient; if there is one image a patient: --set data.patient_from=none.",
         note,

@@ -15,7 +15,7 @@ from radlens.base.errors import RadlensError
 from radlens.imaging.arrays import is_array_location
 from radlens.imaging.cache.index import DamagedError, pixel_folder, reading, writing
 
-log = logging.getLogger("radlens")
+logger = logging.getLogger(__name__)
 
 # A file may change twice within one tick of its file system's clock (2 s on FAT), the second time without a trace in
 # its times. One that was changed so lately is hashed again the next time.
@@ -90,7 +90,7 @@ def remember(locations: Sequence[str], stamps: Sequence[Stamp | None], digests: 
             with writing(pixel_folder()) as index:
                 index.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", records)
         except (DamagedError, RadlensError) as error:
-            log.debug("Contents will be read again the next time: %s", error)
+            logger.debug("Contents will be read again the next time: %s", error)
 
 
 def _places(locations: Sequence[str]) -> list[str]:

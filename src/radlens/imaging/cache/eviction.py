@@ -16,7 +16,7 @@ from pathlib import Path
 from radlens.base.errors import UsageError
 from radlens.imaging.cache.index import MAP_SUFFIX, DamagedError, reading, writing
 
-log = logging.getLogger("radlens")
+logger = logging.getLogger(__name__)
 
 # Two runs at once would else evict each other's maps before they are filled.
 IN_USE_SECONDS = 900
@@ -151,6 +151,6 @@ def _remove(path: Path) -> bool:
     try:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     except OSError as error:
-        log.debug("%s stays for now: %s", path, error)
+        logger.debug("%s stays for now: %s", path, error)
         return False
     return True

@@ -19,7 +19,7 @@ from filelock import FileLock
 from radlens.base.errors import RadlensError
 from radlens.base.files import cache_root, write_error
 
-log = logging.getLogger("radlens")
+logger = logging.getLogger(__name__)
 
 DAMAGED = "The pixel cache %s is damaged (%s); what it held is decoded again."
 INDEX, LOCK, MAP_SUFFIX = "index.sqlite", "lock", ".pixels"
@@ -111,7 +111,7 @@ def writing(folder: Path) -> Iterator[sqlite3.Connection]:
             except (DamagedError, sqlite3.Error) as error:
                 if isinstance(error, DamagedMapError) or not _is_damage(error):
                     raise
-                log.warning(DAMAGED, folder, error)
+                logger.warning(DAMAGED, folder, error)
                 # Together with its maps, or the next index would be taken for one that lost its content.
                 for file in (*folder.glob(f"{INDEX}*"), *folder.glob(f"*{MAP_SUFFIX}")):
                     file.unlink()

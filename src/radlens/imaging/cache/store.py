@@ -34,7 +34,7 @@ from radlens.imaging.decode import FileFacts
 from radlens.imaging.limits import DecodeLimits
 from radlens.imaging.preprocess import Preprocessing
 
-log = logging.getLogger("radlens")
+logger = logging.getLogger(__name__)
 
 # Raise this when the same contract comes to give other bytes: what was cached before is left alone, and evicted.
 CACHE_VERSION = 3
@@ -176,7 +176,7 @@ class PixelStore:
             try:
                 self._find(index, digests)
             except DamagedMapError as error:
-                log.warning(DAMAGED, self.folder / error.name, error)
+                logger.warning(DAMAGED, self.folder / error.name, error)
                 forget(index, error.name)
 
     def require_room(self, images: int) -> None:
