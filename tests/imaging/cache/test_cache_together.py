@@ -117,7 +117,7 @@ def _append_until(locations: list[str], moment: int, cache: str) -> None:
 
     pixel_map._write = deadly
     if not moment:
-        os.fsync = end
+        os.fsync = end  # type: ignore[assignment]
     PixelCache.build(locations, CONTRACT, workers=1)
 
 
