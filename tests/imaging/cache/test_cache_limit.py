@@ -234,3 +234,12 @@ def test_a_transaction_that_fails_changes_nothing(images: list[str], finished: F
     with pytest.raises(RadlensError, match="Could not write.*Input/output error"):
         forget_and_fail()
     assert len(finished()) == 1
+
+
+def test_to_clear_gives_back_the_room_of_the_index() -> None:
+    with writing(pixel_folder()) as index:
+        index.executemany("INSERT INTO files VALUES (?, '', '')", [(f"{number:032}",) for number in range(5000)])
+    path = pixel_folder() / "index.sqlite"
+    before = path.stat().st_size
+    eviction.clear(pixel_folder())
+    assert path.stat().st_size < before / 4
