@@ -17,11 +17,10 @@ from html_page import Page, value_of
 from known import known, span
 from radlens.assessment.evaluate import evaluate
 from radlens.assessment.failure_reasons import REASONS, failures
-from radlens.assessment.misclassified import misclassified
 from radlens.assessment.predictions import predictions_table
 from radlens.config import EvaluateSettings
 from radlens.dataset.audit import Finding
-from radlens.dataset.manifest import DatasetInfo, Manifest
+from radlens.dataset.manifest import Manifest
 from radlens.reporting import ReportContent, render_report, write_report
 from radlens.reporting.gallery import MOST_ERRORS
 
@@ -329,37 +328,3 @@ def test_metrics_and_predictions_must_fit(content_of: ContentOf) -> None:
         replace(content, predictions=content.predictions[content.predictions["split"] == "val"])
     with pytest.raises(ValueError, match="splits"):
         replace(content, metrics={})
-
-
-def test_real_radiographs_make_a_page_of_reasonable_size(
-    shared_data: Path, tmp_path: Path, page_of: type[Page]
-) -> None:
-    from radlens.imaging.decode import decode
-
-    root = shared_data / "kermany224" / "train"
-    files = [path for name in ("NORMAL", "PNEUMONIA") for path in sorted((root / name).iterdir())[:60]]
-    table = pd.DataFrame(
-        {
-            "path": [str(path.relative_to(root)) for path in files],
-            "label": [path.parent.name for path in files],
-            "patient": [path.stem for path in files],
-            "split": "test",
-        }
-    )
-    manifest = Manifest(
-        table, DatasetInfo(name="kermany", task="binary", classes=("NORMAL", "PNEUMONIA"), root=str(root))
-    )
-    score = np.random.default_rng(0).random(120)
-    predictions = predictions_table(manifest, np.stack([1 - score, score], axis=1))
-    content = ReportContent(
-        "Real radiographs",
-        manifest.info,
-        table,
-        predictions,
-        evaluate(predictions, manifest.info, 0.5, SETTINGS, seed=0),
-        read_pixels=lambda path: np.asarray(decode(str(root / path)).image.convert("L")),
-    )
-    write_report(content, tmp_path / "report.html")
-    page = page_of((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert len(page.all("img")) == len(misclassified(predictions, manifest.info))
-    assert (tmp_path / "report.html").stat().st_size < 2 * 2**20
