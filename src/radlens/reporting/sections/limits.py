@@ -69,7 +69,7 @@ def _source(content: ReportContent) -> Iterator[str]:
         made = f"The model was trained on {trained}. " if trained else ""
         yield (
             f"{made}Whether these images come from the same places as those of training cannot be told from the files; "
-            "if they do, this is no external test."
+            "if they do, this is not an external test."
         )
     if origin == "outside":
         yield "Another program made the predictions: what it was trained on and chosen by is not known here."
@@ -86,25 +86,25 @@ def _audit(audit: Audit | None) -> Iterator[str]:
         return
     if not audit.opened:
         yield "The images themselves were not opened: copies, shortcuts and damaged files were not looked for."
-    found = {finding.check: finding for finding in audit.findings if finding.severity != "note"}
-    for check, finding in found.items():
+    findings = {finding.check: finding for finding in audit.findings if finding.severity != "note"}
+    for check, finding in findings.items():
         if finding.severity == "block":
             yield _ALLOWED.get(check, f"{check_name(check)}: this would have stopped the run, and was allowed by name.")
-    yield from _shortcuts(audit, found)
-    if "patients_unknown" in found:
+    yield from _shortcuts(audit, findings)
+    if "patients_unknown" in findings:
         yield (
             "Not every patient is known: images of one patient may be in several splits, and count as of several "
             "patients in the intervals."
         )
-    if "drift" in found:
+    if "drift" in findings:
         yield "The splits differ in more than chance: one figure may not stand for all of them."
     if audit.unreadable:
         verb = "is" if audit.unreadable == 1 else "are"
         yield f"{images(audit.unreadable)} of {audit.images:,} could not be read and {verb} in no figure."
 
 
-def _shortcuts(audit: Audit, found: Collection[str]) -> Iterator[str]:
-    warned = [check.removeprefix("shortcut_") for check in found if check.startswith("shortcut_")]
+def _shortcuts(audit: Audit, checks: Collection[str]) -> Iterator[str]:
+    warned = [check.removeprefix("shortcut_") for check in checks if check.startswith("shortcut_")]
     told = [shortcut for shortcut in audit.shortcuts if shortcut.view in warned or shortcut.view == "file"]
     if warned and told:
         best = max(told, key=lambda shortcut: shortcut.auroc.value)
@@ -138,7 +138,7 @@ def _openings(content: ReportContent) -> Iterator[str]:
     if content.provenance is None or content.main_split != "test":
         return
     same = these_openings(content.provenance.openings)
-    models = len({one.model for one in same})
+    models = len({opening.model for opening in same})
     if models > 1:
         yield (
             f"These test images were scored {len(same)} times by {models} models: what was chosen after the first time "
@@ -148,7 +148,7 @@ def _openings(content: ReportContent) -> Iterator[str]:
 
 def these_openings(openings: Sequence[Access]) -> list[Access]:
     """Of all scorings written down, those of the images that the last one is of."""
-    return [one for one in openings if one.data == openings[-1].data]
+    return [opening for opening in openings if opening.data == openings[-1].data]
 
 
 def _size(block: SplitRecord) -> Iterator[str]:

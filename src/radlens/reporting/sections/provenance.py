@@ -89,9 +89,9 @@ def _openings(made: Provenance | None) -> Iterator[tuple[str, str, str, str, str
     if made is None or not made.openings:
         return
     last = made.openings[-1]
-    for one in made.openings:
-        these = "these" if one.data == last.data else "others"
-        yield _when(one.when), one.why, f"{one.images:,}", these, f"{one.model[:12]}…"
+    for opening in made.openings:
+        these = "these" if opening.data == last.data else "others"
+        yield _when(opening.when), opening.why, f"{opening.images:,}", these, f"{opening.model[:12]}…"
 
 
 def _when(text: str) -> str:
