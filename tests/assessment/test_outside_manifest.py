@@ -89,7 +89,7 @@ def test_the_threshold_is_that_of_the_file(tmp_path: Path) -> None:
     [
         ("1,b,0.5,b,0.9\n2,a,0.6,a,0.1\n", "threshold is '0.6' in row 3"),
         ("1,b,2,b,0.9\n2,a,2,a,0.1\n", "threshold is '2' in rows 2, 3"),
-        ("1,b,,b,0.2\n2,a,,a,0.3\n", "from no one threshold: row 2 answer positive at 0.2, others negative at 0.3"),
+        ("1,b,,b,0.2\n2,a,,a,0.3\n", "from a single threshold: row 2 answer positive at 0.2, others negative at 0.3"),
         ("1,b,,c,0.2\n2,a,,a,0.3\n", "predicted class of row 2 is 'c'"),
     ],
 )

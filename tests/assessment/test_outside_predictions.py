@@ -81,7 +81,7 @@ def test_a_table_that_is_none_is_refused(text: str, message: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("header", "info", "message"),
     [
-        ("path,probability_TUMOUR", BINARY, r"'probability_TUMOUR' is of no class"),
+        ("path,probability_TUMOUR", BINARY, r"'probability_TUMOUR' belongs to no class"),
         ("path,probability_mass", SEVERAL, r"no probability column of the class\(es\) effusion"),
         ("path,score", SEVERAL, r"'score' says too little for the multilabel classes effusion, mass"),
     ],

@@ -93,7 +93,7 @@ def changed(name: str, value: float | str) -> Callable[[pd.DataFrame], pd.DataFr
         (changed("probability_ill", 1.3), "expected a probability from 0 to 1"),
         (changed("seed", 4), "row 9 .* written with seed '4'; those in .* have seed 0"),
         (changed("label", "ill"), "the label of row 9 .* is not that of the source"),
-        (lambda table: table.rename(columns={"probability_ill": "probability_flu"}), "of no class"),
+        (lambda table: table.rename(columns={"probability_ill": "probability_flu"}), "to no class"),
         (
             lambda table: table.assign(path=table["path"].str.replace(r"-\w{8}-", "-0123abcd-", regex=True)),
             "written at another time",

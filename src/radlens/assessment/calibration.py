@@ -44,10 +44,10 @@ def fit_calibration(
         return log_loss(moved, targets, task, doubt)
 
     limits = [tuple(np.log(_SLOPES)), _OFFSETS][: 2 if offset and task != "multiclass" else 1]
-    found = minimize(
+    optimum = minimize(
         loss, np.zeros(len(limits)), method="Nelder-Mead", bounds=limits, options={"xatol": 1e-6, "fatol": 1e-9}
     )
-    return float(np.exp(found.x[0])), float(found.x[1]) if len(limits) > 1 else 0.0
+    return float(np.exp(optimum.x[0])), float(optimum.x[1]) if len(limits) > 1 else 0.0
 
 
 def log_loss(

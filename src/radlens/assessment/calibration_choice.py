@@ -103,8 +103,8 @@ def _fit_beta(probabilities: Floats, targets: Ints, task: Task) -> Calibration:
 
     limits = [_EXPONENTS, _EXPONENTS, _CONSTANTS]
     options = {"xatol": 1e-5, "fatol": 1e-9, "maxiter": 2000}
-    found = minimize(loss, np.array([1.0, 1.0, 0.0]), method="Nelder-Mead", bounds=limits, options=options)
-    return Calibration("beta", tuple(float(value) for value in found.x))
+    optimum = minimize(loss, np.array([1.0, 1.0, 0.0]), method="Nelder-Mead", bounds=limits, options=options)
+    return Calibration("beta", tuple(float(value) for value in optimum.x))
 
 
 def _fit_isotonic(probabilities: Floats, targets: Ints, task: Task) -> Calibration:

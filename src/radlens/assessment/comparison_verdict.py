@@ -18,22 +18,22 @@ NAMES = {
 }
 
 
-def verdict(found: Comparisons) -> str:
+def verdict(comparisons: Comparisons) -> str:
     """The verdict of all pairs in one sentence, and on what it stands."""
-    matched = found.matched
+    matched = comparisons.matched
     images, patients = len(matched.patients), matched.patients.nunique()
-    told = "; ".join(_of_pair(pair, found) for pair in found.pairs)
-    adjusted = " (p-values and claims adjusted for several models)" if len(found.pairs) > 1 else ""
+    told = "; ".join(_of_pair(pair, comparisons) for pair in comparisons.pairs)
+    adjusted = " (p-values and claims adjusted for several models)" if len(comparisons.pairs) > 1 else ""
     return f"On the same {images:,} {_split(matched.split)} images of {patients:,} patients{adjusted}, {told}."
 
 
-def _of_pair(pair: Comparison, found: Comparisons) -> str:
-    name, level, margin = NAMES[pair.primary], (1 - found.confidence) / 2, found.margin
+def _of_pair(pair: Comparison, comparisons: Comparisons) -> str:
+    name, level, margin = NAMES[pair.primary], (1 - comparisons.confidence) / 2, comparisons.margin
     value, claims = pair.test.value, pair.claims
     if pair.test.standard_error == 0 and value == 0:
         return f"{pair.second} and {pair.first} have the same {name}, and no resample of patients would part them"
-    low, high = pair.test.limits(found.confidence)
-    size = f"{value:+.3f} ({found.confidence:.0%} CI {low:+.3f} to {high:+.3f}, p {p_text(pair.p_holm)})".replace(
+    low, high = pair.test.limits(comparisons.confidence)
+    size = f"{value:+.3f} ({comparisons.confidence:.0%} CI {low:+.3f} to {high:+.3f}, p {p_text(pair.p_holm)})".replace(
         "-", "−"
     )
     not_worse, not_better = claims.above_minus_margin < level, claims.below_margin < level
@@ -64,11 +64,11 @@ def _of_pair(pair: Comparison, found: Comparisons) -> str:
     )
 
 
-def as_json(found: Comparisons) -> dict[str, Any]:
+def as_json(comparisons: Comparisons) -> dict[str, Any]:
     """The content of ``comparison.json``."""
-    matched = found.matched
+    matched = comparisons.matched
     return {
-        "verdict": verdict(found),
+        "verdict": verdict(comparisons),
         "split": matched.split,
         "task": matched.info.task,
         "classes": list(matched.info.classes),
@@ -77,13 +77,13 @@ def as_json(found: Comparisons) -> dict[str, Any]:
         "class_counts": {str(name): int(count) for name, count in matched.tables[0]["label"].value_counts().items()},
         "models": list(matched.names),
         "reference": matched.names[0],
-        "margin": found.margin,
-        "confidence": found.confidence,
-        "resamples": found.resamples,
-        "seed": found.seed,
+        "margin": comparisons.margin,
+        "confidence": comparisons.confidence,
+        "resamples": comparisons.resamples,
+        "seed": comparisons.seed,
         "notes": list(matched.notes),
-        "framing": {name: summary.model_dump(mode="json") for name, summary in found.framing.items()},
-        "comparisons": [_pair_json(pair, found.confidence) for pair in found.pairs],
+        "framing": {name: summary.model_dump(mode="json") for name, summary in comparisons.framing.items()},
+        "comparisons": [_pair_json(pair, comparisons.confidence) for pair in comparisons.pairs],
         "methods": METHODS,
     }
 

@@ -12,7 +12,7 @@ from radlens.assessment.predictions import probabilities_of, targets_of
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import REFER, commit, prediction_sets
 
-# Rates to choose among when the model is used, beside the one that was asked for.
+# Rates to choose among when the model is used, besides the one that was asked for.
 ALPHAS = (0.01, 0.02, 0.05, 0.1)
 OOD_RATES = (0.002, 0.005, 0.01, 0.015)
 # Of several labels an image no limits are known; their rate is never used.
@@ -66,7 +66,7 @@ def least_probabilities(predictions: pd.DataFrame, info: DatasetInfo, alpha: flo
         One number a class, in [0, 1]; 0 where there are too few validation images of the class to rule it out at all.
 
     Raises:
-        ValueError: a row is not of the validation split, the task is multilabel, or the rate is no share.
+        ValueError: a row is not of the validation split, the task is multilabel, or the rate is not a share.
     """
     other = sorted(set(predictions["split"]) - {"val"})
     if other:

@@ -84,7 +84,7 @@ def _is_near(errors: pd.DataFrame, info: DatasetInfo, threshold: float | None) -
 
 
 def _unusual(facts: pd.DataFrame | None) -> dict[str, str]:
-    """What is unusual about each image beside all others: its brightness, its contrast, its size."""
+    """What is unusual about each image compared with all others: its brightness, its contrast, its size."""
     if facts is None or facts.empty:
         return {}
     said = pd.Series("", index=facts["path"])

@@ -49,11 +49,11 @@ def find_label_suspects(predictions: pd.DataFrame, info: DatasetInfo, splits: Se
         suspected, suggested, confidence = _several_labels(targets, probabilities, info)
     else:
         suspected, suggested, confidence = _one_label(targets, probabilities, info)
-    found = table[["path", "patient", "split"]].assign(
+    suspects = table[["path", "patient", "split"]].assign(
         given=table["label"], suggested=suggested, self_confidence=confidence
     )
-    found = found[suspected].sort_values(["self_confidence", "path"], kind="stable")
-    return found[list(SUSPECT_COLUMNS)].reset_index(drop=True)
+    suspects = suspects[suspected].sort_values(["self_confidence", "path"], kind="stable")
+    return suspects[list(SUSPECT_COLUMNS)].reset_index(drop=True)
 
 
 Found = tuple[npt.NDArray[np.bool_], list[str], npt.NDArray[np.float64]]
@@ -88,12 +88,12 @@ def _issues(targets: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float6
 
     counts = np.bincount(targets, minlength=probabilities.shape[1])
     seen = np.flatnonzero(counts >= _FEWEST)
-    found = np.zeros(len(targets), dtype=bool)
+    issues = np.zeros(len(targets), dtype=bool)
     if len(seen) < 2:
-        return found
+        return issues
     # Classes with hardly any image are left out of the count, and their images out of the search.
     rows = np.isin(targets, seen)
     part = probabilities[rows][:, seen]
     part = part / np.maximum(part.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
-    found[rows] = find_label_issues(np.searchsorted(seen, targets[rows]), part, n_jobs=1)
-    return found
+    issues[rows] = find_label_issues(np.searchsorted(seen, targets[rows]), part, n_jobs=1)
+    return issues

@@ -66,21 +66,21 @@ def match_runs(runs: Sequence[Run], split: str | None = None) -> MatchedRuns:
     """
     if len(runs) < 2:
         raise UsageError("Comparing needs two or more runs: radlens compare A B")
-    info, chosen = runs[0].info, _split_of(runs, split)
+    info, split = runs[0].info, _split_of(runs, split)
     whole = [_as_first(run, info) for run in runs]
-    tables = [table[table["split"] == chosen].set_index("path") for table in whole]
+    tables = [table[table["split"] == split].set_index("path") for table in whole]
     tables, notes = _by_name_where_needed(tables)
     common = reduce(lambda left, right: left.intersection(right, sort=False), [table.index for table in tables])
     if common.empty:
         raise DataError(
-            f"{_listed(runs)} have no {chosen} image in common: no path is the same. Evaluate them on the same source: "
+            f"{_listed(runs)} have no {split} image in common: no path is the same. Evaluate them on the same source: "
             "radlens evaluate MODEL SOURCE --out DIR"
         )
     for run, table in zip(runs, tables, strict=True):
         lacking = len(table) - len(common)
         if lacking:
             notes.append(
-                f"{run.name} answered {len(table):,} {chosen} images; {lacking:,} of them were not answered by all "
+                f"{run.name} answered {len(table):,} {split} images; {lacking:,} of them were not answered by all "
                 f"and are left out. Compared are the {len(common):,} that all answered."
             )
     rows = [table.loc[common] for table in tables]
@@ -88,7 +88,7 @@ def match_runs(runs: Sequence[Run], split: str | None = None) -> MatchedRuns:
     if any((table["patient"] != rows[0]["patient"]).any() for table in rows[1:]):
         notes.append(f"The runs do not tell the patients alike; they are taken as {runs[0].name} tells them.")
     matched = tuple(table.reset_index() for table in rows)
-    return MatchedRuns(info, chosen, tuple(run.name for run in runs), matched, tuple(notes))
+    return MatchedRuns(info, split, tuple(run.name for run in runs), matched, tuple(notes))
 
 
 def _split_of(runs: Sequence[Run], split: str | None) -> str:

@@ -48,8 +48,8 @@ def choose_operating_point(
         predictions: rows of the validation split alone.
         info: the task and the classes.
         copies: predictions on changed copies of the same images. ``balanced``, ``youden`` and ``cost`` go by images
-            and copies together: a threshold between two scores that a little noise would move is no good one. A target
-            is one on the images themselves, and so are the bounds.
+            and copies together: a threshold between two scores that a little noise would move is not a good one. A
+            target is one on the images themselves, and so are the bounds.
 
     Returns:
         The threshold and its record; None for multiclass, and where an image of one kind is missing for a label.
@@ -164,13 +164,15 @@ def describe_operating_point(
         return None
     shares: dict[int, list[tuple[float, float, int]]] = {1: [], 0: []}
     for column, score in zip(truth.T, scores.T, strict=True):
-        for kind, found in shares.items():
+        for kind, label_shares in shares.items():
             base = column == kind
             success = (score[base] >= threshold) == (kind == 1)
             # The low end of a two-sided interval with twice the tail is the one-sided bound.
             low, _ = clustered_wilson(success, owners[base], 2 * confidence - 1)
-            found.append((float(success.mean()), low, len(np.unique(owners[base]))))
-    means = {kind: np.mean([entry[:2] for entry in found], axis=0).tolist() for kind, found in shares.items()}
+            label_shares.append((float(success.mean()), low, len(np.unique(owners[base]))))
+    means = {
+        kind: np.mean([entry[:2] for entry in label_shares], axis=0).tolist() for kind, label_shares in shares.items()
+    }
     return OperatingPoint(
         rule=str(setting),
         sensitivity=means[1][0],
@@ -232,7 +234,7 @@ def threshold_for_sensitivity(target: float, predictions: pd.DataFrame, info: Da
         info: the task and the classes.
 
     Raises:
-        ValueError: a row is not of the validation split, or the target is no share.
+        ValueError: a row is not of the validation split, or the target is not a share.
         DataError: no validation image is of the positive class.
     """
     _only_validation(predictions)
@@ -259,7 +261,7 @@ def threshold_for_specificity(target: float, predictions: pd.DataFrame, info: Da
         info: the task and the classes.
 
     Raises:
-        ValueError: a row is not of the validation split, or the target is no share.
+        ValueError: a row is not of the validation split, or the target is not a share.
         DataError: no validation image is of the negative class.
     """
     _only_validation(predictions)

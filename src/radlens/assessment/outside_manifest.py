@@ -1,4 +1,4 @@
-"""What a table of another program's predictions says beside the probabilities: images, labels, operating point."""
+"""What a table of another program's predictions says besides the probabilities: images, labels, operating point."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def _labels(outside: OutsidePredictions, data: DataSettings) -> tuple[pd.Series,
     alone = next(iter(outside.columns)) if len(outside.columns) == 1 else None
     if alone and len(classes) == 2 and alone.casefold() in {name.casefold() for name in classes}:
         spelling |= {name.casefold(): name for name in classes if name.casefold() != alone.casefold()}
-    unknown = ~labels.str.casefold().isin(spelling.keys())
-    if unknown.any():
-        first = str(labels[unknown].iloc[0])
+    invalid = ~labels.str.casefold().isin(spelling.keys())
+    if invalid.any():
+        first = str(labels[invalid].iloc[0])
         raise DataError(
             f"{outside.file}: the label {first!r} of {name_rows(unknown, labels.index)} ({int(unknown.sum())} in all) "
             f"has no probability column. {did_you_mean(first, spelling.values())}"
@@ -77,7 +77,8 @@ def stated_threshold(outside: OutsidePredictions, probabilities: pd.DataFrame, i
     says nothing, and for multiclass, which has no threshold.
 
     Raises:
-        DataError: the file states several, or its answers follow from no one threshold; the message names a row.
+        DataError: the file states several, or its answers do not follow from a single threshold; the message
+            names a row.
     """
     if info.task == "multiclass":
         return None
@@ -100,8 +101,8 @@ def stated_threshold(outside: OutsidePredictions, probabilities: pd.DataFrame, i
     if below >= above:
         clash = pd.Series((called & (scores <= below)).any(axis=1), index=probabilities.index)
         raise DataError(
-            f"{outside.file}: the predicted column follows from no one threshold: {name_rows(clash, clash.index)} "
-            f"answer positive at {above:.4g}, others negative at {below:.4g}. State the operating point "
+            f"{outside.file}: the predicted column does not follow from a single threshold: "
+            f"{name_rows(clash, clash.index)} answer positive at {above:.4g}, others negative at {below:.4g}. State the operating point "
             "(--set evaluate.threshold=NUMBER), or take the column out."
         )
     middle = (below + above) / 2
@@ -112,13 +113,13 @@ def _called(outside: OutsidePredictions, answered: pd.Series, info: DatasetInfo)
     """Which labels each row was answered to have, shape (rows, labels); for binary one, the positive class."""
     known = {name.casefold(): number for number, name in enumerate(info.classes)}
     parts = [[part.strip().casefold() for part in cell.split("|") if part.strip()] for cell in answered]
-    strange = pd.Series([not known.keys() >= set(names) for names in parts], index=answered.index)
+    invalid = pd.Series([not known.keys() >= set(names) for names in parts], index=answered.index)
     if info.task == "binary":
-        strange |= pd.Series([len(names) != 1 for names in parts], index=answered.index)
-    if strange.any():
+        invalid |= pd.Series([len(names) != 1 for names in parts], index=answered.index)
+    if invalid.any():
         raise DataError(
-            f"{outside.file}: the predicted class of {name_rows(strange, answered.index)} is "
-            f"{answered[strange].iloc[0]!r}. {did_you_mean(answered[strange].iloc[0], info.classes)}"
+            f"{outside.file}: the predicted class of {name_rows(invalid, answered.index)} is "
+            f"{answered[invalid].iloc[0]!r}. {did_you_mean(answered[invalid].iloc[0], info.classes)}"
         )
     held: npt.NDArray[np.bool_] = np.zeros((len(parts), len(info.classes)), dtype=bool)
     for row, names in enumerate(parts):

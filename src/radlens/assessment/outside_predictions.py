@@ -47,8 +47,8 @@ class OutsidePredictions:
 
     def column(self, name: str) -> pd.Series | None:
         """The column of this name, in any case; None where there is none."""
-        found = [column for column in self.cells.columns if str(column).casefold() == name.casefold()]
-        return self.cells[found[0]] if found else None
+        same_name = [column for column in self.cells.columns if str(column).casefold() == name.casefold()]
+        return self.cells[same_name[0]] if same_name else None
 
     def probabilities(self, info: DatasetInfo) -> pd.DataFrame:
         """The probabilities in class order, one column a class.
@@ -83,20 +83,20 @@ class OutsidePredictions:
                 )
             return {info.classes[1]: self.score}
         known = {name.casefold(): name for name in info.classes}
-        strange = [name for name in self.columns if name.casefold() not in known]
-        if strange:
+        unknown_names = [name for name in self.columns if name.casefold() not in known]
+        if unknown_names:
             raise DataError(
-                f"{self.file}: the column {self.columns[strange[0]]!r} is of no class of these data. "
-                f"{did_you_mean(strange[0], info.classes)}"
+                f"{self.file}: the column {self.columns[unknown_names[0]]!r} belongs to no class of these data. "
+                f"{did_you_mean(unknown_names[0], info.classes)}"
             )
-        found = {known[name.casefold()]: column for name, column in self.columns.items()}
-        missing = [name for name in info.classes if name not in found]
-        if missing and not (info.task == "binary" and len(found) == 1):
+        column_of = {known[name.casefold()]: column for name, column in self.columns.items()}
+        missing = [name for name in info.classes if name not in column_of]
+        if missing and not (info.task == "binary" and len(column_of) == 1):
             raise DataError(
                 f"{self.file} has no probability column of the class(es) {', '.join(missing)}: "
                 f"probability_{missing[0]} was expected."
             )
-        return found
+        return column_of
 
     def _numbers(self, column: str) -> pd.Series:
         values = self.cells[column].map(number_of).astype(np.float64)
@@ -122,7 +122,7 @@ def read_outside(file: Path, path_column: str | None = None) -> OutsidePredictio
         path_column: the column for the image, when it is called otherwise.
 
     Raises:
-        DataError: the file is no such table, or an image has several rows; the message names the rows.
+        DataError: the file is not such a table, or an image has several rows; the message names the rows.
     """
     file = Path(file).resolve()
     cells = read_cells(file)
@@ -163,17 +163,17 @@ def match_images(outside: OutsidePredictions, manifest: Manifest) -> pd.Series:
         name = path.rpartition("/")[2]
         return float(position.get(path, by_name.get(name, -2 if name in several else -1)))
 
-    found = outside.paths.map(find).astype(np.int64)
+    positions = outside.paths.map(find).astype(np.int64)
     for code, problem in ((-1, "no image of the source"), (-2, "several images of the source by the file name alone")):
-        if (found == code).any():
-            first = outside.paths[found == code].iloc[0]
+        if (positions == code).any():
+            first = outside.paths[positions == code].iloc[0]
             raise DataError(
-                f"{outside.file}: {name_rows(found == code, found.index)} ({int((found == code).sum())} in all) name "
-                f"{problem}, first {first!r}. Give paths as the source has them, such as {paths[0]!r}, and take rows "
+                f"{outside.file}: {name_rows(positions == code, positions.index)} "
+                f"({int((positions == code).sum())} in all) name {problem}, first {first!r}. Give paths as the source has them, such as {paths[0]!r}, and take rows "
                 "of other images out."
             )
-    _require_distinct(found, outside.file, outside.paths)
-    return found
+    _require_distinct(positions, outside.file, outside.paths)
+    return positions
 
 
 def _require_distinct(values: pd.Series, file: Path, paths: pd.Series) -> None:

@@ -44,7 +44,7 @@ def pool(folds: Sequence[tuple[pd.DataFrame, float | None]], info: DatasetInfo) 
     together = pd.concat(tables, ignore_index=True)
     if together["path"].duplicated().any():
         path = together.loc[together["path"].duplicated(), "path"].iloc[0]
-        raise DataError(f"The image {path} is a test image of two folds. Make the folds anew in an empty folder.")
+        raise DataError(f"The image {path} is a test image of two folds. Make the folds again in an empty folder.")
     pooled = with_threshold(check_predictions(together, info), info, common)
     return pooled.assign(fold=together["fold"].to_numpy()), common
 
@@ -52,8 +52,8 @@ def pool(folds: Sequence[tuple[pd.DataFrame, float | None]], info: DatasetInfo) 
 def fold_figures(folds: Sequence[Mapping[str, Figure]], metrics: Sequence[str]) -> dict[str, FoldFigures]:
     """For each metric that every fold has: its value in each fold, their mean, and their standard deviation.
 
-    The spread is between folds. It is no standard error: the training images of two folds are mostly the same (Bengio
-    and Grandvalet 2004, https://www.jmlr.org/papers/v5/grandvalet04a.html).
+    The spread is between folds. It is not a standard error: the training images of two folds are mostly the same
+    (Bengio and Grandvalet 2004, https://www.jmlr.org/papers/v5/grandvalet04a.html).
 
     >>> fold_figures([{"auroc": Figure(value=0.8)}, {"auroc": Figure(value=0.9)}], ["auroc"])["auroc"].mean
     0.85

@@ -16,7 +16,7 @@ from radlens.dataset.manifest import SPLITS, DatasetInfo, Manifest, number_label
 from radlens.decision import REFER, REFUSE, commit, decide, name_answers, prediction_sets
 
 FIXED_COLUMNS = ("path", "patient", "split", "label", "predicted")
-# What a model that may abstain says beside that.
+# What a model that may abstain says besides that.
 ANSWER, UNFAMILIARITY = "answer", "unfamiliarity"
 PREFIX = "probability_"
 
@@ -30,7 +30,7 @@ def probability_columns(info: DatasetInfo) -> list[str]:
 
 
 def predictions_table(manifest: Manifest, probabilities: npt.ArrayLike, threshold: float = 0.5) -> pd.DataFrame:
-    """Put what a model answered beside what is true.
+    """Put what a model answered next to what is true.
 
     Args:
         manifest: the images that were answered, in the order of the probabilities.
@@ -58,7 +58,7 @@ def predictions_table(manifest: Manifest, probabilities: npt.ArrayLike, threshol
 
 
 def with_threshold(predictions: pd.DataFrame, info: DatasetInfo, threshold: float) -> pd.DataFrame:
-    """The same probabilities, decided anew at another operating point."""
+    """The same probabilities, decided again at another operating point."""
     return predictions.assign(predicted=_predicted(probabilities_of(predictions, info), info, threshold))
 
 
@@ -141,7 +141,7 @@ def read_predictions(path: Path, info: DatasetInfo) -> pd.DataFrame:
     """Read what :func:`write_predictions` wrote.
 
     Raises:
-        DataError: the file is missing, is no CSV, or fails :func:`check_predictions`.
+        DataError: the file is missing, is not a CSV, or fails :func:`check_predictions`.
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)

@@ -38,11 +38,11 @@ def predictive_values(
     if positive.all() or not positive.any():
         return []
     owners = np.asarray(patients)
-    found = {
+    shares = {
         name: (float(success[base].mean()), clustered_wilson(success[base], owners[base], confidence))
         for name, success, base in (("found", called, positive), ("alarms", called, ~positive))
     }
-    hits, alarms = found["found"], found["alarms"]
+    hits, alarms = shares["found"], shares["alarms"]
     rows = []
     for prevalence in prevalences:
         odds = prevalence / (1 - prevalence)

@@ -34,7 +34,7 @@ def subgroup_columns(table: pd.DataFrame, wanted: Sequence[str] = ()) -> dict[st
 
     Args:
         table: the manifest's.
-        wanted: names of columns, or ``name_family``. None named: every column beside path, label, patient and split
+        wanted: names of columns, or ``name_family``. None named: every column besides path, label, patient and split
             that has 2 to 12 values or is an age; and where there is none, the families of file names.
 
     Returns:
@@ -45,14 +45,14 @@ def subgroup_columns(table: pd.DataFrame, wanted: Sequence[str] = ()) -> dict[st
     """
     if wanted:
         return {name: _groups_of(table, name, asked=True) for name in wanted}
-    found = {}
+    groups_by_column = {}
     for name in table.columns.difference(list(REQUIRED_COLUMNS), sort=False):
         groups = _groups_of(table, str(name))
         if _is_telling(groups, table["label"]):
-            found[str(name)] = groups
-    if not found and _is_telling(families := name_families(table), table["label"]):
-        found[NAME_FAMILY] = families
-    return found
+            groups_by_column[str(name)] = groups
+    if not groups_by_column and _is_telling(families := name_families(table), table["label"]):
+        groups_by_column[NAME_FAMILY] = families
+    return groups_by_column
 
 
 def name_families(table: pd.DataFrame) -> pd.Series:

@@ -138,7 +138,7 @@ class Summary:
         prefix: str,
         share: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None,
     ) -> Metric:
-        """``share`` marks the successes and the images they are a share of; None for what is no proportion."""
+        """``share`` marks the successes and the images they are a share of; None for what is not a proportion."""
         value = estimate.value
         if value is None:
             return undefined(estimate.reason)

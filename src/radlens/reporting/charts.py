@@ -172,8 +172,8 @@ def _confusion_text(block: SplitRecord, kind: str) -> str:
     counts = np.array(block.confusion_matrix)
     if block.task == "multilabel":
         parts = [
-            f"{name}: {found} found, {missed} missed, {alarms} false alarms"
-            for name, ((_, alarms), (missed, found)) in zip(block.classes, counts.tolist(), strict=True)
+            f"{name}: {hits} hits, {missed} missed, {alarms} false alarms"
+            for name, ((_, alarms), (missed, hits)) in zip(block.classes, counts.tolist(), strict=True)
         ]
         return f"On {block.n:,} {kind} images. {'; '.join(parts)}."
     classes = block.classes

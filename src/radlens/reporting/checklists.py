@@ -58,7 +58,7 @@ TRIPOD_AI = Checklist(
         Item("9c", "Who judged the predictors, where that takes judgement"),
         Item("10", "Sample size", "sample_size"),
         Item("11", "Missing data", "missing"),
-        Item("12a", "How the data were used and parted", "partition"),
+        Item("12a", "How the data were used and split", "partition"),
         Item("12b", "How the predictors were handled", "input"),
         Item("12c", "Type of model, how it was built and chosen", "training"),
         Item("12d", "Differences between clusters such as hospitals", "clusters"),

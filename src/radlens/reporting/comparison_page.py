@@ -41,23 +41,23 @@ class PairView:
     groups: tuple[Group, ...]
 
 
-def write_comparison_page(found: Comparisons, read_pixels: ReadPixels | None, path: Path) -> None:
+def write_comparison_page(comparisons: Comparisons, read_pixels: ReadPixels | None, path: Path) -> None:
     """Write the comparison as one HTML file that works offline; see :func:`render_comparison_page`.
 
     Raises:
         RadlensError: the file cannot be written.
     """
-    write_text(path, render_comparison_page(found, read_pixels))
+    write_text(path, render_comparison_page(comparisons, read_pixels))
 
 
-def render_comparison_page(found: Comparisons, read_pixels: ReadPixels | None) -> str:
+def render_comparison_page(comparisons: Comparisons, read_pixels: ReadPixels | None) -> str:
     """The comparison as HTML; the same comparison gives the same text.
 
     Args:
-        found: the comparison.
+        comparisons: the comparison.
         read_pixels: gives the pixels of a path of the first run's manifest; None: no pictures.
     """
-    matched = found.matched
+    matched = comparisons.matched
     binary = matched.info.task == "binary" and matched.tables[0]["label"].nunique() == 2
     return render(
         "comparison.html.j2",
@@ -65,23 +65,25 @@ def render_comparison_page(found: Comparisons, read_pixels: ReadPixels | None) -
             "title": f"{' and '.join(matched.names)}: comparison",
             "kind": "radlens comparison",
             "info": matched.info,
-            "verdict": verdict(found),
+            "verdict": verdict(comparisons),
             "notes": matched.notes,
-            "cautions": _cautions(found),
-            "roc": _roc_chart(found) if binary else None,
-            "pairs": [_pair_view(number, pair, found, read_pixels) for number, pair in enumerate(found.pairs, 1)],
+            "cautions": _cautions(comparisons),
+            "roc": _roc_chart(comparisons) if binary else None,
+            "pairs": [
+                _pair_view(number, pair, comparisons, read_pixels) for number, pair in enumerate(comparisons.pairs, 1)
+            ],
             "counts": [(str(name), int(count)) for name, count in matched.tables[0]["label"].value_counts().items()],
             "images": len(matched.patients),
             "patients": int(matched.patients.nunique()),
-            "framing": framing_rows(found),
-            "found": found,
+            "framing": framing_rows(comparisons),
+            "comparisons": comparisons,
             "methods": METHODS,
         },
     )
 
 
-def _cautions(found: Comparisons) -> list[str]:
-    matched = found.matched
+def _cautions(comparisons: Comparisons) -> list[str]:
+    matched = comparisons.matched
     said = [
         "Compared are these trained models, not the ways in which they were trained: with another seed the same "
         "recipe gives another model, and the order may turn. To compare recipes, compare several runs of each.",
@@ -99,12 +101,12 @@ def _cautions(found: Comparisons) -> list[str]:
     return said
 
 
-def _pair_view(number: int, pair: Comparison, found: Comparisons, read_pixels: ReadPixels | None) -> PairView:
+def _pair_view(number: int, pair: Comparison, comparisons: Comparisons, read_pixels: ReadPixels | None) -> PairView:
     rows = tuple(_row(name, values, pair) for name, values in pair.metrics.items())
     texts = [f"{row[0]}: {row[1]} and {row[2]}, difference {row[3]} ({row[4]})" for row in rows]
     title = f"{pair.second} minus {pair.first}"
     chart = Chart(
-        differences(pair, found),
+        differences(pair, comparisons),
         f"differences-{number}",
         title,
         f"{title}. {'; '.join(texts)}.",
@@ -113,7 +115,13 @@ def _pair_view(number: int, pair: Comparison, found: Comparisons, read_pixels: R
     )
     discordant = tuple(_discordant(name, test) for name, test in pair.mcnemar.items())
     return PairView(
-        number, pair.first, pair.second, chart, rows, discordant, _discordant_groups(number, pair, found, read_pixels)
+        number,
+        pair.first,
+        pair.second,
+        chart,
+        rows,
+        discordant,
+        _discordant_groups(number, pair, comparisons, read_pixels),
     )
 
 
@@ -152,28 +160,30 @@ def _discordant(name: str, test: McNemar) -> Cells:
 
 
 def _discordant_groups(
-    number: int, pair: Comparison, found: Comparisons, read_pixels: ReadPixels | None
+    number: int, pair: Comparison, comparisons: Comparisons, read_pixels: ReadPixels | None
 ) -> tuple[Group, ...]:
     """The images that one model alone answered rightly, the most dangerous first."""
-    first, second = found.matched.tables[0], found.matched.tables[number]
-    info = found.matched.info
+    first, second = comparisons.matched.tables[0], comparisons.matched.tables[number]
+    info = comparisons.matched.info
     right = [(targets_of(table, info) == targets_of(table, info, "predicted")) for table in (first, second)]
-    held = [one.all(axis=1) if one.ndim == 2 else one for one in right]
+    held = [answers.all(axis=1) if answers.ndim == 2 else answers for answers in right]
     groups = []
     for mine, other, name in ((0, 1, pair.first), (1, 0, pair.second)):
         rows = np.flatnonzero(held[mine] & ~held[other])
         # Positive images first: whoever is wrong on those misses a finding.
         order = rows[np.argsort(targets_of(first, info)[rows] == 0, kind="stable")] if info.task == "binary" else rows
-        tiles = tuple(_tile(first.iloc[row], second.iloc[row], pair, found, read_pixels) for row in order[:MOST_TILES])
+        tiles = tuple(
+            _tile(first.iloc[row], second.iloc[row], pair, comparisons, read_pixels) for row in order[:MOST_TILES]
+        )
         if len(rows):
             groups.append(Group(f"Only {name} is right: {len(rows):,}", tiles, left_out=max(0, len(rows) - MOST_TILES)))
     return tuple(groups)
 
 
 def _tile(
-    first: pd.Series, second: pd.Series, pair: Comparison, found: Comparisons, read_pixels: ReadPixels | None
+    first: pd.Series, second: pd.Series, pair: Comparison, comparisons: Comparisons, read_pixels: ReadPixels | None
 ) -> Tile:
-    info, path = found.matched.info, str(first["path"])
+    info, path = comparisons.matched.info, str(first["path"])
     picture, missing = picture_of(path, read_pixels)
     if info.task == "binary":
         column = PREFIX + info.classes[1]
@@ -184,11 +194,14 @@ def _tile(
     return Tile(picture, f"{path}: true {'; '.join(lines)}", file_name(path), lines, missing)
 
 
-def _roc_chart(found: Comparisons) -> Chart:
-    areas = [found.pairs[0].metrics["auroc"]["first"], *(pair.metrics["auroc"]["second"] for pair in found.pairs)]
-    said = "; ".join(f"{name} {area:.3f}" for name, area in zip(found.matched.names, areas, strict=True))
+def _roc_chart(comparisons: Comparisons) -> Chart:
+    areas = [
+        comparisons.pairs[0].metrics["auroc"]["first"],
+        *(pair.metrics["auroc"]["second"] for pair in comparisons.pairs),
+    ]
+    said = "; ".join(f"{name} {area:.3f}" for name, area in zip(comparisons.matched.names, areas, strict=True))
     return Chart(
-        roc_overlay(found),
+        roc_overlay(comparisons),
         "roc",
         "ROC curves",
         f"ROC curves on the same images. AUROC: {said}.",
@@ -196,20 +209,20 @@ def _roc_chart(found: Comparisons) -> Chart:
     )
 
 
-def framing_rows(found: Comparisons) -> list[Cells]:
+def framing_rows(comparisons: Comparisons) -> list[Cells]:
     """For each model the verdict of the framing suite, worst balanced accuracy, its interval, and the change; none
     where it was measured of no model.
     """
     rows: list[Cells] = []
-    for name in found.matched.names if found.framing else ():
-        one = found.framing.get(name)
-        if one is None:
+    for name in comparisons.matched.names if comparisons.framing else ():
+        framing = comparisons.framing.get(name)
+        if framing is None:
             rows.append((name, "not measured", "–", "–", "–", "–"))
             continue
-        worst = one.worst_balanced_accuracy
-        change = change_in_words(one.worst)
-        value, plain = number(worst.value, share=True), number(one.balanced_accuracy, share=True)
-        rows.append((name, one.verdict, value, limits(worst, share=True), plain, change))
+        worst = framing.worst_balanced_accuracy
+        change = change_in_words(framing.worst)
+        value, plain = number(worst.value, share=True), number(framing.balanced_accuracy, share=True)
+        rows.append((name, framing.verdict, value, limits(worst, share=True), plain, change))
     return rows
 
 
@@ -222,9 +235,9 @@ class Summary:
     cells: tuple[Cells, ...]
 
 
-def summary(found: Comparisons) -> list[Summary]:
+def summary(comparisons: Comparisons) -> list[Summary]:
     """The figures of each pair, for a terminal."""
     return [
         Summary(pair.first, pair.second, tuple(_row(name, values, pair) for name, values in pair.metrics.items()))
-        for pair in found.pairs
+        for pair in comparisons.pairs
     ]

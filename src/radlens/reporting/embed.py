@@ -157,13 +157,13 @@ def _strip(element: ET.Element) -> None:
 
 
 def _references(root: ET.Element) -> set[str]:
-    found: set[str] = set()
+    references: set[str] = set()
     for element in root.iter():
         for key, value in element.attrib.items():
-            found.update(re.findall(r"url\(#([^)]+)\)", value))
+            references.update(re.findall(r"url\(#([^)]+)\)", value))
             if key == "href" and value.startswith("#"):
-                found.add(value[1:])
-    return found
+                references.add(value[1:])
+    return references
 
 
 def _rename(element: ET.Element, name: str, referenced: set[str]) -> None:

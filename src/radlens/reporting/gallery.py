@@ -22,7 +22,7 @@ _MOST_SAMPLES = 8
 _MEANT: Mapping[Reason, str] = {
     "unfamiliar": "far from all of them",
     "label": "other images contradict it",
-    "quality": "by its brightness, contrast or size beside all other images",
+    "quality": "by its brightness, contrast or size compared with all other images",
     "threshold": "odds within a factor of 1.65 of those that decide",
 }
 
@@ -95,8 +95,8 @@ def error_groups(content: ReportContent, split: str) -> list[Group]:
 
 def reason_texts(content: ReportContent, split: str) -> list[str]:
     """What the reasons that occur mean."""
-    found = set(content_failures(content, split)["reason"])
-    return [f"{REASONS[reason]}: {text}" for reason, text in _MEANT.items() if reason in found]
+    reasons = set(content_failures(content, split)["reason"])
+    return [f"{REASONS[reason]}: {text}" for reason, text in _MEANT.items() if reason in reasons]
 
 
 def content_failures(content: ReportContent, split: str) -> pd.DataFrame:
@@ -143,12 +143,12 @@ def _error_tile(row: pd.Series, content: ReportContent) -> Tile:
 
 def _neighbours(row: pd.Series, content: ReportContent) -> tuple[tuple[Picture, str], ...]:
     """Small pictures of the training images that the model finds most like this one, with their labels."""
-    found = []
+    pictures = []
     for path, label in content.neighbours.get(str(row["path"]), ()):
         picture, _ = picture_of(path, content.read_pixels, longest=96)
         if picture is not None:
-            found.append((picture, label or "no finding"))
-    return tuple(found)
+            pictures.append((picture, label or "no finding"))
+    return tuple(pictures)
 
 
 def _painted(row: pd.Series, content: ReportContent) -> Picture | None:

@@ -124,7 +124,7 @@ def _quality_view(record: StressRecord, pictures: StressPictures | None) -> Qual
         table[table["suite"].isin(("unchanged", "quality"))],
     )
     low, value, high = (
-        f"{100 * one:.1f}".replace("-", "−") for one in (evidence.loss.low, evidence.loss.value, evidence.loss.high)
+        f"{100 * share:.1f}".replace("-", "−") for share in (evidence.loss.low, evidence.loss.value, evidence.loss.high)
     )
     counted = sum(change.counted for change in evidence.changes)
     return QualityView(

@@ -13,7 +13,7 @@ from radlens.base.version import __version__
 
 
 def render(name: str, context: Mapping[str, Any]) -> str:
-    """Fill in a template of this folder; whatever is no markup of ours is shown as text."""
+    """Fill in a template of this folder; whatever is not our markup is shown as text."""
     loader = PackageLoader("radlens.reporting", "templates")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

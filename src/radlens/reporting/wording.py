@@ -165,33 +165,33 @@ def score_text(block: SplitRecord) -> str:
 
 def cautions(block: SplitRecord, split: str) -> list[str]:
     """What must be known before the figures are believed."""
-    found = []
+    messages = []
     counts, classes = np.array(block.confusion_matrix), block.classes
     if block.task != "multilabel":
         called = counts.sum(axis=0)
         share = max(block.class_counts.values()) / block.n
         if (called > 0).sum() == 1:
-            found.append(
+            messages.append(
                 f"The model calls every image {classes[int(called.argmax())]}: it does not tell the classes apart "
                 "at this operating point."
             )
         elif block.accuracy.value is not None and block.accuracy.value <= share:
             largest = max(block.class_counts, key=block.class_counts.__getitem__)
-            found.append(
+            messages.append(
                 f"The accuracy is no better than always answering {largest}, which would be right for "
                 f"{number(share, share=True)}."
             )
     if block.n_patients < FEW_PATIENTS:
-        found.append(
+        messages.append(
             f"Only {block.n_patients:,} patient{'' if block.n_patients == 1 else 's'} in this split: "
             "the intervals are wide, and themselves rough."
         )
     if split != "test":
-        found.append(
+        messages.append(
             f"These are {SPLIT_NAMES[split]} images, which the model or its operating point was chosen on: "
             "expect worse on new ones."
         )
-    return found
+    return messages
 
 
 def _card(name: str, detail: str, block: SplitRecord) -> Card:

@@ -1,4 +1,4 @@
-"""How each kind of interval is named beside a figure, and what it does, in metrics.json as in the report."""
+"""How each kind of interval is named next to a figure, and what it does, in metrics.json as in the report."""
 
 from __future__ import annotations
 

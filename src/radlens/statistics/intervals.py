@@ -84,7 +84,7 @@ def inverted_limits(
     An absolute gap is above 0 by chance alone (Kumar et al. 2019, arXiv:1909.10155; Roelofs et al. 2022,
     arXiv:2012.08668), and resampling adds to that. Here the gaps seen are made larger or
     smaller by a common factor, the resampled deviations are added, and the factors are kept with which a norm as
-    large as the one seen is no rare draw (test inversion, Davison and Hinkley 1997, section 5.5,
+    large as the one seen is not a rare draw (test inversion, Davison and Hinkley 1997, section 5.5,
     doi:10.1017/CBO9780511802843). With the middle one, half of the draws are larger and half smaller.
 
     Args:

@@ -32,7 +32,7 @@ class McNemar:
 def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_], patients: npt.ArrayLike) -> McNemar:
     """Test whether two models are right equally often (McNemar 1947, doi:10.1007/BF02295996).
 
-    Where patients have several images, these are no independent evidence. The chi-square statistic then is that of
+    Where patients have several images, these are not independent evidence. The chi-square statistic then is that of
     Obuchowski (1998, doi:10.1002/(SICI)1097-0258(19980715)17:13<1495::AID-SIM863>3.0.CO;2-I): the square of the excess
     of one model over the sum of the squares of the patients' excesses.
 

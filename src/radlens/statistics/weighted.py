@@ -91,7 +91,7 @@ def binary_statistic(answers: Answers, names: Collection[str] = EVERY) -> Statis
 
 
 def _multiclass_statistic(answers: Answers, names: Collection[str]) -> Statistic:
-    """Accuracy, Brier score and top-label calibration error: those that are no macro averages."""
+    """Accuracy, Brier score and top-label calibration error: those that are not macro averages."""
     score, right = top_label(answers)
     terms = np.stack([right, squared_errors(answers)], axis=1)
     calibration = _calibration_statistic(score, right) if "ece" in names else None

@@ -36,7 +36,7 @@ def test_the_verdict_follows_the_most_severe_finding(verdict_of: VerdictOf) -> N
     assert verdict_of(*several).sentence == "Usable, with 2 warnings and 1 note."
     stopped = verdict_of(("leak", "block"), ("leak", "block"), ("split_lacks_class", "block"), *several)
     assert stopped.sentence == "Stop: leak and a split lacks a class."
-    assert stopped.detail.endswith("Beside it: 2 warnings and 1 note.")
+    assert stopped.detail.endswith("In addition: 2 warnings and 1 note.")
     tones = [verdict_of(*found).tone for found in ((), several[2:], several, (("leak", "block"),))]
     assert tones == ["good", "good", "warning", "error"]
 

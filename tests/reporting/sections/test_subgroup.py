@@ -57,7 +57,7 @@ def test_no_difference_is_not_called_equality() -> None:
     view = subgroup_view(content(fails_women=False))
     assert view is not None
     assert view.verdict.startswith("None of the 3 differences tested is larger than chance would make it.")
-    assert "no proof" in view.verdict
+    assert "not proof" in view.verdict
     assert not view.found
 
 

@@ -29,7 +29,7 @@ def auroc_dots(rows: pd.DataFrame) -> Figure:
     axes.plot(rows["auroc"], places, marker="o", markersize=7, linestyle="", color=PALETTE[0])
     axes.axvline(_GUESSING, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
     for place, value, high in zip(places, rows["auroc"], rows["high"], strict=True):
-        # Beside the interval while there is room, else above the dot.
+        # Next to the interval while there is room, else above the dot.
         right = value if pd.isna(high) else high
         if right < 0.9:
             axes.annotate(f"{value:.2f}", (right, place), (7, 0), textcoords="offset points", va="center", color=INK)

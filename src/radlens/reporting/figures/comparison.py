@@ -23,13 +23,13 @@ from radlens.reporting.figures.style import (
 
 
 @styled
-def differences(pair: Comparison, found: Comparisons) -> Figure:
+def differences(pair: Comparison, comparisons: Comparisons) -> Figure:
     """The difference in each metric with its interval; the primary one also with that of its test, and the margin."""
     known = {name: values["difference"] for name, values in pair.metrics.items()}
     names = [name for name, value in known.items() if value is not None]
     figure = new_figure(height=0.42 * len(names) + 1.5)
     axes = figure.subplots()
-    axes.axvspan(-found.margin, found.margin, color=FAINT, alpha=0.6, linewidth=0, zorder=0)
+    axes.axvspan(-comparisons.margin, comparisons.margin, color=FAINT, alpha=0.6, linewidth=0, zorder=0)
     axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
     for row, name in enumerate(names):
         values = pair.metrics[name]
@@ -41,7 +41,7 @@ def differences(pair: Comparison, found: Comparisons) -> Figure:
     axes.set_yticks(range(len(names)), [_axis_name(name) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     low, high = axes.get_xlim()
-    reach = max(abs(low), abs(high), 1.5 * found.margin)
+    reach = max(abs(low), abs(high), 1.5 * comparisons.margin)
     axes.set_xlim(-reach, reach)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(f"{shown(pair.second, 24)} minus {shown(pair.first, 24)}")
@@ -50,18 +50,22 @@ def differences(pair: Comparison, found: Comparisons) -> Figure:
         Line2D([], [], color=PALETTE[0], marker="o", linewidth=2.2),
         Line2D([], [], color=FAINT, linewidth=8),
     ]
-    texts = [f"{NAMES[pair.primary]}, which the verdict is on", "others", f"within the margin of {found.margin:g}"]
+    texts = [
+        f"{NAMES[pair.primary]}, which the verdict is on",
+        "others",
+        f"within the margin of {comparisons.margin:g}",
+    ]
     figure.legend(handles, texts, loc="outside lower center")
     return figure
 
 
 @styled
-def roc_overlay(found: Comparisons) -> Figure:
+def roc_overlay(comparisons: Comparisons) -> Figure:
     """The ROC curves of all models of a binary task, with their operating points."""
-    figure, axes = square_figure(4.1 + 0.17 * (len(found.matched.names) + 1))
+    figure, axes = square_figure(4.1 + 0.17 * (len(comparisons.matched.names) + 1))
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     handles = []
-    for number, (name, answers) in enumerate(zip(found.matched.names, found.matched.answers, strict=True)):
+    for number, (name, answers) in enumerate(zip(comparisons.matched.names, comparisons.matched.answers, strict=True)):
         false_positive, sensitivity, _ = roc_curve(answers.truth, answers.probabilities[:, 1])
         style = "-" if number % 2 == 0 else (0, (5, 1.5))
         (line,) = axes.plot(false_positive, sensitivity, color=class_colour(number), linestyle=style)

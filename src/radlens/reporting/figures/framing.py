@@ -74,7 +74,9 @@ def _panel(
 ) -> None:
     """One group in one panel, the unchanged images at the strength that changes nothing."""
     neutral = _NEUTRAL.get(kind, 0.0)
-    points = sorted([(neutral, unchanged), *((change.strength, change) for change in changes)], key=lambda one: one[0])
+    points = sorted(
+        [(neutral, unchanged), *((change.strength, change) for change in changes)], key=lambda point: point[0]
+    )
     places = np.array([place for place, _ in points])
     low, middle, high = np.array([change.groups[group].quartiles for _, change in points]).T
     counted = np.array([change.counted for _, change in points])

@@ -38,7 +38,7 @@ def sample_grid(samples: Mapping[str, Sequence[tuple[str, Pixels]]], columns: in
 
 @styled
 def augmented_grid(examples: Sequence[tuple[Pixels, Sequence[Pixels]]], columns: int = 6) -> Figure:
-    """In each row an image as it is, and beside it what augmentation made of it."""
+    """In each row an image as it is, and next to it what augmentation made of it."""
     figure = new_figure(height=len(examples) * _CELL + 0.3, width=_CELL * columns)
     panels = figure.subplots(len(examples), columns, squeeze=False)
     for row, (original, variants) in zip(panels, examples, strict=True):

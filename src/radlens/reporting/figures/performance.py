@@ -164,11 +164,11 @@ def _questions(
 def _label_outcomes(block: SplitRecord) -> Figure:
     names = block.classes
     cells = np.array(block.confusion_matrix).reshape(-1, 4)
-    found, missed, alarms = cells[:, 3], cells[:, 2], cells[:, 1]
+    hits, missed, alarms = cells[:, 3], cells[:, 2], cells[:, 1]
     figure = new_figure(height=0.34 * len(names) + 1.1)
     axes = figure.subplots()
     left = np.zeros(len(names))
-    parts = ((found, "found", PALETTE[2]), (missed, "missed", PALETTE[1]), (alarms, "false alarms", PALETTE[4]))
+    parts = ((hits, "found", PALETTE[2]), (missed, "missed", PALETTE[1]), (alarms, "false alarms", PALETTE[4]))
     for values, _, colour in parts:
         bars = axes.barh(range(len(names)), values, left=left, color=colour, height=0.7)
         texts = [f"{value:,}" if value >= 0.04 * (cells[:, 1:].sum(axis=1).max()) else "" for value in values]

@@ -34,12 +34,18 @@ def distribution_part(audit: Audit) -> Part | None:
     by_fact: dict[str, list[Distribution]] = {}
     for distribution in audit.distributions:
         by_fact.setdefault(distribution.fact, []).append(distribution)
-    varying = {fact: found for fact, found in by_fact.items() if _varies(found)}
-    same = [f"{fact_name(fact)} {_only_value(found)}" for fact, found in by_fact.items() if fact not in varying]
-    charts = [
-        _spread_chart(fact, varying[fact]) for fact in _DRAWN if any(one.quantiles for one in varying.get(fact, ()))
+    varying = {fact: distributions for fact, distributions in by_fact.items() if _varies(distributions)}
+    same = [
+        f"{fact_name(fact)} {_only_value(distributions)}"
+        for fact, distributions in by_fact.items()
+        if fact not in varying
     ]
-    groups = [(found.split, found.label) for found in next(iter(by_fact.values()))]
+    charts = [
+        _spread_chart(fact, varying[fact])
+        for fact in _DRAWN
+        if any(distribution.quantiles for distribution in varying.get(fact, ()))
+    ]
+    groups = [(distributions.split, distributions.label) for distributions in next(iter(by_fact.values()))]
     several = len({split for split, _ in groups}) > 1
     lead = "Classes or splits that differ here can be told apart by how the images were made."
     if charts:
@@ -59,7 +65,7 @@ def _table(facts: Mapping[str, Sequence[Distribution]], groups: Sequence[tuple[s
     """Facts in rows and splits and classes in columns, or the other way round where these are many."""
     heads = [_group_name(split, label, several) for split, label in groups]
     names = [fact_name(fact).capitalize() for fact in facts]
-    cells = [[_summary(found, split, label) for split, label in groups] for found in facts.values()]
+    cells = [[_summary(distributions, split, label) for split, label in groups] for distributions in facts.values()]
     corner = "Fact"
     if len(groups) > _MOST_COLUMNS:
         heads, names, cells = names, heads, [list(column) for column in zip(*cells, strict=True)]
@@ -68,56 +74,66 @@ def _table(facts: Mapping[str, Sequence[Distribution]], groups: Sequence[tuple[s
     return Table((corner, *heads), rows, (False,) * len(rows))
 
 
-def _varies(found: Sequence[Distribution]) -> bool:
-    ends = {value for one in found for value in one.quantiles}
-    names = {level for one in found for level in one.levels}
-    known = any(one.unknown < one.images for one in found)
-    return len(ends) > 1 or len(names) > 1 or (known and any(one.unknown for one in found))
+def _varies(distributions: Sequence[Distribution]) -> bool:
+    ends = {value for distribution in distributions for value in distribution.quantiles}
+    names = {level for distribution in distributions for level in distribution.levels}
+    known = any(distribution.unknown < distribution.images for distribution in distributions)
+    return len(ends) > 1 or len(names) > 1 or (known and any(distribution.unknown for distribution in distributions))
 
 
-def _only_value(found: Sequence[Distribution]) -> str:
-    for one in found:
-        if one.quantiles:
-            return number_text(one.quantiles[0], one.fact)
-        if one.levels:
-            return next(iter(one.levels))
+def _only_value(distributions: Sequence[Distribution]) -> str:
+    for distribution in distributions:
+        if distribution.quantiles:
+            return number_text(distribution.quantiles[0], distribution.fact)
+        if distribution.levels:
+            return next(iter(distribution.levels))
     return "unknown"
 
 
-def _summary(found: Sequence[Distribution], split: str, label: str) -> str:
-    one = next((one for one in found if (one.split, one.label) == (split, label)), None)
-    if one is None or one.unknown == one.images:
+def _summary(distributions: Sequence[Distribution], split: str, label: str) -> str:
+    distribution = next(
+        (distribution for distribution in distributions if (distribution.split, distribution.label) == (split, label)),
+        None,
+    )
+    if distribution is None or distribution.unknown == distribution.images:
         return "unknown"
-    if one.quantiles:
-        low, middle, high = (number_text(one.quantiles[QUANTILES.index(at)], one.fact) for at in (0.05, 0.5, 0.95))
+    if distribution.quantiles:
+        low, middle, high = (
+            number_text(distribution.quantiles[QUANTILES.index(at)], distribution.fact) for at in (0.05, 0.5, 0.95)
+        )
         return middle if low == high else f"{middle} ({low.removesuffix(' KB')} to {high.removesuffix(' KB')})"
-    listed = [f"{level} {count / one.images:.0%}" for level, count in list(one.levels.items())[:_MOST_LEVELS]]
-    return ", ".join(listed) + (", …" if len(one.levels) > _MOST_LEVELS else "")
+    listed = [
+        f"{level} {count / distribution.images:.0%}"
+        for level, count in list(distribution.levels.items())[:_MOST_LEVELS]
+    ]
+    return ", ".join(listed) + (", …" if len(distribution.levels) > _MOST_LEVELS else "")
 
 
-def _spread_chart(fact: str, found: Sequence[Distribution]) -> Chart | None:
-    known = [one for one in found if one.quantiles]
+def _spread_chart(fact: str, distributions: Sequence[Distribution]) -> Chart | None:
+    known = [distribution for distribution in distributions if distribution.quantiles]
     limited = len(known) > _MOST_ROWS
     if limited:
-        known = [one for one in known if one.split == known[0].split]
+        known = [distribution for distribution in known if distribution.split == known[0].split]
     if len(known) > 2 * _MOST_ROWS:
         return None
-    several = len({one.split for one in known}) > 1
-    labels = list(dict.fromkeys(one.label for one in found))
+    several = len({distribution.split for distribution in known}) > 1
+    labels = list(dict.fromkeys(distribution.label for distribution in distributions))
     scale = 1024 if fact == "bytes" else 1
     rows = pd.DataFrame(
         {
-            "name": _group_name(one.split, one.label, several),
-            "group": labels.index(one.label),
+            "name": _group_name(distribution.split, distribution.label, several),
+            "group": labels.index(distribution.label),
             **{
-                f"p{round(100 * at)}": one.quantiles[QUANTILES.index(at)] / scale
+                f"p{round(100 * at)}": distribution.quantiles[QUANTILES.index(at)] / scale
                 for at in (0.05, 0.25, 0.5, 0.75, 0.95)
             },
         }
-        for one in known
+        for distribution in known
     )
     said = "; ".join(
-        f"{_group_name(one.split, one.label, several)} {_summary([one], one.split, one.label)}" for one in known
+        f"{_group_name(distribution.split, distribution.label, several)} "
+        f"{_summary([distribution], distribution.split, distribution.label)}"
+        for distribution in known
     )
     only = f"Only {SPLIT_NAMES.get(known[0].split, 'the first')} images are drawn." if limited else ""
     return Chart(

@@ -59,13 +59,13 @@ def family_part(audit: Audit) -> Part | None:
     if not audit.name_families:
         return None
     rows, notes = [], []
-    for found in audit.name_families:
-        label = found.label or "no label"
+    for label_families in audit.name_families:
+        label = label_families.label or "no label"
         rows += [
             (label, family.form, *(f"{count:,}" for count in (family.images, family.patients, family.elsewhere)))
-            for family in found.families
+            for family in label_families.families
         ]
-        told = ", ".join(f"{_auroc(auroc)} by {_SEEN[view]}" for view, auroc in found.views.items())
+        told = ", ".join(f"{_auroc(auroc)} by {_SEEN[view]}" for view, auroc in label_families.views.items())
         if told:
             notes.append(f"The families of {label} are told apart with AUROC {told}.")
     columns = ("Label", "Form of the names", "Images", "Patients", "Under other labels")
@@ -137,7 +137,7 @@ def _class_table(audit: Audit) -> list[tuple[str, Table]]:
         return []
     names = list(dict.fromkeys(name for shortcut in audit.shortcuts for name in shortcut.classes))
     rows = tuple(
-        (name, *(_auroc(found.classes[name]) if name in found.classes else "–" for found in audit.shortcuts))
+        (name, *(_auroc(shortcut.classes[name]) if name in shortcut.classes else "–" for shortcut in audit.shortcuts))
         for name in names
     )
     columns = ("Class", *(_VIEWS[shortcut.view] for shortcut in audit.shortcuts))

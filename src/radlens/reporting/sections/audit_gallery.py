@@ -102,7 +102,7 @@ def galleries(audit: Audit, table: pd.DataFrame, read_pixels: ReadPixels | None,
     """
     rows = _wanted(audit, table)
     numbered = [(number, finding) for number, finding in enumerate(by_severity(audit)) if finding.groups]
-    room, found = limits.whole, []
+    room, galleries = limits.whole, []
     for place, (number, finding) in enumerate(numbered):
         # What the findings before left of their share is the others'.
         share = room // (len(numbered) - place)
@@ -123,8 +123,8 @@ def galleries(audit: Audit, table: pd.DataFrame, read_pixels: ReadPixels | None,
         labels = {str(rows[path]["label"]) for group in finding.groups for path in group if path in rows}
         if len(labels) == 1 and sum(other.check == finding.check for _, other in numbered) > 1:
             title += f" of {labels.pop()}"
-        found.append(Gallery(anchor(number), title, finding.message, tone, count, tuple(sets)))
-    return found
+        galleries.append(Gallery(anchor(number), title, finding.message, tone, count, tuple(sets)))
+    return galleries
 
 
 def anchor(number: int) -> str:

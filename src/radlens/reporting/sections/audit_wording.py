@@ -64,12 +64,12 @@ def verdict(audit: Audit) -> Verdict:
     if blocks:
         sentence = f"Stop: {_named(blocks)}."
         detail = "Training and evaluation do not start until this is mended, or allowed by name."
-        return Verdict("error", sentence, f"{detail} Beside it: {rest}." if rest else detail)
+        return Verdict("error", sentence, f"{detail} In addition: {rest}." if rest else detail)
     if allowed:
-        found = _counted(len(allowed), "finding")
-        sentence = f"Used in spite of {found} that would stop a run: {_named(allowed)}."
+        findings = _counted(len(allowed), "finding")
+        sentence = f"Used in spite of {findings} that would stop a run: {_named(allowed)}."
         detail = "This was allowed by name; results may be wrong because of it."
-        return Verdict("error", sentence, f"{detail} Beside it: {rest}." if rest else detail)
+        return Verdict("error", sentence, f"{detail} In addition: {rest}." if rest else detail)
     if warnings:
         detail = "Nothing that must stop a run was found; what follows may mislead those who do not know it."
         return Verdict("warning", f"Usable, with {rest}.", detail)
@@ -105,8 +105,8 @@ def reason_only(path: str, reason: str) -> str:
     >>> reason_only("a/b.png", "/data/a/b.png: the file is empty")
     'the file is empty'
     """
-    before, found, after = reason.partition(f"{path}: ")
-    return after if found and not re.search(r"\s", before) else reason
+    before, separator, after = reason.partition(f"{path}: ")
+    return after if separator and not re.search(r"\s", before) else reason
 
 
 def reason_kinds(reasons: Sequence[str]) -> list[tuple[str, int]]:

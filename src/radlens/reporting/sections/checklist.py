@@ -43,7 +43,7 @@ class FilledList:
 def checklists(content: ReportContent) -> tuple[FilledList, ...]:
     """Both checklists, filled as far as the run knows."""
     known = {name: Answer(text, *_SECTIONS[place]) for name, place, text in _facts(content)}
-    return tuple(_fill(one, known) for one in (TRIPOD_AI, CLAIM))
+    return tuple(_fill(checklist, known) for checklist in (TRIPOD_AI, CLAIM))
 
 
 def _fill(checklist: Checklist, known: Mapping[str, Answer]) -> FilledList:
@@ -146,8 +146,8 @@ def _model(content: ReportContent) -> Iterator[Fact]:
         train = settings.get("train") or {}
         if "initial_weights" in train:
             weights = {"auto": "ImageNet weights where the network has them", "random": "random"}
-            chosen = weights.get(train["initial_weights"], train["initial_weights"])
-            yield "initial", "provenance", f"train.initial_weights: {chosen}; seed {settings.get('seed')}."
+            initial = weights.get(train["initial_weights"], train["initial_weights"])
+            yield "initial", "provenance", f"train.initial_weights: {initial}; seed {settings.get('seed')}."
     if made and made.origin in ("run", "folds"):
         yield "partition", "data", _partition(content)
         judge = "one model" if made.origin == "run" else "each image is judged by the model of its fold alone"
@@ -183,9 +183,9 @@ def _measured(content: ReportContent) -> Iterator[Fact]:
     if content.subgroups is not None and not content.subgroups.empty:
         names = [str(name) for name in content.subgroups["column"].unique()]
         for key, columns in (("clusters", SITE_COLUMNS), ("people", PEOPLE_COLUMNS)):
-            found = [name for name in names if name.casefold() in columns]
-            if found:
-                yield key, "subgroups", f"Figures by {', '.join(found)}."
+            matching = [name for name in names if name.casefold() in columns]
+            if matching:
+                yield key, "subgroups", f"Figures by {', '.join(matching)}."
     evidence = block.framing
     if evidence is not None:
         changes = f"{len(evidence.changes)} changes of framing on {images(evidence.images)}"

@@ -151,12 +151,12 @@ def _curve_table(curve: DecisionCurve) -> Table:
 
 
 def _better_text(curve: DecisionCurve) -> str:
-    found = better_range(curve.threshold, curve.gain_low)
-    if found is None:
+    threshold_range = better_range(curve.threshold, curve.gain_low)
+    if threshold_range is None:
         return "At no probability is acting on the model shown to do more good than acting on everyone or on no one."
     return (
         f"Acting on the model does more good than acting on everyone or on no one for those who would act from "
-        f"{found[0]:.0%} to {found[1]:.0%} on: there the interval of the gain lies above 0, point by point."
+        f"{threshold_range[0]:.0%} to {threshold_range[1]:.0%} on: there the interval of the gain lies above 0, point by point."
     )
 
 

@@ -107,7 +107,7 @@ def framing_section(
 def _figures(evidence: FramingEvidence, split: str) -> str:
     worst = estimate(evidence.worst_balanced_accuracy, evidence.confidence, share=True)
     loss = evidence.loss
-    low, value, high = (f"{100 * one:.1f}".replace("-", "−") for one in (loss.low, loss.value, loss.high))
+    low, value, high = (f"{100 * share:.1f}".replace("-", "−") for share in (loss.low, loss.value, loss.high))
     known = f" ({evidence.confidence:.0%} CI {low} to {high}, for all counted changes together)"
     counted = sum(change.counted for change in evidence.changes)
     return (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from radlens.assessment.comparison_verdict import p_text
 from radlens.assessment.subgroup_columns import NAME_FAMILY
 from radlens.assessment.subgroups import SHOWN, TESTED
 from radlens.reporting.content import ReportContent
@@ -93,7 +94,7 @@ def _verdict(differing: pd.DataFrame, tests: int) -> tuple[str, str]:
         return "The groups are too small to test whether the model does differently on any of them.", "warning"
     if differing.empty:
         compared = "The one difference tested is no" if tests == 1 else f"None of the {tests} differences tested is"
-        proof = "That is no proof that there is none: the intervals say how large one may be."
+        proof = "That is not proof that there is none: the intervals say how large one may be."
         return f"{compared} larger than chance would make it. {proof}", ""
     groups = differing[["column", "group"]].drop_duplicates()
     noun = "group" if len(groups) == 1 else "groups"
@@ -105,15 +106,15 @@ def _sentence(row: pd.Series) -> str:
     name = METRIC_NAMES[row["metric"]]
     return (
         f"{_column_name(row['column'])}, {row['group']}: {name} {number(row['value'], share=share)} against "
-        f"{number(row['rest'], share=share)} in the rest (p {_p_text(row['p_holm'])}, adjusted for all tests)."
+        f"{number(row['rest'], share=share)} in the rest (p {p_text(row['p_holm'])}, adjusted for all tests)."
     )
 
 
 def _rows(part: pd.DataFrame, metrics: list[str]) -> list[GroupRow]:
     rows = []
-    for group, found in part.groupby("group", sort=False):
-        cells = tuple(_cell(found[found["metric"] == name].iloc[0], name) for name in metrics)
-        first = found.iloc[0]
+    for group, rows_of_group in part.groupby("group", sort=False):
+        cells = tuple(_cell(rows_of_group[rows_of_group["metric"] == name].iloc[0], name) for name in metrics)
+        first = rows_of_group.iloc[0]
         rows.append(GroupRow(str(group), f"{first['n']:,}", f"{first['n_patients']:,}", cells))
     return rows
 
@@ -127,7 +128,7 @@ def _cell(row: pd.Series, name: str) -> Cell:
         low, high = number(row["low"], share=share), number(row["high"], share=share)
         interval = f"{low.removesuffix('%')}–{high}"
     differs = bool(row["p_holm"] < LEVEL)
-    test = str(row["remark"]) if pd.isna(row["p_holm"]) else f"p {_p_text(row['p_holm'])}"
+    test = str(row["remark"]) if pd.isna(row["p_holm"]) else f"p {p_text(row['p_holm'])}"
     return Cell(number(row["value"], share=share), interval, test, differs)
 
 
@@ -151,7 +152,3 @@ def _count_tests(table: pd.DataFrame) -> int:
     tested = table[table["p"].notna()]
     pairs = tested.assign(size=tested["difference"].abs().round(12))
     return len(pairs.drop_duplicates(["column", "metric", "size", "p"]))
-
-
-def _p_text(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"= {value:.3f}" if value < 0.9995 else "= 1"
