@@ -63,7 +63,7 @@ def _labels(outside: OutsidePredictions, data: DataSettings) -> tuple[pd.Series,
     if invalid.any():
         first = str(labels[invalid].iloc[0])
         raise DataError(
-            f"{outside.file}: the label {first!r} of {name_rows(unknown, labels.index)} ({int(unknown.sum())} in all) "
+            f"{outside.file}: the label {first!r} of {name_rows(invalid, labels.index)} ({int(invalid.sum())} in all) "
             f"has no probability column. {did_you_mean(first, spelling.values())}"
         )
     ordered = order_classes(list(spelling.values()), data.positive_class or alone)
@@ -102,8 +102,8 @@ def stated_threshold(outside: OutsidePredictions, probabilities: pd.DataFrame, i
         clash = pd.Series((called & (scores <= below)).any(axis=1), index=probabilities.index)
         raise DataError(
             f"{outside.file}: the predicted column does not follow from a single threshold: "
-            f"{name_rows(clash, clash.index)} answer positive at {above:.4g}, others negative at {below:.4g}. State the operating point "
-            "(--set evaluate.threshold=NUMBER), or take the column out."
+            f"{name_rows(clash, clash.index)} answer positive at {above:.4g}, others negative at {below:.4g}. "
+            "State the operating point (--set evaluate.threshold=NUMBER), or take the column out."
         )
     middle = (below + above) / 2
     return float(np.clip(middle if middle > below else above, 1e-9, 1 - 1e-9))

@@ -169,8 +169,8 @@ def match_images(outside: OutsidePredictions, manifest: Manifest) -> pd.Series:
             first = outside.paths[positions == code].iloc[0]
             raise DataError(
                 f"{outside.file}: {name_rows(positions == code, positions.index)} "
-                f"({int((positions == code).sum())} in all) name {problem}, first {first!r}. Give paths as the source has them, such as {paths[0]!r}, and take rows "
-                "of other images out."
+                f"({int((positions == code).sum())} in all) name {problem}, first {first!r}. "
+                f"Give paths as the source has them, such as {paths[0]!r}, and take rows of other images out."
             )
     _require_distinct(positions, outside.file, outside.paths)
     return positions

@@ -156,7 +156,8 @@ def _better_text(curve: DecisionCurve) -> str:
         return "At no probability is acting on the model shown to do more good than acting on everyone or on no one."
     return (
         f"Acting on the model does more good than acting on everyone or on no one for those who would act from "
-        f"{threshold_range[0]:.0%} to {threshold_range[1]:.0%} on: there the interval of the gain lies above 0, point by point."
+        f"{threshold_range[0]:.0%} to {threshold_range[1]:.0%} on: there the interval of the gain lies above 0, "
+        "point by point."
     )
 
 
