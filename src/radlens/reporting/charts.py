@@ -172,7 +172,7 @@ def _confusion_text(block: SplitRecord, kind: str) -> str:
     counts = np.array(block.confusion_matrix)
     if block.task == "multilabel":
         parts = [
-            f"{name}: {hits} hits, {missed} missed, {alarms} false alarms"
+            f"{name}: {hits} found, {missed} missed, {alarms} false alarms"
             for name, ((_, alarms), (missed, hits)) in zip(block.classes, counts.tolist(), strict=True)
         ]
         return f"On {block.n:,} {kind} images. {'; '.join(parts)}."

@@ -45,7 +45,7 @@ def distribution_part(audit: Audit) -> Part | None:
         for fact in _DRAWN
         if any(distribution.quantiles for distribution in varying.get(fact, ()))
     ]
-    groups = [(distributions.split, distributions.label) for distributions in next(iter(by_fact.values()))]
+    groups = [(distribution.split, distribution.label) for distribution in next(iter(by_fact.values()))]
     several = len({split for split, _ in groups}) > 1
     lead = "Classes or splits that differ here can be told apart by how the images were made."
     if charts:
