@@ -44,7 +44,7 @@ def test_the_answers_follow_from_what_the_model_carries(finished: Any) -> None:
     limits = config.abstention
     assert limits is not None
     assert limits.least is not None
-    assert {"familiarity.centre", "ood_detector.whitening", "ood_detector.references"} <= set(tensors)
+    assert {"familiarity.centre", "familiarity.whitening", "familiarity.references"} <= set(tensors)
     rows = finished.predictions
     for row in rows.itertuples():
         plausible = [
