@@ -154,8 +154,8 @@ def abstention(metrics: Metrics, config: dict[str, Any]) -> str:
 
 def framing(metrics: Metrics) -> str:
     """The verdict of the framing suite in words, and a Markdown table of every change."""
-    found = metrics["test"].framing
-    if found is None:
+    framing = metrics["test"].framing
+    if framing is None:
         raise SystemExit("The run was made without the framing suite (evaluate.framing_images=0).")
     negative, positive = metrics["test"].classes
     lines = ["| change | " + " | ".join(["weak to strong", "", "", "", ""]) + " |", "|---" * 6 + "|"]
@@ -163,16 +163,16 @@ def framing(metrics: Metrics) -> str:
         cells = [
             f"{each.strength:g}: {each.groups[positive].recall:.2f}, {each.groups[negative].recall:.2f}"
             + ("" if each.counted else " \\*")
-            for each in found.changes
+            for each in framing.changes
             if each.kind == kind
         ]
         lines.append(f"| {kind} | " + " | ".join([*cells, "", "", "", ""][:5]) + " |")
     table = "\n".join(lines)
     return (
-        f"{verdict_in_words(found.summary)} Sensitivity and specificity on {found.images:,} internal test images under "
-        f"each change of the framing suite, at the threshold above (unchanged: "
-        f"{found.unchanged.groups[positive].recall:.2f}, {found.unchanged.groups[negative].recall:.2f}); \\* could cut "
-        f"the finding itself away and does not count:\n\n{table}"
+        f"{verdict_in_words(framing.summary)} Sensitivity and specificity on {framing.images:,} internal test images "
+        f"under each change of the framing suite, at the threshold above (unchanged: "
+        f"{framing.unchanged.groups[positive].recall:.2f}, {framing.unchanged.groups[negative].recall:.2f}); \\* could "
+        f"cut the finding itself away and does not count:\n\n{table}"
     )
 
 

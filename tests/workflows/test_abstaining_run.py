@@ -16,7 +16,8 @@ import radlens
 from known import known
 from radlens.base.errors import DataError, UsageError
 from radlens.cli.tables import show_result
-from radlens.runtime.model_folder import CONFIG_FILE, WEIGHTS_FILE, ModelConfig, read_model_folder, write_model_folder
+from radlens.runtime.model_config import ModelConfig
+from radlens.runtime.model_folder import CONFIG_FILE, WEIGHTS_FILE, read_model_folder, write_model_folder
 
 SMALL = (
     "data.phantom.images=160",

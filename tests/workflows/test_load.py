@@ -23,7 +23,8 @@ from radlens.imaging.pixels import read_pixels
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.classifier import outputs_of
 from radlens.learning.networks import build_network
-from radlens.runtime.model_folder import ModelConfig, write_model_folder
+from radlens.runtime.model_config import ModelConfig
+from radlens.runtime.model_folder import write_model_folder
 from radlens.workflows.load import load
 
 CONTRACT = Preprocessing(height=48, width=64, low=-1.0, high=1.0)

@@ -18,11 +18,6 @@ RENAMED_VALUES = {"evaluate.calibration": {"line": "platt"}}
 GONE = {"train.teachers": 0}
 
 
-def current_name(setting: str) -> str:
-    """Today's name of a setting, such as ``evaluate.flip_tta`` for ``evaluate.mirror``."""
-    return RENAMED.get(setting, setting)
-
-
 def with_current_names(values: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[str]]:
     """Nested settings with today's names and values in place of those of the version before.
 

@@ -33,7 +33,6 @@ __all__ = [
     "CONFIG_FILE",
     "ONNX_FILE",
     "WEIGHTS_FILE",
-    "ModelConfig",
     "ModelFolder",
     "Tensors",
     "boxed_models",

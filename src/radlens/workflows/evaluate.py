@@ -10,7 +10,8 @@ from radlens.config import is_stated
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
 from radlens.delivery.torch_model import trained_model
-from radlens.runtime.model_folder import ModelConfig, find_model, hash_weights, read_model_folder, run_of
+from radlens.runtime.model_config import ModelConfig
+from radlens.runtime.model_folder import find_model, hash_weights, read_model_folder, run_of
 from radlens.runtime.training_images import read_training_images
 from radlens.workflows.evaluate_external import evaluate_outside, is_predictions_file
 from radlens.workflows.judge import log_test_access, predict_split, write_evidence

@@ -23,7 +23,7 @@ from radlens.reporting.content import main_split
 from radlens.reporting.render import write_report
 from radlens.runtime.framing_records import FramingEvidence
 from radlens.runtime.metrics_record import Metrics, write_metrics
-from radlens.runtime.model_folder import ModelConfig
+from radlens.runtime.model_config import ModelConfig
 from radlens.workflows.judged import Judged, Measured
 from radlens.workflows.prepare import Listed, Prepared
 from radlens.workflows.report_inputs import image_facts, report_content

@@ -24,7 +24,8 @@ from radlens.learning.quality import QUALITY_SUITE, change_quality
 from radlens.learning.trained_model import TrainedModel
 from radlens.reporting.stress_page import StressPictures
 from radlens.runtime.known_images import NO_IMAGES_KNOWN
-from radlens.runtime.model_folder import ModelConfig, find_model, hash_weights, read_model_folder, run_of
+from radlens.runtime.model_config import ModelConfig
+from radlens.runtime.model_folder import find_model, hash_weights, read_model_folder, run_of
 from radlens.runtime.training_images import read_training_images
 from radlens.workflows.evaluate import for_model, require_own_operating_point, select_images
 from radlens.workflows.evaluate_external import is_predictions_file

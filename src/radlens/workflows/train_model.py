@@ -17,7 +17,8 @@ from radlens.learning.data_module import LabelledPixels
 from radlens.learning.fit import Fitted, fit
 from radlens.learning.out_of_distribution import OodDetector
 from radlens.learning.trained_model import TrainedModel
-from radlens.runtime.model_folder import ModelConfig, join_tensors
+from radlens.runtime.model_config import ModelConfig
+from radlens.runtime.model_folder import join_tensors
 from radlens.runtime.training_images import write_training_images
 from radlens.workflows.calibrate import choose
 from radlens.workflows.prepare import Prepared
