@@ -5,14 +5,13 @@ Run it with ``python docs/make_benchmarks.py`` after a change of results or of t
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from benchmark_cells import first_paragraph, machines_named, markdown_table, seeds_named, with_interval, with_spread
 
 HERE = Path(__file__).parent
 SCRIPTS = HERE.parent / "benchmarks"
@@ -66,8 +65,8 @@ def sources() -> str:
         title, link = IN_FULL.get(path.stem, ("this page", ""))
         shown = f"[{title}]({link})" if link else title
         script = f"`benchmarks/{path.stem}.py`"
-        rows.append([script, f"{len(data):,}", _seeds(data), _machines(data), shown])
-    table = _table(["script", "rows", "seeds or repeats", "machine", "in full"], rows)
+        rows.append([script, f"{len(data):,}", seeds_named(data), machines_named(data), shown])
+    table = markdown_table(["script", "rows", "seeds or repeats", "machine", "in full"], rows)
     return f"## Where the figures come from\n\nA dash means that the data file does not tell.\n\n{table}"
 
 
@@ -82,10 +81,10 @@ def model_in_the_box() -> str:
         for split, name in (("train", "training"), ("val", "validation"), ("test", "internal test"))
     )
     rows = [
-        [name, f"{metrics[split]['n']:,}", *(_interval(metrics[split]["metrics"][metric]) for metric in METRICS)]
+        [name, f"{metrics[split]['n']:,}", *(with_interval(metrics[split]["metrics"][metric]) for metric in METRICS)]
         for split, name in (("val", "validation"), ("test", "internal test"))
     ]
-    worst = _interval(framing["worst_balanced_accuracy"])
+    worst = with_interval(framing["worst_balanced_accuracy"])
     parity = config["onnx"]["parity"]
     return f"""\
 ## The model in the box
@@ -94,7 +93,7 @@ def model_in_the_box() -> str:
 {made} One training; the seed also decides the split, by patient: {counts}.
 In brackets, 95 % intervals over patients; the operating point is {config["threshold"]:.3f}.
 
-{_table(["split", "images", *METRICS], rows)}
+{markdown_table(["split", "images", *METRICS], rows)}
 These are not the official test images of the set, and an internal test says little: images of the same hospital, series
 and framing lie on both sides of the split. The [framing suite](explanation/framing.md) was put to
 {framing["images"]} of the internal test images, of {framing["patients"]} patients: the balanced accuracy is
@@ -114,19 +113,21 @@ def presets() -> str:
     rows = []
     for (preset, split), part in data.groupby(["preset", "split"], sort=False):
         worst = part["framing_worst_balanced_accuracy"].dropna()
-        cells = [_spread(part[name], 3) for name in shown]
-        rows.append([f"`{preset}`, {split}", str(part["n"].iloc[0]), *cells, _spread(worst, 3) if len(worst) else "–"])
+        cells = [with_spread(part[name], 3) for name in shown]
+        rows.append(
+            [f"`{preset}`, {split}", str(part["n"].iloc[0]), *cells, with_spread(worst, 3) if len(worst) else "–"]
+        )
     verdicts = data.dropna(subset="framing_verdict").groupby("preset")["framing_verdict"].agg(", ".join)
     said = "; ".join(f"`{preset}`: {listed}" for preset, listed in verdicts.items())
     machines = ", ".join(sorted(set(data["machine"])))
     return f"""\
 ## Whole runs by preset
 
-By `benchmarks/real_runs.py` on {machines}; seeds {_seeds(data)}. Every seed trains on a split
+By `benchmarks/real_runs.py` on {machines}; seeds {seeds_named(data)}. Every seed trains on a split
 of its own, by patient. Means over the seeds, with the smallest and the largest in brackets. Last, the worst balanced
 accuracy of the framing suite, on a sample of the internal test that is bounded by the time of training.
 
-{_table(["run and split", "images", *shown, "worst under framing"], rows)}
+{markdown_table(["run and split", "images", *shown, "worst under framing"], rows)}
 Verdicts of the framing suite, by seed: {said}.
 """
 
@@ -158,12 +159,12 @@ def abstention() -> str:
 Out-of-distribution detection: the share refused where {_stated_rate()} of images like those of validation may be; in
 brackets, the smallest and the largest over the changes. The adults served to choose the distance, which flatters it.
 
-{_table(["images", "number", "refused"], rows)}
+{markdown_table(["images", "number", "refused"], rows)}
 The conformal promise on real patients: validation and internal test images were halved by patient
 {folds["repeat"].nunique()} times, limits taken from one half and answers given for the other. Mean, and the
 central 90 % of the halvings:
 
-{_table(["stated rate of error", "class", *shares], halves)}"""
+{markdown_table(["stated rate of error", "class", *shares], halves)}"""
 
 
 def changed_images() -> str:
@@ -184,7 +185,7 @@ def changed_images() -> str:
 {data["images"].iloc[0]:.0f} internal test images. *Wrong* is at the operating point, if all were answered; in brackets,
 the smallest and the largest over the changes.
 
-{_table(["images", *shares], rows)}"""
+{markdown_table(["images", *shares], rows)}"""
 
 
 def recipes() -> str:
@@ -192,7 +193,7 @@ def recipes() -> str:
     framing = pd.read_csv(RESULTS / "framing_recipe.csv")
     figures = ["worst_balanced", "worst_specificity", "worst_sensitivity", "auroc", "auroc_corrupted"]
     rows = [
-        [str(variant), str(len(part)), *(_spread(part[figure], 3) for figure in figures)]
+        [str(variant), str(len(part)), *(with_spread(part[figure], 3) for figure in figures)]
         for variant, part in framing.groupby("variant", sort=False)
     ]
     header = ["variant", "trainings", *(figure.replace("_", " ") for figure in figures)]
@@ -201,7 +202,7 @@ def recipes() -> str:
     for recipe, part in data.groupby("recipe", sort=False):
         own = part[part["variant"] == "recipe"]
         cells = [
-            _spread(own[figure], 3) for figure in ("auroc", "auroc_shifted", "auroc_corrupted", "balanced_shifted")
+            with_spread(own[figure], 3) for figure in ("auroc", "auroc_shifted", "auroc_corrupted", "balanced_shifted")
         ]
         names = [f"`{recipe}`", f"{len(part)}", f"{part['variant'].nunique()}", ", ".join(part["device"].unique())]
         ablation.append([*names, *cells])
@@ -211,12 +212,12 @@ def recipes() -> str:
 
 By the framing suite, on internal test images at the threshold of validation images and their changed copies:
 
-{_table(header, rows)}
+{markdown_table(header, rows)}
 By the shift tests, on series of images left out of training. Both recipes, named by a hash of their settings and the
 earlier one first, are older than the framing suite. The figures are those of the recipe itself, with the smallest and
 the largest of its trainings; [The recipe](explanation/recipe.md) shows each ingredient taken away in turn.
 
-{_table([*columns, "AUROC, corrupted", "balanced accuracy, left out"], ablation)}"""
+{markdown_table([*columns, "AUROC, corrupted", "balanced accuracy, left out"], ablation)}"""
 
 
 def coverage() -> str:
@@ -235,7 +236,7 @@ def coverage() -> str:
 The percentage of simulated data sets ({few:,} to {many:,} of each kind) whose 95 % interval holds the truth, by the
 method in use for each figure:
 
-{_table(["figure", "method", *scenarios], rows)}"""
+{markdown_table(["figure", "method", *scenarios], rows)}"""
 
 
 def maps() -> str:
@@ -249,7 +250,7 @@ def maps() -> str:
 The pointing game on simulated radiographs, whose lesions are known; the recipe is the one before the framing suite, as
 [Where the model looks](explanation/saliency.md) says.
 
-{_table(["preset and place", "share that points at the lesion", "images"], rows)}"""
+{markdown_table(["preset and place", "share that points at the lesion", "images"], rows)}"""
 
 
 def prediction() -> str:
@@ -275,17 +276,19 @@ def prediction() -> str:
     ):
         own = chosen[chosen["measure"] == measure].set_index(["model", "engine", "threads", "batch"])[value]
         pairs = list(dict.fromkeys(key[:2] for key in own.index))
-        tables.append(_table(header, [[*pair, *(str(own[(*pair, *place)]) for place in places)] for pair in pairs]))
+        tables.append(
+            markdown_table(header, [[*pair, *(str(own[(*pair, *place)]) for place in places)] for pair in pairs])
+        )
     commits = ", ".join(dict.fromkeys(str(name).rpartition(" ")[2] for name in data["machine"]))
     return f"""\
 ## Prediction
 
-By `benchmarks/inference_speed.py` on {_machines(data)}; radlens at {commits}.
+By `benchmarks/inference_speed.py` on {machines_named(data)}; radlens at {commits}.
 Medians, with the smallest and the largest round in brackets. All engines compute the same: the probabilities, and for
 `pneumonia-cxr` the distance from the training images. radlens answers by onnxruntime in 32 bit; OpenVINO is not
 built in.
 
-{_table(["what", "measure", "value"], rows)}
+{markdown_table(["what", "measure", "value"], rows)}
 Images a second of the network alone, without reading files:
 
 {tables[0]}
@@ -301,14 +304,14 @@ def others() -> str:
     for path in sorted(SCRIPTS.glob("*.py")):
         text = path.read_text(encoding="utf-8")
         if path.stem not in kept and 'if __name__ == "__main__"' in text:
-            rows.append([f"`benchmarks/{path.name}`", _first_paragraph(text)])
+            rows.append([f"`benchmarks/{path.name}`", first_paragraph(text)])
     return f"""\
 ## Measured on demand
 
 These scripts print their figures and keep none here: run them on your machine. Where a page of the documentation gives
 one of their figures, it names the script.
 
-{_table(["script", "what it measures"], rows)}"""
+{markdown_table(["script", "what it measures"], rows)}"""
 
 
 def _config() -> dict[str, Any]:
@@ -331,41 +334,6 @@ def _sentence(pattern: str) -> str:
     if match is None:
         raise SystemExit(f"{BOX / 'README.md'} has no sentence of the form {pattern!r}: change it here or there.")
     return match.group()
-
-
-def _seeds(data: pd.DataFrame) -> str:
-    if "seed" in data:
-        return ", ".join(f"{seed:g}" for seed in sorted(data["seed"].unique()))
-    return f"{data['repeat'].nunique()} repeats" if "repeat" in data else "–"
-
-
-def _machines(data: pd.DataFrame) -> str:
-    column = next((name for name in ("machine", "device") if name in data), None)
-    return "; ".join(dict.fromkeys(_without_commit(name) for name in data[column])) if column else "–"
-
-
-def _without_commit(machine: str) -> str:
-    return machine.partition("; radlens at")[0]
-
-
-def _interval(figure: dict[str, float]) -> str:
-    return f"{figure['value']:.3f} ({figure['low']:.3f}, {figure['high']:.3f})"
-
-
-def _spread(values: pd.Series[float], digits: int) -> str:
-    """The mean, with the smallest and the largest where there are several."""
-    mean, low, high = (f"{value:.{digits}f}" for value in (values.mean(), values.min(), values.max()))
-    return mean if len(values) == 1 else f"{mean} [{low}, {high}]"
-
-
-def _first_paragraph(source: str) -> str:
-    text = ast.get_docstring(ast.parse(source)) or ""
-    return " ".join(text.partition("\n\n")[0].replace("``", "`").split())
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n" for cells in lines)
 
 
 if __name__ == "__main__":
