@@ -112,7 +112,7 @@ def test_the_intervals_of_a_split_do_not_depend_on_the_other_splits(predictions_
 
 
 def test_a_perfect_model_keeps_its_uncertainty() -> None:
-    table, info = binary_table([0, 1] * 20, [0.1, 0.9] * 20, patients=[f"p{i // 2}" for i in range(40)])
+    table, info = binary_table([0, 1] * 20, [0.1, 0.9, 0.2, 0.8] * 10, patients=[f"p{i // 2}" for i in range(40)])
     block = evaluate(table, info, 0.5, SETTINGS, seed=0)["test"]
     # Twenty patients, each with one healthy and one ill image: Wilson's limit is n / (n + z^2).
     reach = 20 / (20 + stats.norm.ppf(0.975) ** 2)

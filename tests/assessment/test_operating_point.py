@@ -18,7 +18,6 @@ from radlens.assessment.operating_point import (
     choose_operating_point,
     choose_threshold,
     describe_operating_point,
-    points_for_sensitivities,
     threshold_for_sensitivity,
     threshold_for_specificity,
 )
@@ -249,17 +248,6 @@ def test_the_record_of_the_least_cost_names_the_costs(predictions_of: Prediction
     _, other = choose_operating_point(settings.model_copy(update={"threshold": "balanced"}), table, info)
     assert other is not None
     assert (other.cost_missed, other.cost_alarm, other.cost_prevalence) == (None, None, None)
-
-
-def test_thresholds_for_sensitivities_say_what_they_do_at_least(predictions_of: PredictionsOf) -> None:
-    table, info = validation(predictions_of, "binary", images=240)
-    for name, (threshold, known) in points_for_sensitivities(table, info, 0.95).items():
-        target = float(name.removeprefix("sensitivity "))
-        assert known == describe_operating_point(f"sensitivity:{target:g}", threshold, table, info, 0.95)
-        assert known is not None
-        assert known.sensitivity >= target
-    cases = table[table["label"] == info.classes[1]]
-    assert all(known is None for _, known in points_for_sensitivities(cases, info, 0.95).values())
 
 
 def test_there_is_no_record_without_a_threshold_or_without_both_kinds(predictions_of: PredictionsOf) -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from radlens.assessment.calibration_line import calibration_line
-from radlens.assessment.summary import Summary, limited, share_metric
+from radlens.assessment.summary import Summary, limited, share_metric, undefined
 from radlens.decision import Task
 from radlens.runtime.metrics_sections import BrierParts, CalibrationEvidence, Metric, ReliabilityBin
 from radlens.statistics import interval_methods as methods
 from radlens.statistics.intervals import inverted_limits
-from radlens.statistics.metrics import Answers, Floats, Ints, equal_mass_bins, top_label
+from radlens.statistics.metrics import HARD, Answers, Floats, Ints, are_hard, equal_mass_bins, top_label
 
 
 def calibration_evidence(summary: Summary) -> CalibrationEvidence:
@@ -21,17 +21,21 @@ def calibration_evidence(summary: Summary) -> CalibrationEvidence:
         ``bins``: for each bin of equally many images ``n``, the ``mean`` probability and the ``observed`` share.
         ``ece_corrected``: the calibration error with most of what chance adds to it taken off. ``mce``: the largest gap
         of a bin. Binary tasks: ``brier_parts``, ``slope`` and ``intercept``; see :func:`brier_parts` and
-        :func:`radlens.assessment.calibration_line.calibration_line`.
+        :func:`radlens.assessment.calibration_line.calibration_line`. Of hard answers, 0 and 1, the bins alone.
     """
     answers, task = summary.answers, summary.task
     score, outcome = outcomes(answers, task)
     owners = np.repeat(summary.patients, len(score) // len(summary.patients))
+    bins = tuple(reliability_bins(score, outcome, owners, summary.confidence))
+    if are_hard(score):
+        figures = ("ece_corrected", "mce", *(("slope", "intercept") if task == "binary" else ()))
+        return CalibrationEvidence(bins=bins, **dict.fromkeys(figures, undefined(HARD)))
     gaps, replicates = summary.observed["gaps"][0], summary.replicates["gaps"]
     low, middle, high = inverted_limits(gaps, replicates, summary.confidence)
     parts = {"brier_parts": brier_parts(score, outcome)} if task == "binary" else {}
     line = calibration_line(score, outcome, owners, summary.confidence) if task == "binary" else {}
     return CalibrationEvidence(
-        bins=tuple(reliability_bins(score, outcome, owners, summary.confidence)),
+        bins=bins,
         ece_corrected=Metric(value=middle, low=low, high=high, method=methods.INVERTED),
         mce=_largest_gap(summary),
         **parts,

@@ -12,6 +12,9 @@ from radlens.statistics import interval_methods as methods
 from radlens.statistics.intervals import quantile
 from radlens.statistics.metrics import Floats, Ints
 
+# Where probabilities tell less than this of a shift, none fits better than another.
+_LEAST_INFORMATION = 1e-9
+
 
 def calibration_line(score: Floats, truth: Ints, patients: npt.ArrayLike, confidence: float) -> dict[str, Metric]:
     """Slope and intercept of the truth's logistic regression on the logits (Cox 1958; Van Calster et al. 2019,
@@ -26,16 +29,46 @@ def calibration_line(score: Floats, truth: Ints, patients: npt.ArrayLike, confid
 
     Returns:
         ``slope``: 1 for probabilities that are right; below 1 they are too sure. ``intercept``: with the slope held at
-        1 (calibration in the large): 0 when they are right on the whole; above 0 they are too low.
+        1 (calibration in the large): 0 when they are right on the whole; above 0 they are too low. Neither is defined
+        for hard answers (0 and 1) with an error among them, nor where fewer than two patients have images of a kind.
     """
-    logits = np.log(np.clip(score, 1e-15, 1 - 1e-15)) - np.log1p(-np.clip(score, 1e-15, 1 - 1e-15))
+    with np.errstate(divide="ignore"):
+        logits = np.log(score) - np.log1p(-score)
+    sure = np.isinf(logits)
+    wrong = int((sure & ((score == 1) != (truth == 1))).sum())
+    if wrong:
+        return _neither(f"{wrong:,} wrong answer(s) have a probability of exactly 0 or 1, and infinite log odds")
+    # Right answers with infinite log odds are as likely under every line: they have no part in it.
     owners = np.unique(np.asarray(patients), return_inverse=True)[1]
-    scarcer = min(len(np.unique(owners[truth == kind])) for kind in (0, 1))
+    inner, inner_truth, inner_owners = logits[~sure], truth[~sure], owners[~sure]
+    scarcer = min(len(np.unique(inner_owners[inner_truth == kind])) for kind in (0, 1))
     if scarcer < 2:
-        return {name: undefined("fewer than two patients have images of one kind") for name in ("slope", "intercept")}
-    intercept = brentq(lambda shift: float((truth - _logistic(logits + shift)).sum()), -80, 80)
-    large = _limits(np.ones((len(truth), 1)), np.array([intercept]), logits, truth, owners, scarcer, confidence)
-    return {"slope": _slope(logits, truth, owners, scarcer, confidence), "intercept": large}
+        between = ", and a probability between 0 and 1" if sure.any() else ""
+        return _neither(f"fewer than two patients have images of one kind{between}")
+    _, inner_owners = np.unique(inner_owners, return_inverse=True)
+    line = {
+        "slope": _slope(inner, inner_truth, inner_owners, scarcer, confidence),
+        "intercept": _intercept(inner, inner_truth, inner_owners, scarcer, confidence),
+    }
+    if not sure.any():
+        return line
+    remark = f"without {int(sure.sum()):,} right answer(s) whose probability is exactly 0 or 1"
+    return {
+        name: metric if metric.reason else metric.model_copy(update={"reason": remark}) for name, metric in line.items()
+    }
+
+
+def _neither(reason: str) -> dict[str, Metric]:
+    return {name: undefined(reason) for name in ("slope", "intercept")}
+
+
+def _intercept(logits: Floats, truth: Ints, owners: Ints, patients: int, confidence: float) -> Metric:
+    farthest = float(np.abs(logits).max()) + 40
+    shift = brentq(lambda shift: float((truth - _logistic(logits + shift)).sum()), -farthest, farthest)
+    expected = _logistic(logits + shift)
+    if float((expected * (1 - expected)).sum()) < _LEAST_INFORMATION:
+        return undefined("the probabilities are all so near 0 or 1 that a shift does not change them")
+    return _limits(np.ones((len(truth), 1)), np.array([shift]), logits, truth, owners, patients, confidence)
 
 
 def _slope(logits: Floats, truth: Ints, owners: Ints, patients: int, confidence: float) -> Metric:
@@ -43,21 +76,25 @@ def _slope(logits: Floats, truth: Ints, owners: Ints, patients: int, confidence:
     if negative.max() <= positive.min() or positive.max() <= negative.min():
         # The steeper the line, the better it fits, without an end (Albert and Anderson 1984).
         return undefined("the scores tell the classes apart without an error, or not at all: no line fits best")
-    design = np.stack([logits, np.ones(len(logits))], axis=1)
-    values = np.array([1.0, 0.0])
+    # On a scale of its own, so that logits of any size are fitted as exactly.
+    scale = float(logits.std())
+    design = np.stack([(logits - logits.mean()) / scale, np.ones(len(logits))], axis=1)
+    values = np.zeros(2)
     # Newton's steps, halved while they make the likelihood smaller.
     for _ in range(100):
         expected = _logistic(design @ values)
         gradient = design.T @ (truth - expected)
         information = (design * (expected * (1 - expected))[:, None]).T @ design
-        step = np.linalg.solve(information, gradient)
+        step = np.linalg.lstsq(information, gradient)[0]
         before, length = _likelihood(design @ values, truth), 1.0
         while length > 1e-6 and _likelihood(design @ (values + length * step), truth) < before:
             length /= 2
         values = values + length * step
         if np.abs(length * step).max() < 1e-9:
             break
-    return _limits(design, values, np.zeros(len(logits)), truth, owners, patients, confidence)
+    fitted = _limits(design, values, np.zeros(len(logits)), truth, owners, patients, confidence)
+    scaled = {name: getattr(fitted, name) / scale for name in ("value", "low", "high")}
+    return fitted.model_copy(update=scaled)
 
 
 def _limits(

@@ -19,9 +19,6 @@ from radlens.statistics.proportions import clustered_wilson
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-# What screening and triage are asked for most often.
-SENSITIVITIES = (0.95, 0.98, 0.99)
-
 
 @dataclass(frozen=True)
 class Costs:
@@ -64,30 +61,6 @@ def choose_operating_point(
     if settings.threshold == "cost":
         point = replace(point, cost_missed=costs.missed, cost_alarm=costs.alarm, cost_prevalence=costs.prevalence)
     return threshold, point
-
-
-def points_for_sensitivities(
-    predictions: pd.DataFrame, info: DatasetInfo, confidence: float
-) -> dict[str, tuple[float, OperatingPoint | None]]:
-    """Thresholds for the sensitivities that are asked for most often, and what is known of each.
-
-    Args:
-        predictions: rows of the validation split alone, of a binary task.
-        info: the task and the classes.
-        confidence: of each bound by itself.
-
-    Returns:
-        By what it is for, such as ``sensitivity 0.95``.
-
-    Raises:
-        DataError: no validation image is of the positive class.
-    """
-    points = {}
-    for target in SENSITIVITIES:
-        threshold = threshold_for_sensitivity(target, predictions, info)
-        known = describe_operating_point(f"sensitivity:{target:g}", threshold, predictions, info, confidence)
-        points[f"sensitivity {target:g}"] = threshold, known
-    return points
 
 
 def choose_threshold(
@@ -300,8 +273,9 @@ def _best_threshold(
     candidates = _midpoints(scores)
     if not len(candidates):
         raise DataError(
-            "The threshold cannot be chosen: the model gives every validation image the same score. "
-            "It has learned nothing; train longer or with a higher learning rate, or give a fixed threshold."
+            "The threshold cannot be chosen: every validation image has the same score, and a model that gives such "
+            "scores has learned nothing. Train longer or with a higher learning rate, or give a fixed threshold "
+            "(evaluate.threshold=0.5)."
         )
     candidates = np.concatenate([candidates, ends])
     means = np.mean(

@@ -15,6 +15,9 @@ def rule_in_words(point: OperatingPoint, task: Task) -> str:
     >>> rule_in_words(OperatingPoint("sensitivity:0.95", 0.96, 0.93, 0.8, 0.71, 0.95, 40, 60), "binary")
     'Rule: the highest threshold that reaches a sensitivity of 95% on validation images (sensitivity:0.95).'
     """
+    if point.rule.startswith("none:"):
+        asked = point.rule.removeprefix("none:")
+        return f"Rule: none; {asked} could not be followed on these validation images, and 0.5 was taken instead."
     if is_fixed(point):
         return f"Rule: none; the threshold {point.rule} was stated in the settings, not chosen on images."
     rule, _, target = point.rule.partition(":")

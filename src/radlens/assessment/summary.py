@@ -125,11 +125,12 @@ class Summary:
         try:
             area = clustered_auroc(answers.truth, answers.probabilities[:, 1], self.patients)
         except ValueError as error:
-            return unlimited(estimate.value, f"no interval: {error}")
+            return unlimited(estimate.value, "; ".join(filter(None, (estimate.reason, f"no interval: {error}"))))
         low, high = area_limits(area, self.confidence)
         alone = len(self.patients) == len(np.unique(self.patients))
         method = methods.DELONG if alone else methods.CLUSTERED_DELONG
-        return limited(estimate.value, low, high, methods.PAIRS if area.value in (0.0, 1.0) else method)
+        method = methods.PAIRS if area.value in (0.0, 1.0) else method
+        return limited(estimate.value, low, high, method, estimate.reason)
 
     def _interval(
         self,
@@ -158,7 +159,7 @@ class Summary:
         top = 2.0 if name == "brier" and self.task == "multiclass" else 1.0
         patients = self._scarcest(prefix)
         low, high = bootstrap_logit_limits(self.replicates[prefix + name], value, self.confidence, patients, top)
-        return limited(value, low, high, methods.LOGIT)
+        return limited(value, low, high, methods.LOGIT, estimate.reason)
 
     def _scarcest(self, prefix: str) -> int:
         """Patients with the class that the fewest have, which the spread is told by."""
@@ -183,12 +184,12 @@ def share_metric(success: npt.ArrayLike, patients: npt.ArrayLike, confidence: fl
     return limited(share.value, low, high, method)
 
 
-def limited(value: float, low: float, high: float, method: str) -> Metric:
-    """A figure with its limits, widened where they would leave it out."""
-    remark = {"reason": "no spread among the patients: the interval says nothing of the uncertainty"}
-    return Metric(
-        value=value, low=min(low, value), high=max(high, value), method=method, **(remark if low == high else {})
-    )
+def limited(value: float, low: float, high: float, method: str, remark: str = "") -> Metric:
+    """A figure with its limits, widened where they would leave it out; a remark says why it tells little."""
+    if low == high and not remark:
+        remark = "no spread among the patients: the interval says nothing of the uncertainty"
+    reason = {"reason": remark} if remark else {}
+    return Metric(value=value, low=min(low, value), high=max(high, value), method=method, **reason)
 
 
 def unlimited(value: float | None, reason: str) -> Metric:

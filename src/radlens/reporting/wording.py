@@ -181,6 +181,7 @@ def cautions(block: SplitRecord, split: str) -> list[str]:
                 f"The accuracy is no better than always answering {largest}, which would be right for "
                 f"{number(share, share=True)}."
             )
+    messages += not_estimated(block)
     if block.n_patients < FEW_PATIENTS:
         messages.append(
             f"Only {block.n_patients:,} patient{'' if block.n_patients == 1 else 's'} in this split: "
@@ -191,6 +192,18 @@ def cautions(block: SplitRecord, split: str) -> list[str]:
             f"These are {SPLIT_NAMES[split]} images, which the model or its operating point was chosen on: "
             "expect worse on new ones."
         )
+    return messages
+
+
+def not_estimated(block: SplitRecord) -> list[str]:
+    """Which figures cannot be had and why, those of one reason together; and what an AUROC of few scores stands on."""
+    names_by_reason: dict[str, list[str]] = {}
+    for name, metric in block.metrics.items():
+        if metric.value is None:
+            names_by_reason.setdefault(str(metric.reason), []).append(METRIC_NAMES[name])
+    messages = [f"{', '.join(names)} cannot be estimated: {reason}." for reason, names in names_by_reason.items()]
+    if block.auroc.value is not None and block.auroc.reason:
+        messages.append(f"AUROC {value_of(block.auroc)}: {block.auroc.reason}.")
     return messages
 
 

@@ -13,6 +13,12 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 METRICS = ("accuracy", "sensitivity", "specificity", "precision", "f1", "auroc", "average_precision", "brier", "ece")
+# By the number of distinct scores.
+_FEW_SCORES = {
+    1: "all scores are equal: there is no curve, and the area is one half whatever the images",
+    2: "two distinct scores: the curve has one point, and the area is the mean of sensitivity and specificity there",
+}
+HARD = "the answers are 0 and 1 alone, which are no probabilities"
 # Those of any task.
 EVERY = (*METRICS, "exact_match")
 ONE_VS_REST = ("sensitivity", "specificity", "precision", "f1", "auroc", "average_precision")
@@ -66,7 +72,7 @@ DEFINITIONS: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number, or None with the reason why it is not defined."""
+    """A number, with a remark where it says little; or None with the reason why it is not defined."""
 
     value: float | None
     reason: str = ""
@@ -102,7 +108,8 @@ class Answers:
 def binary_metrics(answers: Answers) -> dict[str, Estimate]:
     """The nine metrics of a binary task; class 1 is the positive one.
 
-    A ratio without a denominator is undefined, and so are AUROC and average precision when a class is absent.
+    A ratio without a denominator is undefined, and so are AUROC and average precision when a class is absent, and the
+    calibration error of hard answers. An AUROC of so few distinct scores that there is no curve says so.
     """
     truth, score = answers.truth, answers.probabilities[:, 1]
     negative, positive = answers.classes
@@ -111,7 +118,10 @@ def binary_metrics(answers: Answers) -> dict[str, Estimate]:
     ranks = {"auroc": Estimate(None, no_positive), "average_precision": Estimate(None, no_positive)}
     if tp + fn:
         ranks["average_precision"] = Estimate(float(average_precision_score(truth, score)))
-        ranks["auroc"] = Estimate(float(roc_auc_score(truth, score))) if tn + fp else Estimate(None, no_negative)
+        area = Estimate(None, no_negative)
+        if tn + fp:
+            area = Estimate(float(roc_auc_score(truth, score)), _FEW_SCORES.get(len(np.unique(score)), ""))
+        ranks["auroc"] = area
     return {
         "accuracy": _ratio(tp + tn, len(truth), "no image"),
         "sensitivity": _ratio(tp, tp + fn, no_positive),
@@ -120,7 +130,7 @@ def binary_metrics(answers: Answers) -> dict[str, Estimate]:
         "f1": _ratio(2 * tp, 2 * tp + fp + fn, f"no image is or was called {positive}"),
         **ranks,
         "brier": Estimate(float(np.mean((score - truth) ** 2))),
-        "ece": Estimate(expected_calibration_error(score, truth)),
+        "ece": _calibration_error(score, truth),
     }
 
 
@@ -135,7 +145,7 @@ def multiclass_metrics(answers: Answers) -> dict[str, Estimate]:
         "accuracy": Estimate(float(right.mean())),
         **{name: macro(name, each) for name in ONE_VS_REST},
         "brier": Estimate(float(squared_errors(answers).mean())),
-        "ece": Estimate(expected_calibration_error(score, right)),
+        "ece": _calibration_error(score, right),
     }
 
 
@@ -156,11 +166,13 @@ def per_class_metrics(answers: Answers) -> dict[str, dict[str, Estimate]]:
 
 
 def macro(metric: str, each: Mapping[str, Mapping[str, Estimate]]) -> Estimate:
-    """The mean over the classes, or why there is none."""
+    """The mean over the classes, with what is to be said of each of them; or why there is none."""
     undefined = [f"{name}: {block[metric].reason}" for name, block in each.items() if block[metric].value is None]
     if undefined:
         return Estimate(None, f"undefined for {len(undefined)} of {len(each)} classes ({'; '.join(undefined)})")
-    return Estimate(float(np.mean([block[metric].value for block in each.values()])))
+    remarks = {block[metric].reason for block in each.values()}
+    mean = float(np.mean([block[metric].value for block in each.values()]))
+    return Estimate(mean, remarks.pop() if len(remarks) == 1 else "")
 
 
 def confusion(answers: Answers) -> list[list[int]] | list[list[list[int]]]:
@@ -205,6 +217,19 @@ def expected_calibration_error(scores: Floats, outcomes: Sequence[int] | Ints, b
     """
     gaps = np.bincount(equal_mass_bins(scores, bins), weights=scores - np.asarray(outcomes), minlength=bins)
     return float(np.abs(gaps).sum() / len(scores))
+
+
+def are_hard(scores: npt.ArrayLike) -> bool:
+    """Whether all scores are exactly 0 or 1: answers of a tree, of a reader, of a saturated network.
+
+    >>> are_hard([0.0, 1.0, 1.0]), are_hard([0.0, 0.5])
+    (True, False)
+    """
+    return bool(np.isin(np.asarray(scores), (0.0, 1.0)).all())
+
+
+def _calibration_error(scores: Floats, outcomes: Ints) -> Estimate:
+    return Estimate(None, HARD) if are_hard(scores) else Estimate(expected_calibration_error(scores, outcomes))
 
 
 def _ratio(part: float, whole: float, reason: str) -> Estimate:

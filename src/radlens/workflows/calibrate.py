@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from radlens.assessment.calibration_choice import choose_kind, fit_kind
+from radlens.assessment.carried_points import operating_point_or_half, points_for_sensitivities
 from radlens.assessment.conformal import (
     ALPHAS,
     MULTILABEL_RATE,
@@ -20,7 +21,6 @@ from radlens.assessment.conformal import (
     farthest_distance,
     least_probabilities,
 )
-from radlens.assessment.operating_point import choose_operating_point, points_for_sensitivities
 from radlens.assessment.predictions import predictions_table, with_answers, with_threshold
 from radlens.config import EvaluateSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest
@@ -90,7 +90,7 @@ def choose(
     predictions, *of_copies = (
         predictions_table(manifest, calibration.apply(each, info.task)) for each in (raw, *copies)
     )
-    threshold, point = choose_operating_point(settings, predictions, info, of_copies)
+    threshold, point = operating_point_or_half(settings, predictions, info, of_copies)
     points = points_for_sensitivities(predictions, info, settings.confidence) if info.task == "binary" else {}
     logger.info(
         "Chosen on %d validation images: threshold %.3f; calibration: %s",

@@ -14,7 +14,7 @@ from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.model_folder import find_model, hash_weights, read_model_folder, run_of
 from radlens.runtime.training_images import read_training_images
 from radlens.workflows.evaluate_external import evaluate_outside, is_predictions_file
-from radlens.workflows.judge import log_test_access, predict_split, write_evidence
+from radlens.workflows.judge import log_test_access, predict_split, require_subgroups, write_evidence
 from radlens.workflows.judged import Judged
 from radlens.workflows.options import RunOptions, check_folder, settings_of
 from radlens.workflows.prepare import prepare, read_images, write_start
@@ -80,6 +80,7 @@ def evaluate(
     manifest = manifest.with_notes(*filter(None, (trained_on.unknown(),)))
     cache = read_images(manifest, resolved.data, model_config.preprocessing)
     prepared = prepare(manifest, cache, resolved.data, resolved.seed, trained_on)
+    require_subgroups(prepared.manifest, resolved.evaluate.subgroups)
     # 3. What the evaluation starts from, and that test images are looked at, is written down.
     claim_output(folder, overwrite=overwrite)
     write_start(folder, resolved, manifest, prepared)

@@ -19,7 +19,7 @@ from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.dataset.sources import read_source
 from radlens.dataset.sources.csv_table import splits_of
 from radlens.runtime.model_folder import run_of
-from radlens.workflows.judge import log_test_access, write_evidence
+from radlens.workflows.judge import log_test_access, require_subgroups, write_evidence
 from radlens.workflows.judged import Judged
 from radlens.workflows.prepare import Listed, Prepared, list_only, prepare, read_images, write_start
 from radlens.workflows.result import Result
@@ -85,6 +85,7 @@ def evaluate_outside(
         prepared = list_only(manifest, settings.data.allow)
     predictions = with_threshold(predictions, manifest.info, threshold)
     predictions = predictions[predictions["path"].isin(prepared.manifest.table["path"])].reset_index(drop=True)
+    require_subgroups(prepared.manifest, settings.evaluate.subgroups)
     # 4. What the evaluation starts from, and that test images are looked at, is written down.
     claim_output(folder, overwrite=overwrite)
     write_start(folder, settings, manifest, prepared)
@@ -193,13 +194,20 @@ def operating_point_of(
         if given is not None:
             column = "threshold" if outside.column("threshold") is not None else "predicted"
             return given, f"Operating point {given:.3g}: as the column {column} of the file has it."
+    unusable = "there are no validation rows to choose it on"
     if not validation.empty:
         own = settings if stated else settings.model_copy(update={"threshold": "balanced"})
-        threshold, _ = choose_operating_point(own, validation, info)
-        return threshold, (
-            f"Operating point {threshold:.3g}: chosen ({setting if stated else 'balanced'}) on the "
-            f"{len(validation):,} validation rows of the file."
-        )
+        try:
+            threshold, _ = choose_operating_point(own, validation, info)
+        except DataError as error:
+            if stated:
+                raise
+            unusable = f"the {len(validation):,} validation rows do not allow to choose it: {error}"
+        else:
+            return threshold, (
+                f"Operating point {threshold:.3g}: chosen ({setting if stated else 'balanced'}) on the "
+                f"{len(validation):,} validation rows of the file."
+            )
     if stated:
         raise UsageError(
             f"evaluate.threshold={setting}: an operating point is not chosen on the images that it is judged on, and "
@@ -207,11 +215,12 @@ def operating_point_of(
             "validation rows with val in a split column."
         )
     logger.warning(
-        "Neither the file nor a setting states an operating point, and there are no validation rows: 0.5 is taken. "
-        "State it with --set evaluate.threshold=NUMBER."
+        "Neither the file nor a setting states an operating point, and %s. 0.5 is taken; state it with "
+        "--set evaluate.threshold=NUMBER.",
+        unusable.rstrip("."),
     )
     return 0.5, (
-        "Operating point 0.5, for want of another: neither the file nor a setting states one, and there are no "
-        "validation rows to choose it on. Sensitivity and specificity are those at 0.5, whatever the model was meant "
+        "Operating point 0.5, for want of another: neither the file nor a setting states one, and "
+        f"{unusable.rstrip('.')}. Sensitivity and specificity are those at 0.5, whatever the model was meant "
         "to be used at; AUROC does not depend on it."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from radlens.assessment.framing_evidence import affordable_images, measure_frami
 from radlens.assessment.framing_words import verdict_in_words
 from radlens.assessment.label_suspects import find_label_suspects
 from radlens.assessment.predictions import predictions_table, with_answers, write_predictions
+from radlens.assessment.subgroup_columns import subgroup_columns
 from radlens.assessment.subgroups import find_subgroups
 from radlens.base.files import write_text
 from radlens.config import RunSettings
@@ -44,6 +46,16 @@ def predict_split(model: TrainedModel, config: ModelConfig, prepared: Prepared, 
     farthest = config.abstention.distance
     unfamiliarity = None if farthest is None else model.distances(pixels, rows) / farthest
     return with_answers(predictions, prepared.manifest.info, config.abstention.least, unfamiliarity)
+
+
+def require_subgroups(manifest: Manifest, wanted: Sequence[str]) -> None:
+    """See that the groups asked for can be made, before a model is trained or test images are looked at.
+
+    Raises:
+        UsageError: a column does not exist or has too many values.
+    """
+    split = manifest.table["split"]
+    subgroup_columns(manifest.table[split == main_split(set(split))], wanted)
 
 
 def log_test_access(

@@ -20,7 +20,13 @@ from radlens.learning.networks import check_network
 from radlens.learning.process_settings import process_settings
 from radlens.runtime.model_folder import hash_weights, read_model_folder
 from radlens.runtime.predictor import Predictor
-from radlens.workflows.judge import log_test_access, measure_split_framing, predict_split, write_evidence
+from radlens.workflows.judge import (
+    log_test_access,
+    measure_split_framing,
+    predict_split,
+    require_subgroups,
+    write_evidence,
+)
 from radlens.workflows.judged import Judged
 from radlens.workflows.load import load
 from radlens.workflows.options import RunKeywords, RunOptions, check_folder, settings_of
@@ -113,6 +119,7 @@ def _start(source: str | Path | None, folder: Path, options: RunOptions) -> tupl
     manifest, cache, duplicates = part(manifest, cache, settings)
     # 5. The audit, which may stop the run.
     prepared = prepare(manifest, cache, settings.data, settings.seed, duplicates=duplicates)
+    require_subgroups(prepared.manifest, settings.evaluate.subgroups)
     # 6. The run folder, with all that the run starts from.
     claim_output(folder, overwrite=options.overwrite)
     write_start(folder, settings, manifest, prepared)
