@@ -1,4 +1,4 @@
-"""Answers of 0 and 1 and other degenerate tables, from the file to the page; what is invalid is refused before a look."""
+"""Answers of 0 and 1 and other degenerate tables, from file to page; what is invalid is refused before a look."""
 
 from __future__ import annotations
 
