@@ -25,7 +25,7 @@ demo: setup  ## Run the whole workflow on simulated radiographs
 
 test: setup  ## Pass the tests, with branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n auto --dist loadfile
+	$(BIN)/coverage run -m pytest -n auto --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -25,6 +25,12 @@ def pytest_configure(config: pytest.Config) -> None:
         os.sched_setaffinity(0, {cores[int(worker["workerid"].removeprefix("gw")) % len(cores)]})
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole runs first: what begins last then is short, and no process waits for another at the end."""
+    whole_runs = Path(__file__).parent / "workflows"
+    items.sort(key=lambda item: not item.path.is_relative_to(whole_runs))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real X-rays; the test is skipped where it is absent."""

@@ -7,6 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
+
+from radlens.base.version import __version__
 
 ROOT = Path(__file__).parents[1]
 HOUSE = ROOT / "src" / "radlens"
@@ -154,3 +157,8 @@ def test_modules_on_a_page_exist(page: Path) -> None:
 
 def test_the_readme_fits_a_few_screens() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_citation_and_package_are_of_one_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == __version__

@@ -22,6 +22,8 @@ from radlens.runtime.metrics_record import read_metrics
 from radlens.workflows import judge
 from radlens.workflows.result import Result
 
+pytestmark = pytest.mark.usefixtures("light_runs")
+
 SMALL = (
     "data.phantom.images=96",
     "data.phantom.size=64",
@@ -37,7 +39,7 @@ SMALL = (
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def finished(light_runs: None, tmp_path_factory: pytest.TempPathFactory) -> Any:
     os.environ["RADLENS_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
     return radlens.cross_validate("phantom", tmp_path_factory.mktemp("folds") / "two", folds=2, settings=SMALL)
 

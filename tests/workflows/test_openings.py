@@ -12,6 +12,8 @@ import radlens
 from radlens.base.errors import UsageError
 from radlens.dataset.access_log import read_access_log
 
+pytestmark = pytest.mark.usefixtures("light_runs")
+
 SMALL = (
     "data.phantom.images=64",
     "data.phantom.size=64",

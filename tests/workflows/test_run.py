@@ -136,6 +136,7 @@ def test_no_patient_and_no_augmentation_crosses_into_the_test_images(finished: A
     assert len(rows) == (table["split"] == "train").sum()
 
 
+@pytest.mark.usefixtures("light_run")
 def test_the_written_settings_give_the_same_metrics_again(finished: Any, tmp_path: Path) -> None:
     again = radlens.run(config=finished.folder / "config.yaml", out=tmp_path / "again")
     assert again.metrics == finished.metrics
@@ -215,6 +216,7 @@ def test_other_classes_than_the_models_are_refused(finished: Any, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("light_run")
 def test_unreadable_files_are_listed_and_too_many_stop_the_run(tmp_path: Path) -> None:
     few = radlens.run("phantom", tmp_path / "few", settings=(*QUICK, "data.phantom.corrupt=2"))
     rejected = pd.read_csv(few.folder / "rejected.csv")
@@ -228,6 +230,7 @@ def test_unreadable_files_are_listed_and_too_many_stop_the_run(tmp_path: Path) -
     assert not (tmp_path / "many").exists()
 
 
+@pytest.mark.usefixtures("light_run")
 def test_shared_patients_in_official_splits_stop_the_run_or_are_dropped(tmp_path: Path) -> None:
     planted = (*QUICK, "data.phantom.shared_patients=3")
     with pytest.raises(DataError, match="data.split.overlap=drop_train"):
@@ -244,6 +247,7 @@ def test_index_and_audit_write_what_they_found(tmp_path: Path) -> None:
     assert (tmp_path / "audit" / "audit.json").is_file()
 
 
+@pytest.mark.usefixtures("light_run")
 def test_train_stops_before_the_test_images(tmp_path: Path) -> None:
     model = radlens.train("phantom", tmp_path / "trained", settings=QUICK)
     assert model.classes == ("normal", "pneumonia")

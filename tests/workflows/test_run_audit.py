@@ -14,6 +14,8 @@ from radlens.dataset.manifest import Manifest
 from radlens.runtime.model_folder import read_model_folder, write_config
 from radlens.runtime.training_images import write_training_images
 
+pytestmark = pytest.mark.usefixtures("light_runs")
+
 TINY = (
     "data.phantom.images=90",
     "data.phantom.size=64",
