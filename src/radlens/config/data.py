@@ -74,8 +74,9 @@ class SplitSettings(Settings):
     )
     overlap: Literal["error", "drop_train", "keep"] | None = Field(
         default=None,
-        description="When official splits share patients: stop, drop those patients' images from train (then from "
-        "val), or keep them, a leak that the audit reports; none: as the data set says (stop).",
+        description="When official splits share patients or copies of an image: stop; drop_train: drop from train "
+        "(then from val) what test (then val) has too, whatever its label, with all images of patients who share a "
+        "copy; or keep them, a leak that the audit reports; none: as the data set says (stop).",
     )
 
 

@@ -4,41 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from radlens.dataset.manifest import Manifest
 
 
-def join_patients(manifest: Manifest, groups: Sequence[Sequence[int]]) -> Manifest:
-    """The same images, patients who share a copy of an image bearing the first of their names.
-
-    Copies that came in two official splits join nothing: they are a leak to be told, not one to be carried on.
+def group_by_copies(manifest: Manifest, copies: Sequence[Sequence[int]] = ()) -> pd.Series:
+    """What each image has to stay together with, whatever splits the images came in.
 
     Args:
         manifest: the images.
-        groups: row numbers of the copies of each image that has several.
+        copies: row numbers of the copies of each image that has several.
+
+    Returns:
+        By path, the patient of each image; of patients who share a copy of an image, and so on along the chain, the
+        first name.
+
+    >>> from radlens.dataset.manifest import DatasetInfo
+    >>> table = pd.DataFrame({"path": list("123"), "label": list("aba"), "patient": list("zyx"), "split": ""})
+    >>> info = DatasetInfo(name="made up", task="binary", classes=("a", "b"), root="/nowhere")
+    >>> group_by_copies(Manifest(table, info), [(0, 1)]).tolist()
+    ['y', 'y', 'x']
     """
-    table = manifest.table
-    patients, splits = table["patient"].to_numpy(), table["split"].to_numpy()
-    first: dict[tuple[str, str], tuple[str, str]] = {}
-
-    def find(name: tuple[str, str]) -> tuple[str, str]:
-        while first.get(name, name) != name:
-            name = first[name]
-        return name
-
-    for group in groups:
-        for split in {splits[row] for row in group}:
-            roots = sorted({find((split, patients[row])) for row in group if splits[row] == split})
-            for root in roots[1:]:
-                first[root] = roots[0]
-    if not first:
-        return manifest
-    joined = [find((split, patient))[1] for split, patient in zip(splits, patients, strict=True)]
-    return Manifest(table.assign(patient=joined), manifest.info)
-
-
-def restore_patients(split_manifest: Manifest, original: Manifest) -> Manifest:
-    """The split images, each under its own patient's name again."""
-    name_of = pd.Series(original.table["patient"].to_numpy(), index=original.table["path"])
-    return Manifest(split_manifest.table.assign(patient=split_manifest.table["path"].map(name_of)), split_manifest.info)
+    patients = manifest.table.set_index("path")["patient"]
+    if not copies:
+        return patients
+    code, names = pd.factorize(patients)
+    patient = np.concatenate([code[list(group)] for group in copies])
+    picture = len(names) + np.repeat(np.arange(len(copies)), [len(group) for group in copies])
+    size = len(names) + len(copies)
+    links = coo_array((np.ones(len(patient)), (patient, picture)), shape=(size, size))
+    return patients.groupby(connected_components(links, directed=False)[1][code]).transform("min")

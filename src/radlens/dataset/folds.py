@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from radlens.base.errors import DataError
+from radlens.dataset.copies import group_by_copies
 from radlens.dataset.grouping import rarest_class
 from radlens.dataset.manifest import Manifest
 
 
-def assign_folds(manifest: Manifest, folds: int, seed: int) -> npt.NDArray[np.int64]:
-    """The fold of each image, from 1; all images of a patient are in the same one.
+def assign_folds(
+    manifest: Manifest, folds: int, seed: int, copies: Sequence[Sequence[int]] = ()
+) -> npt.NDArray[np.int64]:
+    """The fold of each image, from 1; all images of a patient, and of patients who share a copy, are in the same one.
 
     An image with several labels counts for the rarest of them. The result depends on the patients, the labels and the
     seed, not on the order of rows.
+
+    Args:
+        manifest: the images.
+        folds: how many.
+        seed: what the random choices follow from.
+        copies: row numbers of the copies of each image that has several.
 
     Raises:
         DataError: a class has too few patients to be in every fold and twice more in what is left (to train and to
@@ -25,7 +36,7 @@ def assign_folds(manifest: Manifest, folds: int, seed: int) -> npt.NDArray[np.in
     order = np.argsort(manifest.table["path"].to_numpy(dtype=str), kind="stable")
     targets = manifest.targets()[order]
     held = targets > 0 if targets.ndim == 2 else np.eye(len(manifest.info.classes), dtype=bool)[targets]
-    groups = np.asarray(pd.factorize(manifest.table["patient"].to_numpy()[order])[0])
+    groups = np.asarray(pd.factorize(group_by_copies(manifest, copies).to_numpy()[order])[0])
     few = {
         name: count
         for name, column in zip(manifest.info.classes, held.T, strict=True)

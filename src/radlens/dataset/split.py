@@ -13,16 +13,24 @@ import pandas as pd
 
 from radlens.base.errors import DataError
 from radlens.config import SplitSettings
+from radlens.dataset.copies import group_by_copies
 from radlens.dataset.manifest import SPLITS, Manifest
 
 logger = logging.getLogger(__name__)
 
 Overlap = Literal["error", "drop_train", "keep"]
 _SHOWN = 5
+OFFICIAL_UNUSED = "The official splits were not used (data.split.official: false)."
 
 
-def assign_splits(manifest: Manifest, settings: SplitSettings, seed: int) -> Manifest:
-    """Put every image into train, val or test; all images of a patient go into the same one.
+def assign_splits(
+    manifest: Manifest, settings: SplitSettings, seed: int, copies: Sequence[Sequence[int]] = ()
+) -> Manifest:
+    """Put every image into train, val or test; all images of a patient, and all copies of an image, go into one.
+
+    Patients who share a copy of an image count as one patient wherever a split is made, and where images are dropped
+    (``settings.overlap`` ``drop_train``): of copies in two official splits, whatever their labels, those in test stay.
+    Otherwise copies in two official splits stay, for the audit to tell.
 
     Splits that the manifest came with are kept when ``settings.official`` and usable. A validation split that is
     absent, or has fewer than ``settings.min_validation`` images of a class, joins train; validation and test splits
@@ -31,23 +39,46 @@ def assign_splits(manifest: Manifest, settings: SplitSettings, seed: int) -> Man
 
     The result depends on the images' patients and labels, on the settings and on the seed, not on the order of rows.
 
+    Args:
+        manifest: the images.
+        settings: the rules.
+        seed: what the random choices follow from.
+        copies: row numbers of the copies of each image that has several.
+
     Raises:
         DataError: official splits share patients and ``drop_train`` was not chosen, there is no train split among the
             official ones, or a class has too few patients to be in every split.
     """
+    groups = group_by_copies(manifest, copies)
     official = manifest.table["split"].ne("")
     if official.any() and settings.official:
-        manifest = _usable(manifest, settings)
+        manifest = _usable(manifest, settings, groups)
     else:
         if official.any():
-            manifest = _say(manifest, "The official splits were not used (data.split.official: false).")
+            manifest = _say(manifest, OFFICIAL_UNUSED)
         manifest = manifest.with_split(["train"] * len(manifest))
     present = set(manifest.table["split"].unique())
     shares = {"test": settings.test, "val": settings.validation}
     wanted = {split: share for split, share in shares.items() if split not in present}
     if wanted:
-        manifest = _part_train(manifest, wanted, seed)
+        manifest = _part_train(manifest, wanted, seed, groups)
     _check_complete(manifest)
+    return manifest
+
+
+def drop_overlap(manifest: Manifest, copies: Sequence[Sequence[int]]) -> Manifest:
+    """The manifest with its splits, less the images of other splits that share a patient or a picture with test or val.
+
+    Args:
+        manifest: the images.
+        copies: row numbers of the copies of each image that has several.
+
+    Raises:
+        DataError: nothing is left to train on.
+    """
+    groups = group_by_copies(manifest, copies)
+    for losers, keeper in ((("train", "val"), "test"), (("train",), "val")):
+        manifest = _without_overlap(manifest, losers, keeper, "drop_train", groups)
     return manifest
 
 
@@ -56,8 +87,8 @@ def _say(manifest: Manifest, note: str, level: int = logging.WARNING) -> Manifes
     return manifest.with_notes(note)
 
 
-def _usable(manifest: Manifest, settings: SplitSettings) -> Manifest:
-    """The manifest with those of its official splits that may be kept."""
+def _usable(manifest: Manifest, settings: SplitSettings, groups: pd.Series) -> Manifest:
+    """The manifest with those of its official splits that may be kept; ``groups`` are those of each path."""
     present = set(manifest.table["split"].unique())
     if "train" not in present:
         present_names = ", ".join(split for split in SPLITS if split in present)
@@ -71,13 +102,13 @@ def _usable(manifest: Manifest, settings: SplitSettings) -> Manifest:
         manifest = _say(manifest, f"{count} image(s) without a split joined train.")
     overlap = settings.overlap or manifest.info.overlap
     if "test" in present:
-        manifest = _without_overlap(manifest, ("train", "val"), "test", overlap)
+        manifest = _without_overlap(manifest, ("train", "val"), "test", overlap, groups)
     if "val" not in present:
         return manifest
     counts = manifest.class_counts().reindex(list(SPLITS), fill_value=0)
     smallest = int(counts.loc["val"].to_numpy().min())
     if smallest >= settings.min_validation:
-        return _without_overlap(manifest, ("train",), "val", overlap)
+        return _without_overlap(manifest, ("train",), "val", overlap, groups)
     count = int((manifest.table["split"] == "val").sum())
     manifest = manifest.with_split(manifest.table["split"].replace("val", "train"))
     return _say(
@@ -88,38 +119,62 @@ def _usable(manifest: Manifest, settings: SplitSettings) -> Manifest:
     )
 
 
-def _without_overlap(manifest: Manifest, losers: Sequence[str], keeper: str, overlap: Overlap) -> Manifest:
-    """See that no patient of the split ``keeper`` is in the splits ``losers``, or drop such images from these."""
+def _without_overlap(
+    manifest: Manifest, losers: Sequence[str], keeper: str, overlap: Overlap, groups: pd.Series
+) -> Manifest:
+    """See that no patient of the split ``keeper`` is in the splits ``losers``, or drop such images from these.
+
+    Of those who share a copy of an image with a patient of ``keeper``, too, images are dropped; they are no error.
+    """
     split, patient = manifest.table["split"], manifest.table["patient"]
     shared = split.isin(losers) & patient.isin(patient[split == keeper])
-    if not shared.any() or overlap == "keep":
-        return manifest
     names = sorted(patient[shared].unique())
-    where = split[shared].value_counts()
-    images = ", ".join(f"{where[loser]} in {loser}" for loser in losers if loser in where)
-    shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
-    if overlap == "error":
+    who = f"{len(names)} patient(s) of the {keeper} split are in other splits too"
+    if names and overlap == "error":
         raise DataError(
-            f"{len(names)} patient(s) of the {keeper} split are in other splits too ({images} image(s)): {shown}. "
+            f"{who} ({_counts(split[shared], losers)} image(s)): {_first(names)}. "
             f"Results on {keeper} would look better than they are. Drop those images: "
             "--set data.split.overlap=drop_train; or split all images again by patient: "
             "--set data.split.official=false"
         )
-    kept = manifest.only(~shared)
-    if "train" not in kept.table["split"].unique():
-        raise DataError(f"Every patient of train is in {keeper} too; nothing is left to train on.")
-    return _say(
-        kept,
-        f"{len(names)} patient(s) of the {keeper} split are in other splits too; their images there were dropped "
-        f"({images}): {shown}.",
-    )
+    if overlap != "drop_train":
+        return manifest
+    group = manifest.table["path"].map(groups)
+    copied = split.isin(losers) & group.isin(group[split == keeper]) & ~shared
+    if not (shared | copied).any():
+        return manifest
+    kept = manifest.only(~(shared | copied))
+    if "train" in set(split) - set(kept.table["split"]):
+        raise DataError(
+            f"Every patient of train is in {keeper} too, or shares a copy of an image with it; nothing is left to "
+            "train on. Split all images again: --set data.split.official=false"
+        )
+    if names:
+        dropped = f"their images there were dropped ({_counts(split[shared], losers)}): {_first(names)}."
+        kept = _say(kept, f"{who}; {dropped}")
+    if copied.any():
+        kept = _say(
+            kept,
+            f"{int(copied.sum())} image(s) were dropped ({_counts(split[copied], losers)}) that are copies of images "
+            f"of the {keeper} split, or of patients who share one: {_first(manifest.table['path'][copied])}.",
+        )
+    return kept
 
 
-def _part_train(manifest: Manifest, wanted: Mapping[str, float], seed: int) -> Manifest:
-    """Make the wanted splits from patients of train."""
+def _counts(split: pd.Series, losers: Sequence[str]) -> str:
+    where = split.value_counts()
+    return ", ".join(f"{where[loser]} in {loser}" for loser in losers if loser in where)
+
+
+def _first(names: Sequence[str] | pd.Series) -> str:
+    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+
+
+def _part_train(manifest: Manifest, wanted: Mapping[str, float], seed: int, groups: pd.Series) -> Manifest:
+    """Make the wanted splits from patients of train, or groups of patients: ``groups`` are those of each path."""
     split = manifest.table["split"].to_numpy(dtype=object, copy=True)
     rows = np.flatnonzero(split == "train")
-    codes, patients = pd.factorize(manifest.table["patient"].iloc[rows])
+    codes, patients = pd.factorize(manifest.table["path"].iloc[rows].map(groups))
     images = np.bincount(codes, minlength=len(patients)).astype(np.int64)
     one_hot = _one_hot(manifest)[rows]
     has_class = _patients_with_class(one_hot, codes, len(patients))

@@ -11,7 +11,7 @@ from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
 from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.workflows.options import RunOptions, check_folder, settings_of
-from radlens.workflows.prepare import named, write_audit
+from radlens.workflows.prepare import keep_splits, named, write_audit
 
 
 def index(
@@ -63,7 +63,8 @@ def audit(
     manifest = read_source(data)
     cache = PixelCache.build(manifest.locations, resolved.preprocessing, data.workers, data.limits)
     rejected = named(manifest, cache)
-    result = audit_manifest(manifest, rejected, cache, resolved.seed, data.allow)
+    manifest, cache, copies = keep_splits(manifest, cache, data.split)
+    result = audit_manifest(manifest, rejected, cache, resolved.seed, data.allow, duplicates=copies)
     if out is not None:
         write_audit(claim_output(Path(out), overwrite=overwrite), manifest, result, rejected, data.limits)
     return result

@@ -17,12 +17,10 @@ from radlens.base.errors import TrainingInterruptedError, UsageError
 from radlens.base.files import claim_output, write_text
 from radlens.base.signatures import spelled_out
 from radlens.config import RunSettings, resolve, to_yaml
-from radlens.dataset.audit.duplicates import find_duplicates
-from radlens.dataset.copies import join_patients
+from radlens.dataset.audit.duplicates import Duplicates, find_duplicates
 from radlens.dataset.folds import assign_folds
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
-from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.runtime.metrics_sections import FoldFigures
 from radlens.runtime.model_folder import hash_weights
 from radlens.workflows.judge import log_test_access, write_evidence
@@ -97,8 +95,9 @@ def _start(source: str | Path | None, folder: Path, folds: int, options: RunOpti
     check_folder(folder, options.overwrite, settings.data.source)
     manifest = read_source(settings.data)
     cache = read_images(manifest, settings.data, settings.preprocessing)
-    manifest = _in_folds(manifest, cache, folds, settings.seed)
-    prepared = prepare(manifest, cache, settings.data, settings.seed)
+    copies = find_duplicates(cache.digests, cache.pixels, cache.rows)
+    manifest = _in_folds(manifest, copies, folds, settings.seed)
+    prepared = prepare(manifest, cache, settings.data, settings.seed, duplicates=copies)
     claim_output(folder, overwrite=options.overwrite)
     write_start(folder, settings, manifest, prepared)
     return settings, prepared
@@ -119,7 +118,7 @@ def _go_on(folder: Path, folds: int | None) -> tuple[RunSettings, Prepared]:
     return settings, prepare(manifest, cache, settings.data, settings.seed)
 
 
-def _in_folds(manifest: Manifest, cache: PixelCache, folds: int, seed: int) -> Manifest:
+def _in_folds(manifest: Manifest, copies: Duplicates, folds: int, seed: int) -> Manifest:
     """All images as test images, each in a fold; patients who share a copy of an image are in the same one."""
     taken = [name for name in _FOLD_COLUMNS if name in manifest.table]
     if len(taken) == len(_FOLD_COLUMNS):
@@ -130,8 +129,7 @@ def _in_folds(manifest: Manifest, cache: PixelCache, folds: int, seed: int) -> M
     if (manifest.table["split"] != "").any():
         manifest = manifest.with_notes("The official splits were not used: every image is a test image of one fold.")
     whole = manifest.with_split(["test"] * len(manifest))
-    copies = find_duplicates(cache.digests, cache.pixels, cache.rows)
-    numbers = assign_folds(join_patients(whole, copies.groups()), folds, seed)
+    numbers = assign_folds(whole, folds, seed, copies.groups())
     return Manifest(whole.table.assign(**{_FOLD_COLUMNS[len(taken)]: numbers.astype(str)}), whole.info)
 
 
@@ -168,7 +166,8 @@ def _fold(number: int, folder: Path, settings: RunSettings, manifest: Manifest) 
     data = settings.data.model_copy(
         update={
             "source": str(images.resolve()),
-            "split": settings.data.split.model_copy(update={"official": True}),
+            # Searched alone, a fold's images may show a copy more, which does not stop it.
+            "split": settings.data.split.model_copy(update={"official": True, "overlap": "drop_train"}),
             "dicom": settings.data.dicom.model_copy(update={"labels": None}),
         }
     )

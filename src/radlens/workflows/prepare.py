@@ -13,13 +13,12 @@ import pandas as pd
 from radlens.base.environment import describe_environment
 from radlens.base.errors import DataError
 from radlens.base.files import write_text
-from radlens.config import DataSettings, RunSettings, to_yaml
+from radlens.config import DataSettings, RunSettings, SplitSettings, to_yaml
 from radlens.dataset.audit import Audit
 from radlens.dataset.audit import audit as audit_manifest
 from radlens.dataset.audit.duplicates import Duplicates, find_duplicates
-from radlens.dataset.copies import join_patients, restore_patients
 from radlens.dataset.manifest import Manifest
-from radlens.dataset.split import assign_splits
+from radlens.dataset.split import OFFICIAL_UNUSED, assign_splits, drop_overlap
 from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.limits import DecodeLimits
 from radlens.imaging.preprocess import Preprocessing
@@ -93,10 +92,21 @@ def part(manifest: Manifest, cache: PixelCache, settings: RunSettings) -> tuple[
     if rules.overlap is None and "leak" in settings.data.allow:
         rules = rules.model_copy(update={"overlap": "keep"})
     copies = find_duplicates(cache.digests, cache.pixels, cache.rows)
-    joined = join_patients(manifest, copies.groups())
-    split = restore_patients(assign_splits(joined, rules, settings.seed), manifest)
+    split = assign_splits(manifest, rules, settings.seed, copies.groups())
     kept = manifest.table["path"].isin(split.table["path"]).to_numpy()
     return split, cache.only(kept), copies.only(kept)
+
+
+def keep_splits(manifest: Manifest, cache: PixelCache, rules: SplitSettings) -> tuple[Manifest, PixelCache, Duplicates]:
+    """As :func:`part`, but none is made: the splits that came, less what the settings do not want of them."""
+    copies = find_duplicates(cache.digests, cache.pixels, cache.rows)
+    if not rules.official and (manifest.table["split"] != "").any():
+        manifest = manifest.with_split([""] * len(manifest)).with_notes(OFFICIAL_UNUSED)
+    if rules.overlap != "drop_train":
+        return manifest, cache, copies
+    left = drop_overlap(manifest, copies.groups())
+    kept = manifest.table["path"].isin(left.table["path"]).to_numpy()
+    return left, cache.only(kept), copies.only(kept)
 
 
 def prepare(

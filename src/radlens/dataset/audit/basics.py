@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from radlens.dataset.audit.findings import Finding
+from radlens.dataset.audit.findings import Finding, ways_out
 from radlens.dataset.manifest import SPLITS, Manifest
 
 EXAMPLES = 10
@@ -84,8 +84,7 @@ def patient_leaks(manifest: Manifest) -> list[Finding]:
             check="leak",
             severity="block",
             message=f"{len(where)} patient(s) with {images} image(s) are in more than one split: the model would be "
-            "judged on patients it was trained on. Drop those images (data.split.overlap=drop_train), or split all "
-            "images again (data.split.official=false).",
+            f"judged on patients it was trained on. {ways_out(table['split'])}",
             count=len(where),
             examples=tuple(f"{patient}: {splits}" for patient, splits in where.head(EXAMPLES).items()),
         )

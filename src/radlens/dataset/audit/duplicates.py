@@ -8,14 +8,11 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from radlens.dataset.audit.findings import Finding, Severity
+from radlens.dataset.audit.copy_groups import Group, Pair, group_copies, largest_group
+from radlens.dataset.audit.findings import Finding, Severity, ways_out
 from radlens.dataset.audit.near_duplicates import compare_all, same_pixels
 from radlens.dataset.manifest import Manifest
-
-Group = tuple[int, ...]
 
 SHOWN_GROUPS = 12
 SHOWN_IMAGES = 4
@@ -30,15 +27,17 @@ class Duplicates:
     Attributes:
         exact: images with the same content, byte for byte.
         near: images that show the same picture though some of their bytes differ.
+        left_out: pairs of like pictures not counted as copies, because they chained too many images together.
     """
 
     exact: tuple[Group, ...] = ()
     near: tuple[Group, ...] = ()
+    left_out: int = 0
 
     def groups(self) -> tuple[Group, ...]:
         """Both kinds, copies of copies together."""
         size = 1 + max((row for group in self.exact + self.near for row in group), default=-1)
-        return _components(size, [pair for group in self.exact + self.near for pair in _chain(group)])
+        return group_copies(size, _chain(self.exact + self.near), (), ())[0]
 
     def only(self, mask: npt.NDArray[np.bool_]) -> Duplicates:
         """The same for the rows where the mask is true, numbered again."""
@@ -48,7 +47,7 @@ class Duplicates:
             left = (tuple(int(number[row]) for row in group if mask[row]) for group in groups)
             return tuple(group for group in left if len(group) > 1)
 
-        return Duplicates(kept(self.exact), kept(self.near))
+        return Duplicates(kept(self.exact), kept(self.near), self.left_out)
 
 
 def find_duplicates(digests: Sequence[str], pixels: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> Duplicates:
@@ -70,32 +69,17 @@ def find_duplicates(digests: Sequence[str], pixels: npt.NDArray[np.uint8], rows:
     own, image_of = np.unique(np.asarray(rows)[firsts], return_index=True)
     number_of = {int(row): firsts[at] for row, at in zip(own, image_of, strict=True)}
     same = same_pixels(pixels, own)
-    pairs = [(number_of[int(a)], number_of[int(b)]) for a, b in zip(own, same, strict=True) if a != b]
+    sure = [(number_of[int(a)], number_of[int(b)]) for a, b in zip(own, same, strict=True) if a != b]
     compared = compare_all(pixels, own[own == same])
     first, second = compared.first[compared.same], compared.second[compared.same]
-    pairs += [(number_of[int(a)], number_of[int(b)]) for a, b in zip(first, second, strict=True)]
-    if not pairs:
-        return Duplicates(exact)
-    joined = _components(len(rows), [*pairs, *(pair for group in exact for pair in _chain(group))])
-    near = tuple(group for group in joined if len({digests[number] for number in group}) > 1)
-    return Duplicates(exact, near)
+    alike = [(number_of[int(a)], number_of[int(b)]) for a, b in zip(first, second, strict=True)]
+    groups, left_out = group_copies(len(rows), [*_chain(exact), *sure], alike, compared.similarity[compared.same])
+    near = tuple(group for group in groups if len({digests[number] for number in group}) > 1)
+    return Duplicates(exact, near, left_out)
 
 
-def _chain(group: Group) -> list[tuple[int, int]]:
-    return list(pairwise(group))
-
-
-def _components(size: int, pairs: Sequence[tuple[int, int]]) -> tuple[Group, ...]:
-    if not pairs:
-        return ()
-    first, second = np.array(pairs, dtype=np.int64).T
-    _, label = connected_components(
-        coo_array((np.ones(len(first)), (first, second)), shape=(size, size)), directed=False
-    )
-    groups: dict[int, list[int]] = {}
-    for number in np.unique([first, second]).tolist():
-        groups.setdefault(int(label[number]), []).append(number)
-    return tuple(tuple(group) for group in groups.values())
+def _chain(groups: Sequence[Group]) -> list[Pair]:
+    return [pair for group in groups for pair in pairwise(group)]
 
 
 def duplicate_findings(manifest: Manifest, duplicates: Duplicates) -> list[Finding]:
@@ -111,6 +95,8 @@ def duplicate_findings(manifest: Manifest, duplicates: Duplicates) -> list[Findi
             findings.append(_leak(manifest, across, words))
         if within:
             findings.append(_copies(manifest, within, words, "warn" if kind == "exact" else "note"))
+    if duplicates.left_out:
+        findings.append(_chained(len(manifest), duplicates.left_out))
     conflicting = [group for group in duplicates.groups() if len({label[row] for row in group}) > 1]
     if conflicting:
         findings.append(_conflicts(manifest, conflicting))
@@ -121,8 +107,7 @@ def _leak(manifest: Manifest, groups: Sequence[Group], words: str) -> Finding:
     count = sum(map(len, groups))
     message = (
         f"{count} images are copies of one another in different splits ({words}): the model would be judged on images "
-        "that it was trained on. Remove the copies from one split, or split all images again, which keeps copies "
-        "together (data.split.official=false)."
+        f"that it was trained on. {ways_out(manifest.table['split'])}"
     )
     return _finding(manifest, groups, "leak", "block", message, "split")
 
@@ -135,6 +120,15 @@ def _copies(manifest: Manifest, groups: Sequence[Group], words: str, severity: S
     if strangers:
         message += f" In {strangers} of {len(groups)} sets the copies are of patients of different names."
     return _finding(manifest, groups, "duplicate", severity, message, "patient")
+
+
+def _chained(images: int, left_out: int) -> Finding:
+    message = (
+        f"{left_out} pairs of like pictures are not counted as copies: one like the next, they would chain more than "
+        f"{largest_group(images)} of the {images} images into one set. Copies among these may lie in several splits; "
+        "look at how the pictures were made, and name the patients if they are known (data.patient_from)."
+    )
+    return Finding(check="duplicate", severity="warn", message=message, count=left_out)
 
 
 def _conflicts(manifest: Manifest, groups: Sequence[Group]) -> Finding:

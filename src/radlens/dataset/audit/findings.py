@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -32,6 +33,22 @@ Check = Literal[
     "unreadable_files",
 ]
 CHECKS: tuple[str, ...] = get_args(Check)
+
+
+def ways_out(splits: Iterable[str]) -> str:
+    """How to go on where a patient, or copies of an image, are in several splits; each way mends both.
+
+    >>> ways_out(["val", "test"])
+    'Leave them out of one.'
+    """
+    present = set(splits)
+    if "train" not in present:
+        return "Leave them out of one."
+    keeper = "test" if "test" in present else "val"
+    return (
+        f"Drop those images from all splits but {keeper} (--set data.split.overlap=drop_train), or split all images "
+        "again, patients and copies together (--set data.split.official=false)."
+    )
 
 
 class Finding(BaseModel):
