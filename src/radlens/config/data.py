@@ -78,6 +78,11 @@ class SplitSettings(Settings):
         "(then from val) what test (then val) has too, whatever its label, with all images of patients who share a "
         "copy; or keep them, a leak that the audit reports; none: as the data set says (stop).",
     )
+    conflicts: Literal["keep", "drop_train"] = Field(
+        default="keep",
+        description="Copies of an image with different labels, of which at least one is wrong: keep them for the audit "
+        "to tell, which stops past 1 % of the images; or drop all of them but those in an official test split.",
+    )
 
 
 class DicomSettings(Settings):

@@ -17,7 +17,7 @@ from radlens.base.errors import TrainingInterruptedError, UsageError
 from radlens.base.files import claim_output, write_text
 from radlens.base.signatures import spelled_out
 from radlens.config import RunSettings, resolve, to_yaml
-from radlens.dataset.audit.duplicates import Duplicates, find_duplicates
+from radlens.dataset.audit.duplicates import Duplicates
 from radlens.dataset.folds import assign_folds
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
@@ -26,7 +26,7 @@ from radlens.runtime.model_folder import hash_weights
 from radlens.workflows.judge import log_test_access, write_evidence
 from radlens.workflows.judged import Judged
 from radlens.workflows.options import RunKeywords, RunOptions, check_folder, settings_of
-from radlens.workflows.prepare import Prepared, prepare, read_images, write_start
+from radlens.workflows.prepare import Prepared, find_copies, prepare, read_images, write_start
 from radlens.workflows.result import Result
 from radlens.workflows.run import run
 
@@ -95,7 +95,8 @@ def _start(source: str | Path | None, folder: Path, folds: int, options: RunOpti
     check_folder(folder, options.overwrite, settings.data.source)
     manifest = read_source(settings.data)
     cache = read_images(manifest, settings.data, settings.preprocessing)
-    copies = find_duplicates(cache.digests, cache.pixels, cache.rows)
+    rules = settings.data.split.model_copy(update={"official": False})
+    manifest, cache, copies = find_copies(manifest, cache, rules)
     manifest = _in_folds(manifest, copies, folds, settings.seed)
     prepared = prepare(manifest, cache, settings.data, settings.seed, duplicates=copies)
     claim_output(folder, overwrite=options.overwrite)

@@ -17,6 +17,7 @@ from radlens.config import DataSettings, RunSettings, SplitSettings, to_yaml
 from radlens.dataset.audit import Audit
 from radlens.dataset.audit import audit as audit_manifest
 from radlens.dataset.audit.duplicates import Duplicates, find_duplicates
+from radlens.dataset.copies import drop_conflicts
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.split import OFFICIAL_UNUSED, assign_splits, drop_overlap
 from radlens.imaging.cache.pixel_cache import PixelCache
@@ -82,6 +83,15 @@ def read_images(manifest: Manifest, data: DataSettings, contract: Preprocessing)
     return cache
 
 
+def find_copies(manifest: Manifest, cache: PixelCache, rules: SplitSettings) -> tuple[Manifest, PixelCache, Duplicates]:
+    """The copies among the images, less those with different labels where the settings drop them."""
+    copies = find_duplicates(cache.digests, cache.pixels, cache.rows)
+    if rules.conflicts == "keep":
+        return manifest, cache, copies
+    left, kept = drop_conflicts(manifest, copies.groups(), keep_test=rules.official)
+    return left, cache.only(kept), copies.only(kept)
+
+
 def part(manifest: Manifest, cache: PixelCache, settings: RunSettings) -> tuple[Manifest, PixelCache, Duplicates]:
     """Assign the splits, all images of a patient and all copies of an image going into the same one.
 
@@ -91,7 +101,7 @@ def part(manifest: Manifest, cache: PixelCache, settings: RunSettings) -> tuple[
     rules = settings.data.split
     if rules.overlap is None and "leak" in settings.data.allow:
         rules = rules.model_copy(update={"overlap": "keep"})
-    copies = find_duplicates(cache.digests, cache.pixels, cache.rows)
+    manifest, cache, copies = find_copies(manifest, cache, rules)
     split = assign_splits(manifest, rules, settings.seed, copies.groups())
     kept = manifest.table["path"].isin(split.table["path"]).to_numpy()
     return split, cache.only(kept), copies.only(kept)
@@ -99,7 +109,7 @@ def part(manifest: Manifest, cache: PixelCache, settings: RunSettings) -> tuple[
 
 def keep_splits(manifest: Manifest, cache: PixelCache, rules: SplitSettings) -> tuple[Manifest, PixelCache, Duplicates]:
     """As :func:`part`, but none is made: the splits that came, less what the settings do not want of them."""
-    copies = find_duplicates(cache.digests, cache.pixels, cache.rows)
+    manifest, cache, copies = find_copies(manifest, cache, rules)
     if not rules.official and (manifest.table["split"] != "").any():
         manifest = manifest.with_split([""] * len(manifest)).with_notes(OFFICIAL_UNUSED)
     if rules.overlap != "drop_train":

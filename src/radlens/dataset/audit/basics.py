@@ -10,6 +10,7 @@ from radlens.dataset.manifest import SPLITS, Manifest
 EXAMPLES = 10
 # With so many images of a class, a 95 % interval of its sensitivity is up to 2 * 1.96 * sqrt(0.25 / n) = 0.36 wide.
 FEW_IMAGES = 30
+_SPLIT_AGAIN = " Add images, or split all images again (--set data.split.official=false)."
 IMBALANCE_NOTE = 2.0
 IMBALANCE_WARN = 10.0
 
@@ -109,7 +110,7 @@ def split_sizes(counts: dict[str, dict[str, int]]) -> list[Finding]:
                 check="split_lacks_class",
                 severity="block",
                 message=f"{len(lacking)} time(s) a split has no image of a class; the model cannot learn it there, or "
-                "cannot be judged on it.",
+                "cannot be judged on it." + (_SPLIT_AGAIN if "train" in splits else ""),
                 count=len(lacking),
                 examples=tuple(lacking[:EXAMPLES]),
             )

@@ -136,8 +136,12 @@ def _conflicts(manifest: Manifest, groups: Sequence[Group]) -> Finding:
     severity: Severity = "block" if count > CONFLICTS_BLOCK * len(manifest) else "warn"
     message = (
         f"{count} copies of {len(groups)} image(s) have different labels: at least one of each set is wrong. Look at "
-        "them, and mend or remove them."
+        "them and mend them"
     )
+    split = manifest.table["split"].to_numpy()
+    if any(split[row] != "test" for group in groups for row in group):
+        message += ", or leave all of them out of training (--set data.split.conflicts=drop_train)"
+    message += "."
     return _finding(manifest, groups, "conflicting_labels", severity, message, "label")
 
 
