@@ -44,7 +44,7 @@ def test_a_whole_table_is_a_manifest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("column", "classes"),
-    [("probability_sick", ("well", "sick")), ("probability_well", ("sick", "well")), ("score", ("sick", "well"))],
+    [("probability_sick", ("well", "sick")), ("probability_well", ("sick", "well")), ("score", ("well", "sick"))],
 )
 def test_the_one_column_is_of_the_positive_class(column: str, classes: tuple[str, str], tmp_path: Path) -> None:
     outside = table(tmp_path, f"path,label,{column}\na,sick,0.9\nb,well,0.2\n")

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from radlens.assessment.predictions import PREFIX, probabilities_of, targets_of
-from radlens.dataset.manifest import NEGATIVE_NAMES, DatasetInfo
+from radlens.dataset.class_names import means_nothing_found
+from radlens.dataset.manifest import DatasetInfo
 
 
 def misclassified(predictions: pd.DataFrame, info: DatasetInfo, split: str | None = None) -> pd.DataFrame:
@@ -40,7 +41,7 @@ def misclassified(predictions: pd.DataFrame, info: DatasetInfo, split: str | Non
         any_wrong = truth != predicted
         confidence = scores[np.arange(len(table)), predicted]
         score = scores[:, 1] if info.task == "binary" else confidence
-        nothing_found = info.task == "binary" or info.classes[0].casefold() in NEGATIVE_NAMES
+        nothing_found = info.task == "binary" or means_nothing_found(info.classes[0])
         missed = any_wrong & (predicted == 0) if nothing_found else np.zeros(len(table), dtype=bool)
     errors: pd.DataFrame = table.assign(missed=missed, score=score, confidence=confidence)[any_wrong]
     return errors.sort_values(["missed", "confidence", "path"], ascending=[False, False, True], kind="stable")

@@ -114,7 +114,11 @@ class DataSettings(Settings):
         description="How a file name tells its patient: auto (known naming schemes), none (each image its own "
         "patient), or a regular expression whose first group is the patient.",
     )
-    positive_class: str | None = Field(default=None, description="The positive one of two classes; none: told by name.")
+    positive_class: str | None = Field(
+        default=None,
+        description="The positive one of two classes; none: told by their names (normal, healthy, negative, no finding "
+        "and the like in many spellings and languages), and asked for where these do not tell.",
+    )
     csv: CsvColumns = Field(default_factory=CsvColumns)
     phantom: PhantomSettings = Field(default_factory=PhantomSettings)
     split: SplitSettings = Field(default_factory=SplitSettings)
@@ -129,3 +133,10 @@ class DataSettings(Settings):
     workers: int = Field(
         default=0, ge=0, description="Threads that decode images; 0: one for each core that may be used."
     )
+
+    @field_validator("positive_class", mode="before")
+    @classmethod
+    def _names_that_yaml_takes_for_values(cls, value: object) -> object:
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return str(value) if isinstance(value, int | float) else value

@@ -18,13 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from radlens.base.errors import DataError
 from radlens.base.files import replacing, write_text
 from radlens.base.yaml_text import dump_yaml
+from radlens.dataset.class_names import fold, means_nothing_found, tell_positive
 from radlens.decision import Task
 
 SPLITS = ("train", "val", "test")
 REQUIRED_COLUMNS = ("path", "label", "patient", "split")
-
-# Class names that mean "nothing found": they come first, so that the positive class of a binary task is the disease.
-NEGATIVE_NAMES = frozenset({"0", "absent", "control", "healthy", "negative", "no finding", "no", "normal"})
 
 
 class DatasetInfo(BaseModel):
@@ -36,6 +34,9 @@ class DatasetInfo(BaseModel):
     task: Task = Field(description="binary, multiclass or multilabel.")
     classes: tuple[str, ...] = Field(
         min_length=1, description="Class names in their fixed order; for binary the second is the positive class."
+    )
+    positive_reason: str = Field(
+        default="", description="For binary: what told which class is positive, in words; empty: nothing did."
     )
     root: str = Field(description="Folder that relative image paths start from.")
     source: str = Field(default="", description="Where the images came from.")
@@ -209,7 +210,9 @@ def split_labels(cell: str) -> list[str]:
 
 
 def order_classes(names: Sequence[str], positive: str | None = None) -> tuple[str, ...]:
-    """A fixed order of classes: the one that means "nothing found" first, the others alphabetically.
+    """A fixed order of classes: the ones that mean "nothing found" first, the others alphabetically.
+
+    Of two classes the positive one comes last, as far as their names tell it.
 
     Args:
         names: the distinct class names.
@@ -221,13 +224,20 @@ def order_classes(names: Sequence[str], positive: str | None = None) -> tuple[st
     >>> order_classes(["PNEUMONIA", "NORMAL"]), order_classes(["normal", "abnormal"])
     (('NORMAL', 'PNEUMONIA'), ('normal', 'abnormal'))
     """
-    ordered = sorted(names, key=lambda name: (name.casefold() not in NEGATIVE_NAMES, name.casefold(), name))
+    ordered = sorted(names, key=lambda name: (not means_nothing_found(name), name.casefold(), name))
     if positive is None:
-        return tuple(ordered)
-    match = [name for name in ordered if name.casefold() == positive.casefold()]
+        told = tell_positive(ordered) if len(ordered) == 2 else None
+        return tuple(sorted(ordered, key=lambda name: name == told.name)) if told else tuple(ordered)
+    match = [name for name in ordered if name == positive] or [name for name in ordered if _same(name, positive)]
     if len(ordered) != 2 or not match:
         raise DataError(f"The positive class {positive!r} must be one of two classes; found {', '.join(ordered)}.")
     return tuple(sorted(ordered, key=lambda name: name == match[0]))
+
+
+def _same(name: str, given: str) -> bool:
+    """Whether a setting means this class; YAML makes one and the same value of yes, true and on."""
+    names = {fold(name.strip()), fold(given.strip())}
+    return len(names) == 1 or names <= {"yes", "true", "on", "y"} or names <= {"no", "false", "off", "n"}
 
 
 def task_of(classes: Sequence[str]) -> Task:

@@ -26,7 +26,12 @@ from radlens.reporting.sections.limits import limit_texts
 from radlens.reporting.sections.operating import operating_view
 from radlens.reporting.sections.provenance import provenance_view
 from radlens.reporting.sections.subgroup import subgroup_view
-from radlens.reporting.sections.summary import abstention_sentence, doubt_sentence, framing_sentence
+from radlens.reporting.sections.summary import (
+    abstention_sentence,
+    doubt_sentence,
+    framing_sentence,
+    positive_sentence,
+)
 from radlens.reporting.template import render
 
 
@@ -93,6 +98,7 @@ def _summary(content: ReportContent) -> dict[str, Any]:
     framing, framing_tone = framing_sentence(content)
     return {
         "abstention": abstention_sentence(content),
+        "positive": positive_sentence(content),
         "doubt": doubt,
         "doubtful": doubtful,
         "framing": framing,

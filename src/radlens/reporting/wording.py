@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radlens.dataset.manifest import NEGATIVE_NAMES
+from radlens.dataset.class_names import means_nothing_found
 from radlens.reporting.figures.style import SPLIT_NAMES
 from radlens.runtime.metrics_record import SplitRecord
 from radlens.runtime.metrics_sections import Metric
@@ -127,7 +127,7 @@ def errors(block: SplitRecord) -> str:
     off = counts - np.diag(np.diag(counts))
     true, called = np.unravel_index(int(off.argmax()), off.shape)
     text = f"{wrong:,} {noun}; the most frequent: {classes[true]} called {classes[called]} ({off[true, called]:,})."
-    if str(classes[0]).casefold() in NEGATIVE_NAMES:
+    if means_nothing_found(str(classes[0])):
         text += f" {int(counts[1:, 0].sum()):,} images with a finding were called {classes[0]}."
     return text
 

@@ -75,7 +75,7 @@ def evaluate(
     resolved = resolved.model_copy(update={"preprocessing": model_config.preprocessing})
     check_folder(folder, overwrite, resolved.data.source, model)
     # 2. The images, and whether the model was made with any of them.
-    manifest, name = select_images(for_model(read_source(resolved.data), model_config), split)
+    manifest, name = select_images(for_model(read_source(resolved.data, ask_positive=False), model_config), split)
     trained_on = read_training_images(model)
     manifest = manifest.with_notes(*filter(None, (trained_on.unknown(),)))
     cache = read_images(manifest, resolved.data, model_config.preprocessing)
@@ -137,5 +137,6 @@ def for_model(manifest: Manifest, model: ModelConfig) -> Manifest:
     label = manifest.table["label"].map(
         lambda cell: "|".join(same[part.casefold()] for part in cell.split("|") if part)
     )
-    info = manifest.info.model_copy(update={"classes": model.classes})
+    reason = "as the model has it" if model.task == "binary" else ""
+    info = manifest.info.model_copy(update={"classes": model.classes, "positive_reason": reason})
     return Manifest(manifest.table.assign(label=label), info)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from radlens.assessment.outside_predictions import OutsidePredictions, match_ima
 from radlens.assessment.predictions import predictions_table, with_threshold
 from radlens.base.errors import DataError, UsageError
 from radlens.base.files import claim_output
-from radlens.config import EvaluateSettings, RunSettings
-from radlens.dataset.manifest import DatasetInfo, Manifest
+from radlens.config import DataSettings, EvaluateSettings, RunSettings
+from radlens.dataset.class_names import tell_positive
+from radlens.dataset.manifest import DatasetInfo, Manifest, order_classes
+from radlens.dataset.positive_class import settle_positive
 from radlens.dataset.sources import read_source
 from radlens.dataset.sources.csv_table import splits_of
 from radlens.runtime.model_folder import run_of
@@ -61,7 +64,7 @@ def evaluate_outside(
     """
     # 1. The table, the images, and which row is of which image.
     outside = read_outside(file, settings.data.csv.path)
-    manifest = read_source(settings.data) if with_source else own_manifest(outside, settings.data)
+    manifest = _labelled(outside, settings.data, with_source=with_source)
     rows = _rows_of(outside, manifest, settings.data.csv.label[0], with_source=with_source)
     if with_source and not (manifest.table["split"] != "").any():
         manifest = _with_splits_of_the_file(outside, manifest, rows)
@@ -93,6 +96,26 @@ def evaluate_outside(
     # 5. What the answers are worth.
     logger.info("Judged on %s: %d images.", judged, len(predictions))
     return write_evidence(settings, prepared, Judged("outside", predictions, threshold), folder)
+
+
+def _labelled(outside: OutsidePredictions, data: DataSettings, *, with_source: bool) -> Manifest:
+    """The labelled images; which class is positive may also be told by the table, if it holds one class's probability.
+
+    Raises:
+        DataError: nothing tells which of two classes is positive.
+    """
+    manifest = read_source(data, ask_positive=False) if with_source else own_manifest(outside, data)
+    alone = next(iter(outside.columns)) if len(outside.columns) == 1 else ""
+    classes = [name for name in manifest.info.classes if name.casefold() == alone.casefold()]
+    if manifest.info.task != "binary" or data.positive_class is not None or not classes:
+        return settle_positive(manifest, data)
+    if with_source and tell_positive(manifest.info.classes):
+        return settle_positive(manifest, data)
+    changed = {
+        "classes": order_classes(manifest.info.classes, classes[0]),
+        "positive_reason": f"{outside.file.name} holds the probability of {classes[0]} alone",
+    }
+    return replace(manifest, info=manifest.info.model_copy(update=changed))
 
 
 def _run_that_answered(file: Path) -> Path | None:

@@ -179,7 +179,7 @@ def test_a_patient_column_with_other_names_than_the_headers_is_kept(classes: Pat
 def test_the_same_patient_has_the_same_pseudonym_in_every_source(
     classes: Path, tmp_path: Path, write_csv: Write, as_dict: Columns
 ) -> None:
-    file = write_csv(tmp_path, {"path": ["NO/x0", "NO/x1", "YES/x2", "YES/x3"], "label": ["a", "a", "b", "b"]})
+    file = write_csv(tmp_path, {"path": ["NO/x0", "NO/x1", "YES/x2", "YES/x3"], "label": ["no", "no", "yes", "yes"]})
     by_folder = as_dict(read_source(DataSettings(source=str(classes))), "patient")
     labelled = DataSettings.model_validate({"source": str(classes), "dicom": {"labels": file}})
     assert as_dict(read_source(labelled), "patient") == by_folder

@@ -16,7 +16,7 @@ from radlens.dataset.sources import read_source
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("cat", "dog"):
+    for name in ("control", "dog"):
         (tmp_path / "pets" / name).mkdir(parents=True)
         (tmp_path / "pets" / name / "a.png").touch()
     return tmp_path / "pets"
@@ -27,12 +27,14 @@ def read(source: object, **settings: object) -> Manifest:
 
 
 def test_folder(folder: Path) -> None:
-    assert read(folder).info.classes == ("cat", "dog")
+    assert read(folder).info.classes == ("control", "dog")
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.CSV", "x.tsv"])
 def test_table(folder: Path, name: str) -> None:
-    (folder.parent / name).write_text("path\tlabel\npets/cat/a.png\tcat\npets/dog/a.png\tdog\n", encoding="utf-8")
+    (folder.parent / name).write_text(
+        "path\tlabel\npets/control/a.png\tcontrol\npets/dog/a.png\tdog\n", encoding="utf-8"
+    )
     assert len(read(folder.parent / name)) == 2
 
 
@@ -42,18 +44,18 @@ def test_npz(tmp_path: Path) -> None:
 
 
 def test_written_manifest_is_read_as_it_is(folder: Path, tmp_path: Path) -> None:
-    written = read(folder, positive_class="cat")
+    written = read(folder, positive_class="control")
     written.write(tmp_path / "index")
     again = read(tmp_path / "index")
     pd.testing.assert_frame_equal(again.table, written.table, check_dtype=False)
     assert again.info == written.info
-    assert again.info.classes == ("dog", "cat")
-    assert read(tmp_path / "index", positive_class="dog").info.classes == ("cat", "dog")
+    assert again.info.classes == ("dog", "control")
+    assert read(tmp_path / "index", positive_class="dog").info.classes == ("control", "dog")
 
 
 def test_written_manifest_whose_images_are_gone(tmp_path: Path) -> None:
-    table = pd.DataFrame({"path": ["a", "b"], "label": ["cat", "dog"], "patient": ["1", "2"], "split": ["", ""]})
-    info = DatasetInfo(name="x", task="binary", classes=("cat", "dog"), root=str(tmp_path / "gone"))
+    table = pd.DataFrame({"path": ["a", "b"], "label": ["control", "dog"], "patient": ["1", "2"], "split": ["", ""]})
+    info = DatasetInfo(name="x", task="binary", classes=("control", "dog"), root=str(tmp_path / "gone"))
     Manifest(table, info).write(tmp_path / "index")
     with pytest.raises(DataError, match="gone, which does not exist"):
         read(tmp_path / "index")
@@ -116,5 +118,5 @@ def test_a_name_wins_over_a_folder_and_says_so(
     monkeypatch.chdir(folder.parent)
     folder.rename(folder.parent / "pneumoniamnist")
     monkeypatch.setattr("radlens.dataset.sources.medmnist.read_pneumoniamnist", lambda *_: read("./pneumoniamnist"))
-    assert read("PneumoniaMNIST".lower()).info.classes == ("cat", "dog")
+    assert read("PneumoniaMNIST".lower()).info.classes == ("control", "dog")
     assert "give ./pneumoniamnist" in caplog.text

@@ -10,6 +10,7 @@ from radlens.base.errors import DataError, UsageError, did_you_mean
 from radlens.base.files import cache_root
 from radlens.config import DataSettings
 from radlens.dataset.manifest import Manifest, order_classes
+from radlens.dataset.positive_class import settle_positive
 
 logger = logging.getLogger(__name__)
 
@@ -20,15 +21,25 @@ _KINDS = (
 )
 
 
-def read_source(settings: DataSettings) -> Manifest:
+def read_source(settings: DataSettings, *, ask_positive: bool = True) -> Manifest:
     """Read the images and labels that ``settings.source`` names.
 
     A known name (in any case) wins over a folder of that name, which can be given as ``./name``.
+
+    Args:
+        settings: with the source.
+        ask_positive: whether the names of two classes must tell which is positive, where the settings do not; False:
+            it is known from elsewhere, such as a model, or does not matter.
 
     Raises:
         UsageError: no source was given, or it is neither a known name nor a file or folder that can be read.
         DataError: what is there cannot be used; the message says what was found and what was expected.
     """
+    manifest = _read(settings)
+    return settle_positive(manifest, settings) if ask_positive else manifest
+
+
+def _read(settings: DataSettings) -> Manifest:
     source = (settings.source or "").strip()
     if not source:
         raise UsageError(f"No source was given. Expected {_KINDS}.")
@@ -89,10 +100,11 @@ def _read_manifest(folder: Path, settings: DataSettings) -> Manifest:
             f"The manifest in {folder} says that its images lie in {root}, which does not exist. "
             "Put them back, or mend root in dataset.yaml."
         )
-    classes = manifest.info.classes
+    changed = {"root": str(root), "positive_reason": manifest.info.positive_reason or "as dataset.yaml has it"}
+    info = manifest.info.model_copy(update=changed)
     if settings.positive_class is not None:
-        classes = order_classes(classes, settings.positive_class)
-    return replace(manifest, info=manifest.info.model_copy(update={"root": str(root), "classes": classes}))
+        info = info.model_copy(update={"classes": order_classes(info.classes, settings.positive_class)})
+    return replace(manifest, info=info)
 
 
 def _read_file(path: Path, settings: DataSettings) -> Manifest:

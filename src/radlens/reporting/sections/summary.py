@@ -24,6 +24,15 @@ def abstention_sentence(content: ReportContent) -> str:
     )
 
 
+def positive_sentence(content: ReportContent) -> str:
+    """Which of two classes the figures call positive, and what told it; empty for other tasks."""
+    if content.info.task != "binary":
+        return ""
+    negative, positive = content.info.classes
+    reason = f" ({content.info.positive_reason})" if content.info.positive_reason else ""
+    return f"Positive class: {positive}{reason}. Sensitivity speaks of {positive}, specificity of {negative}."
+
+
 def doubt_sentence(content: ReportContent) -> tuple[str, bool]:
     """Whether the audit found what makes the figures doubtful; and whether that is to be shown as a warning."""
     audit = content.audit
