@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from radlens.dataset.class_names import Meaning, meaning_of, means_nothing_found, tell_positive
+
+Form = Literal["NFC", "NFD", "NFKC"]
 
 # Healthy first, ill second: of public sets and of people who name folders in their own way and language.
 TOLD = [
@@ -209,7 +212,7 @@ def test_what_is_no_healthy_class(name: str) -> None:
     st.sampled_from([str.lower, str.upper, str.title]),
     st.sampled_from(["NFC", "NFD", "NFKC"]),
 )
-def test_numbers_case_and_encoding_change_nothing(name: str, before: str, after: str, case: object, form: str) -> None:
+def test_numbers_case_and_encoding_change_nothing(name: str, before: str, after: str, case: object, form: Form) -> None:
     assert callable(case)
     written = unicodedata.normalize(form, before + case(name.replace(" ", "_")) + after)
     assert means_nothing_found(written), written

@@ -112,9 +112,9 @@ def tell_positive(names: Sequence[str]) -> Positive | None:
     if meanings[0] == meanings[1]:
         return None
     positive, negative = (first, second) if meanings[0] < meanings[1] else (second, first)
-    well = {Meaning.HEALTHY: "a healthy class", Meaning.BENIGN: "a benign class", Meaning.REST: "all others"}
-    if max(meanings) in well:
-        return Positive(positive, f"{negative} is the name of {well[max(meanings)]}")
+    kinds = {Meaning.HEALTHY: "a healthy class", Meaning.BENIGN: "a benign class", Meaning.REST: "all others"}
+    if max(meanings) in kinds:
+        return Positive(positive, f"{negative} is the name of {kinds[max(meanings)]}")
     return Positive(positive, f"{positive} is the name of an affected class")
 
 
@@ -187,13 +187,12 @@ def _unspaced(text: str) -> Meaning:
 
 def _by_number(first: str, second: str) -> Positive | None:
     """Of 0 and 1, also as ``class 0`` and ``class 1``, the higher one; of -1 and 1 too."""
-    values = [_number(name) for name in (first, second)]
-    if values[0] is None or values[1] is None or values[0] == values[1]:
+    one, other = _number(first), _number(second)
+    if one is None or other is None or one == other:
         return None
-    low, high = sorted(values)
-    if low != 0 and (low, high) != (-1, 1):
+    if min(one, other) != 0 and {one, other} != {-1, 1}:
         return None
-    return Positive(first if values[0] == high else second, "by convention the higher of two numbers is positive")
+    return Positive(first if one > other else second, "by convention the higher of two numbers is positive")
 
 
 def _number(name: str) -> float | None:
