@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What a hospital installs: builds wheel and sdist, installs the base alone into an environment of its own, and there,
-# in a folder outside the repository, passes the prediction tests and answers with the model in the box.
+# in a folder outside the repository, answers with the model in the box, tries every command and passes the prediction
+# tests.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 builder=${BUILDER:-$root/.venv/bin/python}
@@ -52,6 +53,9 @@ assert row["path"] == "a.png" and not row["error"], row
 assert abs(float(row["probability_NORMAL"]) + float(row["probability_PNEUMONIA"]) - 1) < 1e-5, row
 assert pathlib.Path("maps/a.png.png").is_file()
 PYTHON
+
+echo "Trying every command"
+"$python" "$root/.ci/base_commands.py"
 
 echo "Passing the prediction tests"
 "$python" -m pip install "${pip[@]}" pytest hypothesis

@@ -3,7 +3,8 @@
 The verbs are functions: :func:`run`, :func:`index`, :func:`audit`, :func:`train`, :func:`evaluate`, :func:`compare`,
 :func:`cross_validate`, :func:`stress`, :func:`write_stress_images`, :func:`export`, :func:`load`, :func:`push`. What
 they give is a :class:`Result`, :class:`Manifest`, :class:`Audit` or :class:`Predictor`; what they raise is a
-:class:`RadlensError`.
+:class:`RadlensError`. Where the install lacks what a verb needs, that is a :class:`MissingPackageError`, an
+:class:`ImportError` too; it names the extra to install.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from radlens.base.optional import explained_imports
 from radlens.base.version import __version__
 
 if TYPE_CHECKING:
-    from radlens.base.errors import DataError, RadlensError, TrainingInterruptedError, UsageError
+    from radlens.base.errors import DataError, MissingPackageError, RadlensError, TrainingInterruptedError, UsageError
     from radlens.dataset.audit import Audit
     from radlens.dataset.manifest import Manifest
     from radlens.runtime.predictor import Predictor
@@ -33,6 +35,7 @@ _ELSEWHERE = {
     "Audit": "radlens.dataset.audit",
     "DataError": "radlens.base.errors",
     "Manifest": "radlens.dataset.manifest",
+    "MissingPackageError": "radlens.base.errors",
     "Predictor": "radlens.runtime.predictor",
     "RadlensError": "radlens.base.errors",
     "Result": "radlens.workflows.result",
@@ -55,6 +58,7 @@ __all__ = [
     "Audit",
     "DataError",
     "Manifest",
+    "MissingPackageError",
     "Predictor",
     "RadlensError",
     "Result",
@@ -80,7 +84,8 @@ def __getattr__(name: str) -> object:
     """Import a verb when it is used: with training comes torch, with loading a model does not."""
     if name not in _ELSEWHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_ELSEWHERE[name]), name)
+    with explained_imports():
+        return getattr(import_module(_ELSEWHERE[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -139,7 +139,7 @@ def test_a_refusal_of_the_hub_is_said(hub: Any, folder: Path, monkeypatch: pytes
 def test_without_the_package_it_is_said_how_to_get_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     for act in (lambda: fetch("owner/lungs"), lambda: push(folder, "owner/lungs")):
-        with pytest.raises(RadlensError, match=r"pip install 'radlens\[hub\]'"):
+        with pytest.raises(RadlensError, match=r'pip install "radlens\[hub\]"'):
             act()
     assert next(file.name for file in files_to_send(folder)) == "config.json"
 

@@ -96,5 +96,5 @@ def test_unknown_names_name_the_nearest() -> None:
 def test_a_package_that_is_not_installed_is_said(package: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setitem(sys.modules, "monai.networks.nets", None)
-    with pytest.raises(RadlensError, match=f"Install it with: pip install {package}"):
+    with pytest.raises(RadlensError, match=f'needs {package}, which .*: pip install "radlens\\[backbones\\]"'):
         build_network(name, (1, 64, 64), 1)

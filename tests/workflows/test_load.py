@@ -109,7 +109,7 @@ def test_a_folder_with_a_graph_needs_no_pytorch_and_one_without_says_so(phantoms
     assert done.stdout.strip() in ("normal", "ill"), done.stderr
     done = run_without(heavy, code.format(str(weights), phantoms[0]))
     assert "has no model.onnx" in done.stderr.splitlines()[-1]
-    assert "pip install 'radlens[train]'" in done.stderr.splitlines()[-1]
+    assert 'pip install "radlens[train]"' in done.stderr.splitlines()[-1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "torch", None)
         with pytest.raises(RadlensError, match="radlens export MODEL"):

@@ -9,7 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from radlens.assessment.predictions import check_predictions, probabilities_of, targets_of
+from radlens.base.optional import require_installed
 from radlens.dataset.manifest import DatasetInfo
+
+# Imported late, since it takes seconds; missed now, not after the training.
+require_installed("cleanlab")
 
 SUSPECT_COLUMNS = ("path", "patient", "split", "given", "suggested", "self_confidence")
 # Splits that no weight of the model was fitted to.

@@ -22,6 +22,10 @@ class UsageError(RadlensError):
     exit_code = 2
 
 
+class MissingPackageError(UsageError, ImportError):
+    """A package is needed that is not installed or cannot be imported; the message names the extra that brings it."""
+
+
 class TrainingInterruptedError(RadlensError):
     """Ctrl-C ended the training; what was reached is kept, and the message says how to go on."""
 

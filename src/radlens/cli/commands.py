@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from radlens.base.errors import RadlensError
+from radlens.base.optional import explained_imports
 from radlens.cli import cache, data, evidence, models, training
 from radlens.learning.allocator import keep_freed_memory
 
@@ -39,22 +42,32 @@ def _options(
     _show_log(logging.WARNING if quiet else logging.INFO)
 
 
-# Every command, in the order of the help.
-for command in (
-    training.demo,
-    training.run,
-    training.train,
-    data.index,
-    data.audit,
-    evidence.evaluate,
-    evidence.compare,
-    evidence.stress,
-    models.predict,
-    models.export,
-    models.push,
-    cache.cache,
-):
-    app.command()(command)
+# Every command with the extra that it needs (radlens.base.optional), in the order of the help.
+COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
+    (training.demo, "train"),
+    (training.run, "train"),
+    (training.train, "train"),
+    (data.index, "train"),
+    (data.audit, "train"),
+    (evidence.evaluate, "train"),
+    (evidence.compare, "train"),
+    (evidence.stress, "train"),
+    (models.predict, ""),
+    (models.export, "train"),
+    (models.push, "hub"),
+    (cache.cache, ""),
+)
+
+
+def _help(command: Callable[..., None], extra: str) -> str:
+    """The command's own docstring; the extra stands at the end of its first line, which is all the list shows."""
+    first, _, rest = (inspect.getdoc(command) or "").partition("\n\n")
+    needs = f" Needs the extra: {extra}." if extra else ""
+    return f"{first}{needs}\n\n{rest}".strip()
+
+
+for _command, _extra in COMMANDS:
+    app.command(help=_help(_command, _extra))(_command)
 
 
 def main() -> None:
@@ -62,7 +75,8 @@ def main() -> None:
     # The process is radlens's own: of a caller's process the library leaves the allocator alone.
     keep_freed_memory()
     try:
-        app(prog_name="radlens")
+        with explained_imports():
+            app(prog_name="radlens")
     except RadlensError as error:
         typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
         sys.exit(error.exit_code)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from radlens.base.cpu import available_cores
 from radlens.base.errors import DataError, RadlensError
+from radlens.base.optional import import_optional
 from radlens.decision import decide
 from radlens.imaging.preprocess import Preprocessing
 from radlens.runtime.model_config import ModelConfig
@@ -31,7 +32,7 @@ _LARGEST_GRAPH = 2**31 - 2**20
 
 
 class NoGraphError(DataError):
-    """There can be no graph: a package is missing, the network cannot be exported, or its graph answers otherwise."""
+    """There can be no graph: the network cannot be exported, or its graph answers otherwise."""
 
 
 def export_graph(config: ModelConfig, tensors: Tensors, *, keep_weights: bool = False) -> bytes:
@@ -43,7 +44,8 @@ def export_graph(config: ModelConfig, tensors: Tensors, *, keep_weights: bool = 
         keep_weights: have them in the graph as they are, norms not multiplied into them; for half precision.
 
     Raises:
-        NoGraphError: the network cannot be written as ONNX, or onnx and onnxscript are not installed.
+        NoGraphError: the network cannot be written as ONNX.
+        MissingPackageError: onnx or onnxscript is not installed.
         DataError: the weights do not fit the network.
     """
     require("onnx", "onnxscript")
@@ -224,14 +226,9 @@ def open_session(model: bytes, threads: int = 0) -> Any:
 
 
 def require(*packages: str) -> None:
-    """Raises NoGraphError: one of the packages is not installed."""
+    """Raises MissingPackageError: one of the packages is not installed, or cannot be imported."""
     for package in packages:
-        try:
-            __import__(package)
-        except ImportError:
-            raise NoGraphError(
-                f"Writing ONNX needs {package}, which is not installed. Install it with: pip install 'radlens[train]'"
-            ) from None
+        import_optional(package, "Writing ONNX")
 
 
 @contextlib.contextmanager

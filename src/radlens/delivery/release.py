@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from radlens.base.errors import MissingPackageError
 from radlens.base.files import is_place_here
 from radlens.dataset.manifest import Manifest
 from radlens.delivery.card import MARK, model_card
@@ -64,7 +65,8 @@ def release(
         The config as it was written, but for the hashes.
 
     Raises:
-        NoGraphError: the network cannot be written as ONNX, graph and network differ, or a package is not installed.
+        NoGraphError: the network cannot be written as ONNX, or graph and network differ.
+        MissingPackageError: onnx or onnxscript is not installed.
             Nothing was written then.
         RadlensError: the folder cannot be written to.
     """
@@ -133,7 +135,7 @@ def release_if_possible(folder: Path, config: ModelConfig, tensors: Tensors, pix
     write_model_folder(folder, config, tensors, card=_card(folder, config))
     try:
         release(folder, config, tensors, pixels, source)
-    except NoGraphError as error:
+    except (NoGraphError, MissingPackageError) as error:
         logger.warning("The model has no model.onnx. %s", error)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radlens.base.errors import RadlensError
+from radlens.base.errors import DataError, MissingPackageError, UsageError
+from radlens.base.optional import explained_imports, import_optional
 from radlens.runtime.loading import missing_graph
 from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.model_folder import ModelFolder, Tensors, find_model, read_model_folder, split_tensors
@@ -24,10 +25,11 @@ def trained_model(config: ModelConfig, tensors: Tensors, device: str | None = No
 
     Raises:
         DataError: the weights do not fit the network, or the network is unknown.
+        MissingPackageError: a package that the network needs is not installed.
     """
-    from radlens.base.errors import DataError, UsageError
-    from radlens.learning.out_of_distribution import OodDetector
-    from radlens.learning.trained_model import TrainedModel
+    with explained_imports():
+        from radlens.learning.out_of_distribution import OodDetector
+        from radlens.learning.trained_model import TrainedModel
 
     network, statistics = split_tensors(tensors)
     shape = config.preprocessing.shape
@@ -44,6 +46,8 @@ def trained_model(config: ModelConfig, tensors: Tensors, device: str | None = No
             flip_tta=config.flip_tta,
             device=device,
         )
+    except MissingPackageError:
+        raise
     except UsageError as error:
         raise DataError(f"The model's network cannot be built here: {error}") from error
 
@@ -61,10 +65,10 @@ def answer_with_torch(folder: ModelFolder) -> TrainedModel:
     """What answers where a model folder has no graph.
 
     Raises:
-        RadlensError: PyTorch is not installed.
+        MissingPackageError: PyTorch is not installed, or cannot be imported.
     """
     try:
-        import torch  # noqa: F401
-    except ImportError:
-        raise RadlensError(missing_graph(folder)) from None
+        import_optional("torch", "An answer from the weights")
+    except MissingPackageError as error:
+        raise MissingPackageError(missing_graph(folder, str(error))) from error
     return load_trained(folder.path)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from radlens.base.errors import DataError, RadlensError, UsageError
+from radlens.base.optional import import_optional
 from radlens.runtime.model_files import KNOWN_FILES, check_size
 
 logger = logging.getLogger(__name__)
@@ -82,16 +83,11 @@ def hub_client() -> Any:
     """The package ``huggingface_hub``.
 
     Raises:
-        RadlensError: it is not installed.
+        MissingPackageError: it is not installed.
     """
-    try:
-        import huggingface_hub
-        import huggingface_hub.errors
-    except ImportError:
-        raise RadlensError(
-            "Models of the Hugging Face hub need huggingface_hub. Install it with: pip install 'radlens[hub]'"
-        ) from None
-    return huggingface_hub
+    user = "The Hugging Face hub"
+    import_optional("huggingface_hub.errors", user)
+    return import_optional("huggingface_hub", user)
 
 
 def first_line(error: BaseException) -> str:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from radlens.base.errors import RadlensError
+from radlens.base.errors import MissingPackageError
 from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
 from radlens.runtime.model_folder import (
     CONFIG_FILE,
@@ -47,8 +47,8 @@ def load(
     Raises:
         DataError: there is no model, or it is damaged.
         UsageError: the model carries no such operating point.
-        RadlensError: the folder has no ``model.onnx``, and nothing else answers; or a model of the hub cannot be
-            fetched.
+        MissingPackageError: the folder has no ``model.onnx``, and nothing else answers.
+        RadlensError: a model of the hub cannot be fetched.
     """
     folder = open_model_folder(find_model(model))
     graph = folder.file(ONNX_FILE)
@@ -58,7 +58,7 @@ def load(
     elif without_graph is not None:
         network = without_graph(folder)
     else:
-        raise RadlensError(missing_graph(folder))
+        raise MissingPackageError(missing_graph(folder))
     return Predictor(
         folder.config,
         network,
@@ -69,12 +69,10 @@ def load(
     )
 
 
-def missing_graph(folder: ModelFolder) -> str:
-    """Why a folder without ``model.onnx`` cannot answer here, and what to do."""
+def missing_graph(folder: ModelFolder, reason: str = f"{WEIGHTS_FILE} is not read here.") -> str:
+    """Why a folder without ``model.onnx`` cannot answer here, and what to do; the reason says what else was tried."""
     return (
-        f"{folder.path} has no {ONNX_FILE}, and to answer from {WEIGHTS_FILE} PyTorch is needed, which is not "
-        "installed. Where the model was trained, write it with: radlens export MODEL. Or: pip install "
-        "'radlens[train]'"
+        f"{folder.path} has no {ONNX_FILE}. Where the model was trained, write it with: radlens export MODEL. {reason}"
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from radlens.delivery.export import export as export_model
+from radlens.base.optional import explained_imports
 from radlens.delivery.hub import files_to_send
 from radlens.delivery.hub import push as push_model
-from radlens.delivery.release import Kind
 from radlens.runtime.model_folder import find_model
+
+if TYPE_CHECKING:
+    from radlens.delivery.release import Kind
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +31,12 @@ def export(model: str | Path, out: str | Path | None = None, *, float16: bool = 
 
     Raises:
         UsageError: ``out`` exists, or smaller weights are asked for where there are no images of a run.
+        MissingPackageError: what the extra ``train`` brings is not installed.
         DataError: the model is damaged, cannot be written as ONNX, or its graph does not answer as PyTorch does.
     """
+    # Sending a model needs none of what writing one does.
+    with explained_imports():
+        from radlens.delivery.export import export as export_model
     wanted: dict[Kind, bool] = {"float16": float16, "int8": int8}
     smaller = [kind for kind, asked in wanted.items() if asked]
     return export_model(find_model(model), None if out is None else Path(out), smaller)

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from radlens.base.errors import RadlensError
 from radlens.dataset.phantom.anatomy import Floats
 
 EXTENSIONS = {"jpeg": "jpeg", "png": "png", "dicom": "dcm"}
@@ -53,9 +52,6 @@ def encode(shown: Floats, form: str, header: Header) -> bytes:
         shown: display values, 0 (black) to 1 (white), shape (height, width).
         form: a key of ``EXTENSIONS``.
         header: used by DICOM alone.
-
-    Raises:
-        RadlensError: DICOM is wanted and pydicom is not installed.
     """
     if form == "dicom":
         return _dicom(shown, header)
@@ -75,11 +71,9 @@ def to_bytes(shown: Floats) -> npt.NDArray[np.uint8]:
 
 def _dicom(shown: Floats, header: Header) -> bytes:
     """A Computed Radiography object with 12 bits in 16 and a linear window that gives back the display values."""
-    try:
-        from pydicom.dataset import Dataset, FileMetaDataset
-        from pydicom.uid import UID, generate_uid
-    except ImportError:
-        raise RadlensError("To write DICOM phantoms: pip install 'radlens[dicom]'; or choose another format.") from None
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import UID, generate_uid
+
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(_CR_STORAGE)
     meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[header.unique])

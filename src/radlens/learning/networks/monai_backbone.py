@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from functools import partial
-from typing import Any
 
 from torch import nn
 
-from radlens.base.errors import RadlensError, UsageError, did_you_mean
+from radlens.base.errors import UsageError, did_you_mean
+from radlens.base.optional import import_optional
 from radlens.learning.networks.network import Network
 
 PREFIX = "monai"
@@ -25,12 +24,9 @@ def build_monai(input_shape: tuple[int, int, int], outputs: int, name: str) -> n
     """Build one of ``NAMES`` (Cardoso et al. 2022, arXiv:2211.02701).
 
     Raises:
-        RadlensError: MONAI is not installed.
+        MissingPackageError: MONAI is not installed.
     """
-    try:
-        nets: Any = importlib.import_module("monai.networks.nets")
-    except ImportError:
-        raise RadlensError(f"The network monai:{name} needs MONAI. Install it with: pip install monai") from None
+    nets = import_optional("monai.networks.nets", f"The network monai:{name}")
     channels = input_shape[0]
     built: nn.Module
     if name.startswith("efficientnet"):
