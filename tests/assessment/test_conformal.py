@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radlens.assessment.conformal import affordable_alpha, farthest_distance, least_probabilities
+from radlens.assessment.conformal import farthest_distance, least_probabilities
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import prediction_sets
 
@@ -52,26 +52,6 @@ def test_a_class_with_too_few_images_is_never_ruled_out() -> None:
     least = least_probabilities(table(truth, np.linspace(0, 1, 215)), INFO, 0.05)
     assert least[1] == 0
     assert least[0] > 0
-
-
-LIMITS = {0.01: (0.2, 0.2), 0.02: (0.35, 0.35), 0.1: (0.5, 0.5), 0.2: (0.8, 0.8)}
-
-
-@pytest.mark.parametrize(
-    ("most_referred", "rate"), [(0.0, 0.1), (0.05, 0.1), (0.31, 0.02), (0.59, 0.02), (0.61, 0.01), (1.0, 0.01)]
-)
-def test_the_usual_rate_is_the_lowest_that_refers_few_enough(most_referred: float, rate: float) -> None:
-    """Of scores that lie evenly, the limits refer .6, .3, none and .6."""
-    validation = table(np.repeat([0, 1], 500), (np.arange(1000) + 0.5) / 1000)
-    assert affordable_alpha(LIMITS, validation, INFO, most_referred) == rate
-
-
-def test_where_every_rate_refers_too_many_it_is_the_one_that_refers_fewest() -> None:
-    validation = table(np.repeat([0, 1], 500), (np.arange(1000) + 0.5) / 1000)
-    without = {rate: limits for rate, limits in LIMITS.items() if rate != 0.1}
-    assert affordable_alpha(without, validation, INFO, 0.05) == 0.02
-    # A class that can never be ruled out refers every answer of the other one.
-    assert affordable_alpha({0.01: (0.0, 0.0), 0.05: (0.4, 0.4)}, validation, INFO, 0.05) == 0.05
 
 
 def test_equal_scores_stay_in_the_set() -> None:

@@ -143,6 +143,13 @@ def test_the_card_says_how_the_operating_point_was_chosen() -> None:
     assert "| sensitivity 0.95 | 0.2000 | not known | not known |" in model_card(config())
 
 
+def test_the_card_says_how_the_rate_of_error_was_chosen() -> None:
+    limits = {"alpha": 0.05, "alpha_rule": "stated", "least_probabilities": {"0.05": (0.2, 0.3)}}
+    card = model_card(config(abstention=limits))
+    assert "on validation images). The stated rate of error, 5%, is that of the settings." in card
+    assert "The stated rate" not in model_card(config(abstention=limits | {"alpha_rule": None}))
+
+
 def test_what_is_not_known_is_said_so_and_simulated_images_too() -> None:
     card = model_card(
         config(training_data=None, metrics={}, onnx=None, simulated=True, calibration_slope=1.0, operating_points={})

@@ -63,6 +63,7 @@ def test_the_answers_follow_from_what_the_model_carries(finished: Any) -> None:
 
 def test_the_report_and_the_metrics_tell_of_it(finished: Any) -> None:
     found = finished.metrics["test"].abstention
+    assert (known(found).alpha, known(found).alpha_rule) == (0.2, "stated")
     page = finished.report.read_text(encoding="utf-8")
     assert f"the model answers {found.n_answered:,}, refers {found.n_referred:,}" in page
     assert 'id="abstention"' in page

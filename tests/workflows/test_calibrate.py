@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from radlens.assessment.alpha_choice import cheapest_alpha
 from radlens.assessment.calibration import fit_calibration
 from radlens.assessment.conformal import farthest_distance, least_probabilities
 from radlens.assessment.operating_point import balanced_threshold, choose_threshold, threshold_for_sensitivity
@@ -175,21 +176,19 @@ def test_the_limits_of_abstaining_are_those_of_the_validation_images_at_every_ra
     assert ((found.validation["answer"] == "refuse") == (expected > 1)).all()
 
 
-def test_a_rate_that_was_not_asked_for_is_the_lowest_that_may_be_paid_for() -> None:
-    """By the answers to images and copies at the operating point."""
-    shares = {}
-    for rate in (0.01, 0.02, 0.05, 0.1):
-        found, _, model = chosen(threshold="balanced", stress=2, alpha=rate)
-        scores = np.concatenate([model.probabilities(asked) for asked in tuple(model.asked)])
-        alone = scores >= np.array(found.part["abstention"].least)
-        called = (scores[:, 1] >= found.part["threshold"]).astype(int)
-        shares[rate] = 1 - ((alone.sum(axis=1) == 1) & alone[np.arange(len(scores)), called]).mean()
-    budgets = sorted({0.0, 1.0, *shares.values()})
-    rates = [chosen(threshold="balanced", stress=2, most_referred=most)[0].part["abstention"].alpha for most in budgets]
-    for most, rate in zip(budgets, rates, strict=True):
-        allowed = [each for each, share in shares.items() if share <= most]
-        assert rate == (min(allowed) if allowed else min(shares, key=lambda each: (shares[each], each)))
-    assert len(set(rates)) > 1
+def test_a_rate_that_was_not_asked_for_is_weighed_and_recorded() -> None:
+    found, manifest, _ = chosen(threshold="balanced", stress=2)
+    limits = found.part["abstention"]
+    assert limits.alpha_rule == "cost"
+    assert limits.alpha == cheapest_alpha(limits.alpha_choice)
+    assert limits.alpha_choice.images == IMAGES // 2
+    assert f"{limits.alpha:g}" in limits.least_probabilities
+    # Rates that are only carried along have limits from all images.
+    other = next(rate for rate in (0.05, 0.1) if rate != limits.alpha)
+    assert limits.least_probabilities[f"{other:g}"] <= least_probabilities(found.validation, manifest.info, other)
+    assert chosen(alpha=0.2)[0].part["abstention"].alpha_rule == "stated"
+    few = chosen(threshold="balanced", most_referred=0.0)[0].part["abstention"]
+    assert few.alpha_choice.at(few.alpha).referred == min(point.referred for point in few.alpha_choice.points)
 
 
 def test_several_labels_have_no_conformal_limits_and_without_a_rate_no_distance() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,43 +10,12 @@ import pandas as pd
 
 from radlens.assessment.predictions import probabilities_of, targets_of
 from radlens.dataset.manifest import DatasetInfo
-from radlens.decision import REFER, commit, prediction_sets
 
 # Rates to choose among when the model is used, besides the one that was asked for.
 ALPHAS = (0.01, 0.02, 0.05, 0.1)
 OOD_RATES = (0.002, 0.005, 0.01, 0.015)
-# Of several labels an image no limits are known; their rate is never used.
-MULTILABEL_RATE = 0.05
-
-
-def affordable_alpha(
-    limits: Mapping[float, tuple[float, ...]], predictions: pd.DataFrame, info: DatasetInfo, most_referred: float
-) -> float:
-    """The lowest rate of error that refers at most a share of the images; if none does, the one that refers fewest.
-
-    A low rate is a strong promise paid for in referrals. Far below the model's own errors both classes stay possible
-    for many images, and far above them no class does for many that it answers rightly.
-
-    Args:
-        limits: the least probability of each class, by rate.
-        predictions: rows of the validation split, changed copies among them, at the operating point.
-        info: the task and the classes.
-        most_referred: the share, in [0, 1].
-
-    >>> info = DatasetInfo(name="", root="", task="binary", classes=("well", "ill"))
-    >>> rows = {"predicted": ["well", "ill"], "probability_well": [0.9, 0.4], "probability_ill": [0.1, 0.6]}
-    >>> affordable_alpha({0.01: (0.3, 0.2), 0.1: (0.5, 0.5)}, pd.DataFrame(rows), info, 0.1)
-    0.1
-    """
-    probabilities, predicted = probabilities_of(predictions, info), list(predictions["predicted"])
-    referred = {
-        rate: np.mean(
-            [answer == REFER for answer in commit(predicted, info.classes, prediction_sets(probabilities, least))]
-        )
-        for rate, least in limits.items()
-    }
-    affordable = [rate for rate, share in referred.items() if share <= most_referred]
-    return min(affordable) if affordable else min(referred, key=lambda rate: (referred[rate], rate))
+# Where nothing tells what a rate costs; of several labels an image no limits are known, and it is never used.
+USUAL_RATE = 0.05
 
 
 def least_probabilities(predictions: pd.DataFrame, info: DatasetInfo, alpha: float) -> tuple[float, ...]:
@@ -81,6 +50,18 @@ def least_probabilities(predictions: pd.DataFrame, info: DatasetInfo, alpha: flo
         below = int(np.floor(alpha * (len(own) + 1) + 1e-9))
         limits.append(float(own[below - 1]) if below else 0.0)
     return tuple(limits)
+
+
+def common_limits(tables: Sequence[pd.DataFrame], info: DatasetInfo, alpha: float) -> tuple[float, ...]:
+    """The lower one of the images' own limit and of that with all copies, so that the rate holds for both.
+
+    Args:
+        tables: predictions on validation images, and on changed copies of them.
+        info: the task and the classes.
+        alpha: the rate.
+    """
+    both = (least_probabilities(each, info, alpha) for each in (tables[0], pd.concat(tables)))
+    return tuple(map(min, zip(*both, strict=True)))
 
 
 def farthest_distance(distances: npt.NDArray[np.float64], rate: float) -> float:

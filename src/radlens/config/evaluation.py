@@ -62,14 +62,19 @@ class EvaluateSettings(Settings):
         lt=0.5,
         description="Stated rate of error of the answers that the model stands by: it refers an image where a class "
         "that it is not sure of cannot be ruled out at this rate (conformal prediction, each class by itself). null: "
-        "the lowest of .01, .02, .05 and .1 that most_referred allows.",
+        "the one of .01 to .2 that costs least on half of the validation patients, the others setting its limits.",
+    )
+    referrals_per_error: float = Field(
+        default=10.0,
+        gt=0,
+        description="Where no alpha is asked for: how many referrals it is worth to avoid one wrong answer.",
     )
     most_referred: float = Field(
-        default=0.05,
+        default=0.1,
         ge=0,
         le=1,
-        description="Where no alpha is asked for: share of the validation images and their copies (stress) that "
-        "may be referred at it.",
+        description="Where no alpha is asked for: share of the validation images that may be referred at it; if every "
+        "rate refers more, it is the one that refers fewest.",
     )
     ood_rate: float = Field(
         default=0.0,

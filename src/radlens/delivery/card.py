@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from radlens.assessment.alpha_words import alpha_in_words
 from radlens.assessment.framing_words import advice, change_in_words, verdict_in_words
 from radlens.assessment.operating_words import bound, bounds_in_words, rule_in_words
 from radlens.base.yaml_text import dump_yaml
@@ -175,14 +176,14 @@ def _abstaining(config: ModelConfig) -> str:
         said.append(
             f"At a stated rate of error of {limits.alpha:g} it answers a class only where that class alone stays "
             f"possible, which takes a probability of at least: {_text(least)}; all else it refers to a person "
-            "(conformal prediction, class by class, on validation images)."
+            "(conformal prediction, class by class, on validation images). " + _text(alpha_in_words(limits))
         )
     if limits.distance is not None:
         said.append(
             f"It refuses images farther from its training images than all but {limits.ood_rate:.2%} of the "
             "validation images."
         )
-    return "\n\n" + " ".join(said) if said else ""
+    return "\n\n" + " ".join(part.strip() for part in said) if said else ""
 
 
 def _figures(config: ModelConfig) -> str:

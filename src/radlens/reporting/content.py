@@ -15,6 +15,7 @@ from radlens.dataset.audit import Audit
 from radlens.dataset.manifest import DatasetInfo
 from radlens.decision import OperatingPoint
 from radlens.runtime.metrics_record import SplitRecord
+from radlens.runtime.records import Abstention
 
 Pixels = npt.NDArray[np.uint8]
 # From a path and the number of an output.
@@ -55,6 +56,7 @@ class Provenance:
         trained_on: name of the data set that the model was made of; empty where it is not known.
         training_images: of the training and validation images' contents; empty where it is not known.
         points: the operating points of the model; None where there is no one model.
+        abstention: when the model leaves an image to a person; None where there is no one model, or it always answers.
         openings: every scoring of test images that is written down, the oldest first; the last is the one reported.
     """
 
@@ -67,6 +69,7 @@ class Provenance:
     trained_on: str = ""
     training_images: str = ""
     points: OperatingPoints | None = None
+    abstention: Abstention | None = None
     openings: Sequence[Access] = ()
 
 

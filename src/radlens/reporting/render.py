@@ -15,7 +15,7 @@ from radlens.reporting.content import ReportContent
 from radlens.reporting.figures.data import balance
 from radlens.reporting.figures.style import SPLIT_NAMES
 from radlens.reporting.gallery import augmented_groups, error_groups, reason_texts, sample_groups
-from radlens.reporting.sections.abstention import abstention_views
+from radlens.reporting.sections.abstention import abstention_views, alpha_view
 from radlens.reporting.sections.audit import audit_view
 from radlens.reporting.sections.audit_gallery import REPORT_LIMITS
 from radlens.reporting.sections.calibration import calibration_view
@@ -83,6 +83,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "operating": operating_view(content),
         "framing": framing_view(content),
         "abstention": abstention_views(content),
+        "alpha": alpha_view(content),
         "errors": error_groups(content, main),
         "reasons": reason_texts(content, main),
         "subgroups": subgroup_view(content),

@@ -56,6 +56,12 @@ class AbstentionCounts(Record):
     n_refused: int = Field(ge=0, description="Images that it refuses, because they are unlike those of training.")
     errors: int = Field(ge=0, description="Wrong answers at the operating point, had it answered all.")
     errors_avoided: int = Field(ge=0, description="Of these, those on images that were referred or refused.")
+    alpha: float | None = Field(
+        default=None, description="The stated rate of error of the model; null where several models or none answered."
+    )
+    alpha_rule: Literal["stated", "cost", "images"] | None = Field(
+        default=None, description="How it was chosen, as in config.json, which also holds what was weighed."
+    )
     answered: Figure = Field(description="Share answered.")
     referred: Figure = Field(description="Share referred.")
     refused: Figure = Field(description="Share refused.")

@@ -83,10 +83,39 @@ class FramingRecord(FramingSummary):
     )
 
 
+class AlphaCost(Record):
+    """What a rate of error costs, on the images that choose among the rates."""
+
+    alpha: float = Field(gt=0, lt=1, description="The rate.")
+    referred: int = Field(ge=0, description="Images that would be referred.")
+    errors_avoided: int = Field(ge=0, description="Wrong answers among these.")
+
+
+class AlphaChoice(Record):
+    """How the stated rate of error was chosen: on a part of the validation patients, who have no part in its limits."""
+
+    images: int = Field(ge=1, description="Validation images that the choice went by.")
+    patients: int = Field(ge=1, description="Patients that they are of.")
+    errors: int = Field(ge=0, description="Wrong answers to them at the operating point.")
+    referrals_per_error: float = Field(gt=0, description="Referrals that an avoided error was taken to be worth.")
+    most_referred: float = Field(ge=0, le=1, description="Share of images that might be referred.")
+    points: tuple[AlphaCost, ...] = Field(min_length=1, description="What each rate costs, in rising order.")
+
+    def at(self, alpha: float) -> AlphaCost:
+        """What a rate costs; it is one of those weighed."""
+        return next(point for point in self.points if point.alpha == alpha)
+
+
 class Abstention(Record):
     """When the model does not commit itself. A rate is the key that it has as text, such as ``0.05``."""
 
     alpha: float = Field(gt=0, lt=1, description="The stated rate of error, unless another is asked for.")
+    alpha_rule: Literal["stated", "cost", "images"] | None = Field(
+        default=None,
+        description="stated: in the settings; cost: chosen by what it costs; images: there were too few validation "
+        "images to choose, and it is the lowest from .05 up that they allow; null: not known.",
+    )
+    alpha_choice: AlphaChoice | None = Field(default=None, description="What was weighed, where it was chosen by cost.")
     least_probabilities: dict[str, tuple[float, ...]] = Field(
         default_factory=dict,
         description="By rate of error: for each class the least probability with which it stays possible.",
@@ -113,6 +142,8 @@ class Abstention(Record):
         for rate, limits in ((self.alpha, self.least_probabilities), (self.ood_rate, self.farthest)):
             if limits and f"{rate:g}" not in limits:
                 raise ValueError(f"there is no limit for the rate {rate:g}, only for {', '.join(limits)}")
+        if (self.alpha_rule == "cost") != (self.alpha_choice is not None):
+            raise ValueError("a rate chosen by cost has what was weighed, and no other has")
         if bool(self.ood_rate) != bool(self.farthest):
             raise ValueError("a share that is refused needs distances, and distances such a share")
         return self

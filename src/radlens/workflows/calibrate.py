@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from radlens.assessment.alpha_choice import choose_alpha
 from radlens.assessment.calibration_choice import choose_kind, fit_kind
 from radlens.assessment.carried_points import operating_point_or_half, points_for_sensitivities
 from radlens.assessment.conformal import (
     ALPHAS,
-    MULTILABEL_RATE,
     OOD_RATES,
-    affordable_alpha,
+    USUAL_RATE,
+    common_limits,
     farthest_distance,
-    least_probabilities,
 )
 from radlens.assessment.predictions import predictions_table, with_answers, with_threshold
 from radlens.config import EvaluateSettings
@@ -98,7 +98,7 @@ def choose(
     )
     predictions, *of_copies = (with_threshold(each, info, threshold) for each in (predictions, *of_copies))
     distances = model.distances(images.pixels, images.rows) if settings.ood_rate else None
-    abstention = _abstention(predictions, of_copies, info, distances, settings)
+    abstention = _abstention(predictions, of_copies, info, distances, settings, seed)
     unfamiliarity = None if distances is None or abstention.distance is None else distances / abstention.distance
     predictions = with_answers(predictions, info, abstention.least, unfamiliarity)
     part = CalibrationPart(
@@ -121,26 +121,29 @@ def _abstention(
     info: DatasetInfo,
     distances: npt.NDArray[np.float64] | None,
     settings: EvaluateSettings,
+    seed: int,
 ) -> Abstention:
     """Limits for the rates that are asked for, and for others to choose among later."""
     limits: dict[float, tuple[float, ...]] = {}
     farthest = {}
-    alpha = settings.alpha or MULTILABEL_RATE
+    alpha, choice = settings.alpha or USUAL_RATE, None
+    rule: Literal["stated", "cost", "images"] | None = None if settings.alpha is None else "stated"
     if info.task != "multilabel":
-        every = pd.concat([predictions, *of_copies])
-        asked = () if settings.alpha is None else (settings.alpha,)
-        for rate in sorted({*ALPHAS, *asked}):
-            # The lower one of the images' own limit and of that with all copies, so that the rate holds for both.
-            both = (least_probabilities(each, info, rate) for each in (predictions, every))
-            limits[rate] = tuple(map(min, zip(*both, strict=True)))
+        for rate in {*ALPHAS, alpha}:
+            limits[rate] = common_limits([predictions, *of_copies], info, rate)
         if settings.alpha is None:
-            alpha = affordable_alpha(limits, every, info, settings.most_referred)
+            chosen = choose_alpha(predictions, of_copies, info, settings, seed)
+            alpha, choice = chosen.alpha, chosen.choice
+            limits[alpha] = chosen.least
+            rule = "images" if choice is None else "cost"
     if distances is not None:
         for rate in sorted({*OOD_RATES, settings.ood_rate}):
             farthest[f"{rate:g}"] = farthest_distance(distances, rate)
     return Abstention(
         alpha=alpha,
-        least_probabilities={f"{rate:g}": least for rate, least in limits.items()},
+        alpha_rule=rule,
+        alpha_choice=choice,
+        least_probabilities={f"{rate:g}": limits[rate] for rate in sorted(limits)},
         ood_rate=settings.ood_rate,
         farthest=farthest,
     )

@@ -26,6 +26,7 @@ from radlens.reporting.render import write_report
 from radlens.runtime.framing_records import FramingEvidence
 from radlens.runtime.metrics_record import Metrics, write_metrics
 from radlens.runtime.model_config import ModelConfig
+from radlens.runtime.model_folder import open_model_folder
 from radlens.workflows.judged import Judged, Measured
 from radlens.workflows.prepare import Listed, Prepared
 from radlens.workflows.report_inputs import image_facts, report_content
@@ -182,6 +183,22 @@ def _measure(settings: RunSettings, prepared: Prepared | Listed, judged: Judged)
         )
         if framing is not None:
             metrics[split] = metrics[split].model_copy(update={"framing": framing})
+    if judged.model_at is not None:
+        metrics = _with_alpha(metrics, open_model_folder(judged.model_at).config)
     if judged.fold_figures is not None:
         metrics[split] = metrics[split].model_copy(update={"cross_validation": judged.fold_figures})
     return metrics
+
+
+def _with_alpha(metrics: Metrics, config: ModelConfig) -> Metrics:
+    """With the stated rate of error that the model abstains at."""
+    limits = config.abstention
+    if limits is None or limits.least is None:
+        return metrics
+    stated = {"alpha": limits.alpha, "alpha_rule": limits.alpha_rule}
+    return {
+        split: record
+        if record.abstention is None
+        else record.model_copy(update={"abstention": record.abstention.model_copy(update=stated)})
+        for split, record in metrics.items()
+    }

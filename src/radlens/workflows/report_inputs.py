@@ -121,6 +121,7 @@ def trace(
         trained_on=data.name if data else "",
         training_images=data.sha256 if data else "",
         points=OperatingPoints(config.operating_point, others),
+        abstention=config.abstention,
         openings=tuple(accesses),
     )
 

@@ -10,6 +10,7 @@ from matplotlib.ticker import PercentFormatter
 
 from radlens.reporting.figures.style import INK, PALETTE, new_figure, styled
 from radlens.runtime.metrics_sections import AbstentionCounts
+from radlens.runtime.records import AlphaChoice
 
 
 @styled
@@ -36,6 +37,31 @@ def risk_coverage_curve(
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+@styled
+def alpha_costs(choice: AlphaChoice, alpha: float) -> Figure:
+    """What each rate of error refers, and which share of the errors it avoids; the rate that was chosen is marked.
+
+    Args:
+        choice: what was weighed.
+        alpha: the rate that was chosen.
+    """
+    figure = new_figure(height=3.3)
+    axes = figure.subplots()
+    referred = [point.referred / choice.images for point in choice.points]
+    avoided = [point.errors_avoided / max(choice.errors, 1) for point in choice.points]
+    axes.plot(referred, avoided, color=PALETTE[0], marker="o", markersize=4, linewidth=0.8, label="rates of error")
+    for share, height, point in zip(referred, avoided, choice.points, strict=True):
+        axes.annotate(f"{100 * point.alpha:g}%", (share, height), (4, -10), textcoords="offset points", fontsize=8)
+    place = [point.alpha for point in choice.points].index(alpha)
+    axes.plot(referred[place], avoided[place], color=PALETTE[1], marker="D", linestyle="none", label="chosen")
+    axes.axvline(choice.most_referred, color=INK, linewidth=1.0, linestyle=(0, (4, 3)), label="most referred")
+    axes.set(xlabel="share of the images that is referred", ylabel="errors avoided", xlim=(0, None), ylim=(-0.03, 1.05))
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 

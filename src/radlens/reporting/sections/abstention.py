@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from radlens.assessment.abstention import risk_coverage
+from radlens.assessment.alpha_words import alpha_in_words
 from radlens.assessment.predictions import UNFAMILIARITY
 from radlens.reporting.content import ReportContent
 from radlens.reporting.embed import Chart
-from radlens.reporting.figures.abstention import risk_coverage_curve, unfamiliarity_histogram
+from radlens.reporting.figures.abstention import alpha_costs, risk_coverage_curve, unfamiliarity_histogram
 from radlens.reporting.figures.style import SPLIT_NAMES
 from radlens.reporting.wording import images, limits, value_of
 from radlens.runtime.metrics_record import SplitRecord
@@ -44,6 +45,38 @@ class AbstentionView:
     confidence: str
     rows: tuple[Row, ...]
     charts: tuple[Chart, ...]
+
+
+@dataclass(frozen=True)
+class AlphaView:
+    """How the stated rate of error was chosen; None: no chart, since it was not weighed."""
+
+    sentence: str
+    chart: Chart | None
+
+
+def alpha_view(content: ReportContent) -> AlphaView | None:
+    """The rate of error of the one model that answered; None where there is none, or it states no rate."""
+    limits = content.provenance.abstention if content.provenance else None
+    if limits is None or limits.least is None:
+        return None
+    choice = limits.alpha_choice
+    if choice is None:
+        return AlphaView(alpha_in_words(limits), None)
+    costs = [
+        f"{100 * point.alpha:g}%: {point.referred:,} referred, {point.errors_avoided:,} errors avoided"
+        for point in choice.points
+    ]
+    chart = Chart(
+        alpha_costs(choice, limits.alpha),
+        "alpha-costs",
+        "What a rate of error costs",
+        f"On {images(choice.images, 'validation')} of {choice.patients:,} patients, {choice.errors:,} of them answered "
+        f"wrongly: {'; '.join(costs)}.",
+        "Up and to the left is better: more errors avoided for fewer referrals. Far below the errors of the model more "
+        "than one class stays plausible, far above none does.",
+    )
+    return AlphaView(alpha_in_words(limits), chart)
 
 
 def abstention_views(content: ReportContent) -> list[AbstentionView]:
