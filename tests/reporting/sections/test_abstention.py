@@ -50,8 +50,8 @@ def test_every_point_is_drawn_and_the_chosen_one_marked(content: ReportContent) 
     chart = known(known(alpha_view(with_limits(content, LIMITS))).chart)
     (axes,) = chart.figure.axes
     curve, chosen = axes.lines[:2]
-    np.testing.assert_allclose(curve.get_xydata(), [[0.11, 1.0], [0.0525, 12 / 14]])
-    np.testing.assert_allclose(chosen.get_xydata(), [[0.0525, 12 / 14]])
+    np.testing.assert_allclose(np.asarray(curve.get_xydata()), np.array([[0.11, 1.0], [0.0525, 12 / 14]]))
+    np.testing.assert_allclose(np.asarray(chosen.get_xydata()), np.array([[0.0525, 12 / 14]]))
 
 
 def test_a_rate_that_was_not_weighed_has_no_curve(content: ReportContent, page_of: type[Page]) -> None:
