@@ -52,13 +52,17 @@ names `kermany`, `pneumoniamnist` and `phantom`; see [Use your own images](../ho
 |---|---|
 | 0 | done |
 | 1 | the data or the model failed a check, or a file could not be written; the message says where and what to do |
-| 2 | wrong usage: an option, a setting, a name or an output folder that cannot be used |
+| 2 | wrong usage: an option, a setting, a name or an output folder that cannot be used; or a package is not installed |
 | 130 | interrupted with Ctrl-C; what was reached is kept |
+| 141 | whoever read the output stopped reading, as `head` does; nothing is said |
 
 A model that fails the [framing suite](../explanation/framing.md) is a result, not an error: the code is 0, and the
 verdict is in `metrics.json` and in the model's `config.json`.
 
 Results go to standard output; messages and progress go to standard error. Progress bars are shown on a terminal only.
+Where standard output cannot be written to (a full disk, a closed stream), one line says so and the code is 1; where
+standard error cannot, the work goes on without messages. Files that are being written are not concerned by either.
+Letters that the terminal's encoding lacks are printed as escapes, such as `\\u80ba`.
 
 ## Environment variables
 

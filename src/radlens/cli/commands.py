@@ -13,6 +13,7 @@ import typer
 from radlens.base.errors import RadlensError
 from radlens.base.optional import explained_imports
 from radlens.cli import cache, data, evidence, models, training
+from radlens.cli.streams import ClosedPipeError, standard_streams
 from radlens.learning.allocator import keep_freed_memory
 
 app = typer.Typer(
@@ -74,15 +75,34 @@ def main() -> None:
     """Run the command line; a user's mistake gives one message and the exit code of DESIGN, never a traceback."""
     # The process is radlens's own: of a caller's process the library leaves the allocator alone.
     keep_freed_memory()
+    with standard_streams() as output:
+        code = _exit_code(_run)
+        if not code or output.failure is None:
+            # What is held back may be refused only now, and what was refused before may have been swallowed.
+            code = _exit_code(output.end) or code
+    sys.exit(code)
+
+
+def _run() -> None:
+    with explained_imports():
+        app(prog_name="radlens")
+
+
+def _exit_code(step: Callable[[], None]) -> str | int | None:
+    """What the process ends with after this step; a mistake is said."""
     try:
-        with explained_imports():
-            app(prog_name="radlens")
+        step()
+    except ClosedPipeError as error:
+        return error.exit_code
     except RadlensError as error:
         typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except KeyboardInterrupt:
         typer.secho("Interrupted.", err=True)
-        sys.exit(130)
+        return 130
+    except SystemExit as ended:
+        return ended.code
+    return 0
 
 
 def _show_log(level: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from radlens.cli.options import TrainedModelName
+from radlens.cli.streams import write_same_bytes
 
 
 def predict(
@@ -47,9 +47,8 @@ def predict(
     from radlens.runtime.predict_files import predict_files
     from radlens.workflows.load import load
 
-    if form not in (None, "table") and isinstance(sys.stdout, io.TextIOWrapper):
-        # The same bytes on every system.
-        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+    if form not in (None, "table"):
+        write_same_bytes()
     tally = predict_files(
         load(model, operating_point=operating_point, prevalence=prevalence, threads=threads),
         images,
