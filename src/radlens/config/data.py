@@ -103,6 +103,38 @@ class DicomSettings(Settings):
     )
 
 
+class FolderSettings(Settings):
+    """How the folders of a folder of images are read."""
+
+    layout: str = Field(
+        default="auto",
+        description="What the folders name, from the top down: levels joined by /, each class, split (train, val, "
+        "test), group (such as folds or hospitals) or any (no meaning), such as class/split or group/class; below the "
+        "last one all is walked. auto: told by their names, and asked for where two readings are possible.",
+    )
+    group: str | None = Field(
+        default=None, description="Column of the manifest for the level group; none: fold, site or group, by its names."
+    )
+    companions: Literal["leave_out", "keep"] = Field(
+        default="leave_out",
+        description="What becomes of pictures that their folder or file names tell to be masks, segmentations, "
+        "annotations, overlays or the like of other images.",
+    )
+
+    @field_validator("layout")
+    @classmethod
+    def _levels_make_sense(cls, value: str) -> str:
+        levels = value.split("/")
+        known = set(levels) <= {"class", "split", "group", "any"}
+        if value != "auto" and not (known and all(levels.count(name) <= 1 for name in ("class", "split", "group"))):
+            raise ValueError(
+                "expected auto, or levels joined by /, each class, split, group or any, such as class/split"
+            )
+        if value != "auto" and "class" not in levels:
+            raise ValueError("one level must be class")
+        return value
+
+
 class DataSettings(Settings):
     """Where the images come from and how they are labelled, grouped and split."""
 
@@ -120,6 +152,7 @@ class DataSettings(Settings):
         "and the like in many spellings and languages), and asked for where these do not tell.",
     )
     csv: CsvColumns = Field(default_factory=CsvColumns)
+    folder: FolderSettings = Field(default_factory=FolderSettings)
     phantom: PhantomSettings = Field(default_factory=PhantomSettings)
     split: SplitSettings = Field(default_factory=SplitSettings)
     dicom: DicomSettings = Field(default_factory=DicomSettings)

@@ -46,6 +46,11 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", plain)
 
 
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text, folded."""
+    return frozenset(fold(text).split())
+
+
 def words_of(name: str, *, camel: bool = True) -> list[str]:
     """The words and numbers of a name, folded.
 
@@ -233,4 +238,4 @@ def _without_shared(first: str, second: str) -> tuple[Meaning, Meaning]:
 @cache
 def _listed(name: str) -> frozenset[str]:
     """A list of :mod:`radlens.dataset.healthy_words`, folded."""
-    return frozenset(fold(getattr(words, name)).split())
+    return word_set(getattr(words, name))

@@ -58,6 +58,12 @@ class LeftOut:
         self.lost += other.lost
         self.again += other.again
 
+    def count(self, folder: str, listing: Listing) -> None:
+        """Count what lies in a folder apart from images and folders."""
+        self.others.update(map(suffix_of, listing.others))
+        self.hidden += len(listing.hidden)
+        self.lost += [(joined(folder, name), reason) for name, reason in listing.lost]
+
     def notes(self) -> tuple[str, ...]:
         """What a reader must know of it."""
         notes = []
@@ -104,9 +110,20 @@ def walk(folder: Path, prefix: str, left_out: LeftOut) -> Iterator[str]:
     Yields:
         Their paths, separated by slashes; no more than one folder's are held at a time.
     """
-    pending, entered = [(folder, prefix)], set()
-    while pending:
-        current, prefix = pending.pop()
+    for path, listing in walk_folders(folder, prefix, left_out):
+        left_out.count(path, listing)
+        for name in listing.images:
+            yield joined(path, name)
+
+
+def walk_folders(folder: Path, prefix: str, left_out: LeftOut) -> Iterator[tuple[str, Listing]]:
+    """Each folder below a folder, and itself, with what lies in it; see :func:`walk`.
+
+    Links to folders come after the folders themselves, so that a folder is entered by its own name.
+    """
+    pending, links, entered = [(folder, prefix)], list[tuple[Path, str]](), set()
+    while pending or links:
+        current, prefix = pending.pop() if pending else links.pop(0)
         try:
             facts = current.stat()
             # Links in a circle come to an end so.
@@ -118,12 +135,15 @@ def walk(folder: Path, prefix: str, left_out: LeftOut) -> Iterator[str]:
         except OSError as error:
             left_out.lost.append((prefix, error.strerror or str(error)))
             continue
-        pending.extend((current / name, f"{prefix}/{name}") for name in reversed(listing.folders))
-        left_out.others.update(map(suffix_of, listing.others))
-        left_out.hidden += len(listing.hidden)
-        left_out.lost.extend((f"{prefix}/{name}", reason) for name, reason in listing.lost)
-        for name in listing.images:
-            yield f"{prefix}/{name}"
+        for name in reversed(listing.folders):
+            below = current / name
+            (links if below.is_symlink() else pending).append((below, joined(prefix, name)))
+        yield prefix, listing
+
+
+def joined(folder: str, name: str) -> str:
+    """The path of what lies in a folder; the folder that all begins in has no name."""
+    return f"{folder}/{name}" if folder else name
 
 
 def suffix_of(name: str) -> str:

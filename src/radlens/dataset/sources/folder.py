@@ -1,11 +1,10 @@
-"""Images in class folders, with or without ``train``, ``val`` and ``test`` above them."""
+"""Images in class folders, alone or together with folders of splits and of groups such as folds and hospitals."""
 
 from __future__ import annotations
 
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -13,70 +12,97 @@ import pandas as pd
 from radlens.base.errors import DataError
 from radlens.config import DataSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest, order_classes, task_of
+from radlens.dataset.sources.folder_layout import descend, group_column, read_levels
+from radlens.dataset.sources.folder_reading import LAYOUT, FolderReading
+from radlens.dataset.sources.folder_tree import FolderTree
 from radlens.dataset.sources.header_columns import enrich_from_headers
 from radlens.dataset.sources.names import one_spelling, split_of
-from radlens.imaging.scan import (
-    IMAGE_SUFFIXES,
-    LeftOut,
-    Listing,
-    is_writable,
-    list_folder,
-    listed,
-    suffix_of,
-    walk,
-    writable,
-)
+from radlens.imaging.scan import is_writable, listed, writable
 
 logger = logging.getLogger(__name__)
 
-_LAYOUT = (
-    "Expected one folder for each class with its images inside (such as NORMAL/ and PNEUMONIA/), or train/, val/ and "
-    "test/ with those class folders inside. For DICOM files with labels in a CSV: --set data.dicom.labels=labels.csv"
-)
+_SHOWN = 12
 
 
 def read_folder(folder: Path, settings: DataSettings) -> Manifest:
     """Read a folder of images.
 
-    Class folders may lie in ``train``, ``val`` and ``test`` (or ``training``, ``valid``, ``validation``, ``dev``,
-    ``testing``, in any case) or in the folder itself. A class may be spelled with other capitals in each split.
-    Folders inside a class folder are walked. A folder that only holds another one, as archives do, is entered.
+    Class folders may lie in the folder itself, in folders of splits (``train``, ``Validation``, ``test_set``) or of
+    groups (``fold_1``, ``siteA``), or hold such folders themselves; ``data.folder.layout`` says which where the names
+    do not. A class may be spelled with other capitals in each split. Folders inside a class folder are walked. A folder
+    that only holds another one, as archives do, is entered. What is named as masks, annotations or the like is left
+    out, and so is a split without class folders; both are said aloud and noted in the manifest.
     Hidden files and what operating systems leave behind are ignored; other files that are not images are counted and
     said aloud. Files and links that have an image's name but cannot be read are listed like images, so that reading
     them says why; what else cannot be looked at is said aloud and noted in the manifest.
 
     Raises:
-        DataError: the layout is another one, a class folder holds no image, or there is one class only.
+        DataError: the layout is another one or can be read in two ways, a class folder holds no image, or there is one
+            class only.
     """
-    root = _descend(Path(folder).resolve())
-    parts: list[pd.DataFrame] = []
-    left_out = LeftOut()
-    for split, class_folder in _class_folders(root, left_out):
-        class_left_out = LeftOut()
-        images = list(walk(class_folder, class_folder.relative_to(root).as_posix(), class_left_out))
-        if not images:
-            raise _no_images(class_folder, class_left_out)
-        left_out.add(class_left_out)
+    tree = FolderTree.read(Path(folder).resolve(), keep_companions=settings.folder.companions == "keep")
+    top, stated = descend(tree), settings.folder.layout
+    levels = read_levels(tree, top) if stated == "auto" else tuple(stated.split("/"))
+    reading = FolderReading(tree, levels)
+    reading.read(top)
+    root = tree.root / top
+    column = settings.folder.group or group_column([values.get("group", "") for values, _ in reading.parts])
+    frames = [
         # Text of which all rows of a class share one object: a million rows are a matter of memory.
-        parts.append(pd.DataFrame({"path": images}).assign(label=class_folder.name, split=split))
+        pd.DataFrame({"path": [path[len(top) + bool(top) :] for path in paths]}).assign(
+            label=values["class"],
+            split=values.get("split", ""),
+            **({column: values["group"]} if "group" in values else {}),
+        )
+        for values, paths in reading.parts
+    ]
+    notes = _notes(reading, root)
+    for note in notes:
+        logger.warning("%s: %s", root, note)
+    logger.info("%s", _shown_tree(reading, root))
+    return _manifest(root, pd.concat(frames, ignore_index=True), settings).with_notes(*notes)
+
+
+def _notes(reading: FolderReading, root: Path) -> tuple[str, ...]:
+    """What a reader must know of what was left out; files that are not images are said aloud and no more."""
+    tree, left_out = reading.tree, reading.left_out
     if left_out.others:
         counts = left_out.others
         logger.warning("Ignored %d file(s) in %s that are not images: %s.", counts.total(), root, listed(counts))
-    notes = left_out.notes()
-    for note in notes:
-        logger.warning("%s: %s", root, note)
-    return _manifest(root, pd.concat(parts, ignore_index=True), settings).with_notes(*notes)
+    notes = []
+    if tree.companions:
+        first = writable(next(iter(tree.companions)))
+        notes.append(
+            f"{tree.companions.total()} picture(s) in {len(tree.companions)} folder(s), first {first}, are left out: by "
+            "the names of folder or file they are masks, annotations or the like of other images. To keep them as "
+            "images of their class: --set data.folder.companions=keep"
+        )
+    for path in reading.unlabelled:
+        notes.append(
+            f"{tree.images[path]} image(s) in {writable(path)} are left out: no folder in it is one of the classes, so "
+            "their labels are not known."
+        )
+    left_out.lost += tree.unreadable.lost
+    left_out.again += tree.unreadable.again
+    return (*notes, *left_out.notes())
 
 
-def _no_images(class_folder: Path, left_out: LeftOut) -> DataError:
-    if left_out.others:
-        content = f"it holds {listed(left_out.others)}"
-    else:
-        content = "it is empty" if not left_out.lost else f"it cannot be read: {left_out.lost[0][1]}"
-    return DataError(
-        f"The class folder {class_folder} holds no image; {content}. Remove it, or put images of these types "
-        f"there: {', '.join(sorted(IMAGE_SUFFIXES))}."
-    )
+def _shown_tree(reading: FolderReading, root: Path) -> str:
+    """The folders as they were read, one line for each that lies above the classes."""
+    lines: dict[str, Counter[str]] = {}
+    above = [level for level in ("split", "group") if level in reading.levels]
+    deeper = 0
+    for values, paths in reading.parts:
+        line = " ".join(values[level] for level in above)
+        lines.setdefault(line, Counter())[values["class"]] += len(paths)
+        deeper += len({path.rpartition("/")[0] for path in paths}) - 1
+    shown = [
+        f"  {name}{': ' if name else ''}{', '.join(f'{label} {count:,}' for label, count in counts.items())}"
+        for name, counts in lines.items()
+    ]
+    more = [f"  and {len(shown) - _SHOWN} more"] if len(shown) > _SHOWN else []
+    walked = f", {deeper} sub-folder(s) walked" if deeper > 0 else ""
+    return "\n".join((f"{root} read as {'/'.join(reading.levels)}{walked}:", *shown[:_SHOWN], *more))
 
 
 def _manifest(root: Path, table: pd.DataFrame, settings: DataSettings) -> Manifest:
@@ -85,7 +111,7 @@ def _manifest(root: Path, table: pd.DataFrame, settings: DataSettings) -> Manife
     table["label"] = one_spelling(table["label"])
     names = list(table["label"].unique())
     if len(names) < 2:
-        raise DataError(f"Only one class was found in {root}: {names[0]}. A classifier needs two or more. {_LAYOUT}")
+        raise DataError(f"Only one class was found in {root}: {names[0]}. A classifier needs two or more. {LAYOUT}")
     classes = order_classes(names, settings.positive_class)
     table, notes = enrich_from_headers(table, root, settings)
     # A folder that is only called "train" says nothing; the one it lies in does.
@@ -113,79 +139,3 @@ def writable_paths(root: Path, paths: pd.Series) -> pd.Series:
         os.fsencode(undecodable[0]),
     )
     return pd.Series([writable(path) for path in paths], index=paths.index, dtype=str)
-
-
-def _class_folders(root: Path, left_out: LeftOut) -> Iterator[tuple[str, Path]]:
-    """Each class folder with the split it lies in (empty without splits)."""
-    entries = _entries(root)
-    splits = [name for name in entries.folders if split_of(name)]
-    if not splits:
-        yield from (("", folder) for folder in _classes_of(root, left_out))
-        return
-    doubled = [name for name, count in Counter(map(split_of, splits)).items() if count > 1]
-    if doubled:
-        names = ", ".join(name for name in splits if split_of(name) in doubled)
-        raise DataError(f"{root} has several folders for the split {doubled[0]}: {names}. Merge or rename them.")
-    left_out.lost.extend(entries.lost)
-    ignored = [writable(name) for name in entries.folders if name not in splits]
-    if ignored:
-        logger.warning("Ignored the folder(s) %s in %s, next to %s.", ", ".join(ignored), root, ", ".join(splits))
-    for name in splits:
-        folder = _descend(root / name, same_split=True)
-        yield from ((split_of(name) or "", class_folder) for class_folder in _classes_of(folder, left_out))
-
-
-def _classes_of(folder: Path, left_out: LeftOut) -> list[Path]:
-    """The class folders in a folder; images next to them are counted and said aloud.
-
-    Raises:
-        DataError: there are none, or the name of one is not text.
-    """
-    entries = _entries(folder)
-    if not entries.folders:
-        files = Counter(map(suffix_of, [*entries.images, *entries.others]))
-        raise DataError(
-            f"{folder} has no class folders; found {listed(files) if files else 'nothing'} in it. {_LAYOUT}"
-        )
-    if entries.images:
-        logger.warning(
-            "Ignored %d image(s) in %s that lie in no class folder, first %s.",
-            len(entries.images),
-            folder,
-            folder / writable(entries.images[0]),
-        )
-    left_out.lost.extend((f"{folder.name}/{name}", reason) for name, reason in entries.lost)
-    for name in entries.folders:
-        if not is_writable(str(folder / name)):
-            raise DataError(
-                f"The class folder {os.fsencode(name)!r} in {folder} has a name that is not UTF-8 text. Rename it."
-            )
-    return [folder / name for name in entries.folders]
-
-
-def _descend(folder: Path, *, same_split: bool = False) -> Path:
-    """Enter the one folder that a folder holds, as long as that holds folders and no images itself.
-
-    Args:
-        folder: where to begin.
-        same_split: enter only a folder that names the same split, as in ``train/train``.
-    """
-    passed = {folder.resolve()}
-    while True:
-        entries = _entries(folder)
-        if len(entries.folders) != 1 or entries.images:
-            return folder
-        inner = folder / entries.folders[0]
-        wanted = split_of(folder.name) if same_split else None
-        within = _entries(inner)
-        if split_of(inner.name) != wanted or not within.folders or within.images or inner.resolve() in passed:
-            return folder
-        folder = inner
-        passed.add(folder.resolve())
-
-
-def _entries(folder: Path) -> Listing:
-    try:
-        return list_folder(folder)
-    except OSError as error:
-        raise DataError(f"The folder {folder} cannot be read: {error.strerror or error}.") from error

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
+
+from radlens.dataset.class_names import fold, word_set, words_of
 
 SPLIT_SYNONYMS = {
     "train": "train",
@@ -18,15 +20,51 @@ SPLIT_SYNONYMS = {
     "test": "test",
     "testing": "test",
 }
+_OTHER_WORDS = {
+    "train": "trn entrenamiento treino treinamento entrainement apprentissage trening обучение обучающая 训练 訓練",
+    "val": "validate validating devel validacion validacao валидация 验证 驗證",
+    "test": "tst holdout prueba pruebas teste тест тестовая 测试 測試",
+}
+_SPLIT_WORDS = SPLIT_SYNONYMS | {fold(word): split for split, listed in _OTHER_WORDS.items() for word in listed.split()}
+_SPLIT_FILLERS = word_set("set sets data dataset images image imgs img folder split samples files 集 数据")
 
 
 def split_of(name: str) -> str | None:
     """The split that a folder or cell names, in any case; ``None`` if it names none.
 
-    >>> split_of("Validation"), split_of("NORMAL")
-    ('val', None)
+    >>> split_of("Validation"), split_of("train-set"), split_of("test_data"), split_of("NORMAL")
+    ('val', 'train', 'test', None)
     """
-    return SPLIT_SYNONYMS.get(name.strip().casefold())
+    parts = [word for word in words_of(name) if word not in _SPLIT_FILLERS and not _is_year(word)]
+    if len(parts) != 1:
+        return None
+    word = parts[0]
+    for ending in ("", "set", "data", "集"):
+        split = _SPLIT_WORDS.get(word.removesuffix(ending))
+        if split and word.endswith(ending):
+            return split
+    return None
+
+
+def _is_year(word: str) -> bool:
+    return word.isdecimal() and len(word) == 4 and word[:2] in ("19", "20")
+
+
+def splits_of_siblings(names: Sequence[str]) -> dict[str, str]:
+    """The split of each of several folders side by side that names one, as far as they do.
+
+    What all of them have in their names says nothing: ``chest_train`` next to ``chest_test``.
+
+    >>> splits_of_siblings(["chest_train", "chest_test"]), splits_of_siblings(["train", "NORMAL"])
+    ({'chest_train': 'train', 'chest_test': 'test'}, {'train': 'train'})
+    """
+    plain = {name: split for name in names if (split := split_of(name))}
+    if plain or len(names) < 2:
+        return plain
+    shared = set.intersection(*(set(words_of(name)) for name in names))
+    rest = {name: split_of(" ".join(word for word in words_of(name) if word not in shared)) for name in names}
+    told = {name: split for name, split in rest.items() if split}
+    return told if len(told) == len(names) else {}
 
 
 def one_spelling(names: pd.Series) -> pd.Series:

@@ -1,0 +1,169 @@
+"""The images below a folder, with the split, class and group that the folders above them name."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from radlens.base.errors import DataError
+from radlens.dataset.class_names import fold
+from radlens.dataset.sources.companions import is_companion_name
+from radlens.dataset.sources.folder_layout import enter
+from radlens.dataset.sources.folder_tree import FolderTree
+from radlens.dataset.sources.names import splits_of_siblings
+from radlens.imaging.scan import IMAGE_SUFFIXES, LeftOut, is_writable, joined, listed, suffix_of, writable
+
+logger = logging.getLogger(__name__)
+
+LAYOUT = (
+    "Expected one folder for each class with its images inside (such as NORMAL/ and PNEUMONIA/), or train/, val/ and "
+    "test/ with those class folders inside. For DICOM files with labels in a CSV: --set data.dicom.labels=labels.csv"
+)
+
+
+@dataclass
+class FolderReading:
+    """The images of a folder, as its levels say.
+
+    Attributes:
+        tree: the folders.
+        levels: what they name, from the top down.
+        parts: what the folders above name (``class``, ``split``, ``group``), and the paths of the images below them.
+        left_out: what was found apart from images.
+        unlabelled: folders of splits that hold images and no class folders.
+    """
+
+    tree: FolderTree
+    levels: tuple[str, ...]
+    parts: list[tuple[dict[str, str], list[str]]] = field(default_factory=list)
+    left_out: LeftOut = field(default_factory=LeftOut)
+    unlabelled: list[str] = field(default_factory=list)
+
+    def read(self, path: str, values: Mapping[str, str] | None = None) -> None:
+        """Read a folder whose folders name the next level.
+
+        Args:
+            path: of the folder.
+            values: what the folders above it name, in the order of the levels.
+
+        Raises:
+            DataError: a class folder holds no image, or there is none.
+        """
+        values = dict(values or {})
+        level, last = self.levels[len(values)], len(values) + 1 == len(self.levels)
+        names = self.tree.leave_out_companions(path, classes_here="class" not in values)
+        splits = splits_of_siblings(names) if level == "split" else {}
+        if level == "split":
+            names = self._splits_to_read(path, splits)
+        elif level == "class":
+            self._check_classes(path, names)
+        self._mention_loose(path)
+        for name in names:
+            below = joined(path, name)
+            if level == "split" and not last:
+                below = enter(self.tree, below, splits[name])
+            said = values | {level if level != "any" else f"any {len(values)}": splits.get(name, name)}
+            if last:
+                self._read_class(below, said)
+            else:
+                self.read(below, said)
+
+    def _read_class(self, path: str, values: dict[str, str]) -> None:
+        left_out = LeftOut()
+        images = list(self.tree.walk(path, left_out))
+        if not images:
+            raise no_images(self.tree, path)
+        self.left_out.add(left_out)
+        self.parts.append((values, images))
+
+    def _splits_to_read(self, path: str, splits: Mapping[str, str]) -> list[str]:
+        """The folders of splits, without those that hold no class folders; what lies next to them is said aloud.
+
+        Raises:
+            DataError: two folders name one split, or train is without class folders.
+        """
+        folder = self.tree.root / path
+        doubled = [split for split, count in Counter(splits.values()).items() if count > 1]
+        if doubled:
+            several = ", ".join(name for name, split in splits.items() if split == doubled[0])
+            raise DataError(
+                f"{folder} has several folders for the split {doubled[0]}: {several}. Merge or rename them."
+            )
+        ignored = [writable(name) for name in self.tree.listings[path].folders if name not in splits]
+        if ignored:
+            logger.warning("Ignored the folder(s) %s in %s, next to %s.", ", ".join(ignored), folder, ", ".join(splits))
+        if self.levels[-1] == "split":
+            return list(splits)
+        labels = {
+            name: set(map(fold, self.tree.folders(enter(self.tree, joined(path, name), split))))
+            for name, split in splits.items()
+        }
+        train = next((labels[name] for name, split in splits.items() if split == "train"), set[str]())
+        unlabelled = [name for name in splits if not labels[name] or (train and not labels[name] & train)]
+        for name in unlabelled:
+            below = joined(path, name)
+            if splits[name] == "train" or not self.tree.images[below]:
+                raise no_classes(self.tree, below)
+            self.unlabelled.append(below)
+        return [name for name in splits if name not in unlabelled]
+
+    def _check_classes(self, path: str, names: Sequence[str]) -> None:
+        """See that there are class folders, each with images and a name that is text."""
+        folders = self.tree.listings[path].folders
+        if not folders:
+            raise no_classes(self.tree, path)
+        for name in folders:
+            below = joined(path, name)
+            if not is_writable(below):
+                raise DataError(
+                    f"The class folder {os.fsencode(name)!r} in {self.tree.root / path} has a name that is not UTF-8 "
+                    "text. Rename it."
+                )
+            if not self.tree.images[below] and not is_companion_name(name):
+                raise no_images(self.tree, below)
+        if not names:
+            raise no_classes(self.tree, path)
+
+    def _mention_loose(self, path: str) -> None:
+        listing = self.tree.listings[path]
+        self.left_out.lost += [(joined(path, name), reason) for name, reason in listing.lost]
+        if listing.images:
+            folder: Path = self.tree.root / path
+            logger.warning(
+                "Ignored %d image(s) in %s that lie in no %s folder, first %s.",
+                len(listing.images),
+                folder,
+                "class" if "class" in self.levels else self.levels[-1],
+                folder / writable(listing.images[0]),
+            )
+
+
+def no_classes(tree: FolderTree, path: str) -> DataError:
+    """There are no class folders where they were expected."""
+    listing = tree.listings[path]
+    files = Counter(map(suffix_of, [*listing.images, *listing.others]))
+    folders = f", and the folder(s) {', '.join(map(writable, listing.folders))}" if listing.folders else ""
+    content = listed(files) if files else "nothing"
+    return DataError(f"{tree.root / path} has no class folders; found {content} in it{folders}. {LAYOUT}")
+
+
+def no_images(tree: FolderTree, path: str) -> DataError:
+    """A class folder holds no image."""
+    left_out = tree.below(path)
+    if count := sum(tree.companions[folder] for folder in tree.companions if folder.startswith(path)):
+        return DataError(
+            f"The class folder {tree.root / path} holds no image apart from {count} that are named as masks, "
+            "annotations or the like. If these are its images: --set data.folder.companions=keep"
+        )
+    if left_out.others:
+        content = f"it holds {listed(left_out.others)}"
+    else:
+        content = "it is empty" if not left_out.lost else f"it cannot be read: {left_out.lost[0][1]}"
+    return DataError(
+        f"The class folder {tree.root / path} holds no image; {content}. Remove it, or put images of these types "
+        f"there: {', '.join(sorted(IMAGE_SUFFIXES))}."
+    )
