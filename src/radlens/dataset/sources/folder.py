@@ -43,7 +43,7 @@ def read_folder(folder: Path, settings: DataSettings) -> Manifest:
     tree = FolderTree.read(Path(folder).resolve(), keep_companions=settings.folder.companions == "keep")
     top, stated = descend(tree), settings.folder.layout
     levels = read_levels(tree, top) if stated == "auto" else tuple(stated.split("/"))
-    reading = FolderReading(tree, levels)
+    reading = FolderReading(tree, levels, stated != "auto")
     reading.read(top)
     root = tree.root / top
     column = settings.folder.group or group_column([values.get("group", "") for values, _ in reading.parts])
@@ -73,8 +73,8 @@ def _notes(reading: FolderReading, root: Path) -> tuple[str, ...]:
     if tree.companions:
         first = writable(next(iter(tree.companions)))
         notes.append(
-            f"{tree.companions.total()} picture(s) in {len(tree.companions)} folder(s), first {first}, are left out: by "
-            "the names of folder or file they are masks, annotations or the like of other images. To keep them as "
+            f"{tree.companions.total()} picture(s) in {len(tree.companions)} folder(s), first {first}, are left out: "
+            "by the names of folder or file they are masks, annotations or the like of other images. To keep them as "
             "images of their class: --set data.folder.companions=keep"
         )
     for path in reading.unlabelled:

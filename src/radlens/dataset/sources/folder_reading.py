@@ -14,7 +14,7 @@ from radlens.dataset.class_names import fold
 from radlens.dataset.sources.companions import is_companion_name
 from radlens.dataset.sources.folder_layout import enter
 from radlens.dataset.sources.folder_tree import FolderTree
-from radlens.dataset.sources.names import splits_of_siblings
+from radlens.dataset.sources.names import split_of, splits_of_siblings
 from radlens.imaging.scan import IMAGE_SUFFIXES, LeftOut, is_writable, joined, listed, suffix_of, writable
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ class FolderReading:
     Attributes:
         tree: the folders.
         levels: what they name, from the top down.
+        stated: whether the user said so.
         parts: what the folders above name (``class``, ``split``, ``group``), and the paths of the images below them.
         left_out: what was found apart from images.
         unlabelled: folders of splits that hold images and no class folders.
@@ -39,6 +40,7 @@ class FolderReading:
 
     tree: FolderTree
     levels: tuple[str, ...]
+    stated: bool
     parts: list[tuple[dict[str, str], list[str]]] = field(default_factory=list)
     left_out: LeftOut = field(default_factory=LeftOut)
     unlabelled: list[str] = field(default_factory=list)
@@ -61,6 +63,8 @@ class FolderReading:
             names = self._splits_to_read(path, splits)
         elif level == "class":
             self._check_classes(path, names)
+            if not self.stated and not values:
+                names = self._without_splits(path, names)
         self._mention_loose(path)
         for name in names:
             below = joined(path, name)
@@ -110,6 +114,14 @@ class FolderReading:
                 raise no_classes(self.tree, below)
             self.unlabelled.append(below)
         return [name for name in splits if name not in unlabelled]
+
+    def _without_splits(self, path: str, names: list[str]) -> list[str]:
+        """The class folders, without a split next to them that holds images of which no label is known."""
+        classes = [name for name in names if split_of(name) is None]
+        if len(classes) < 2:
+            return names
+        self.unlabelled += [joined(path, name) for name in names if name not in classes]
+        return classes
 
     def _check_classes(self, path: str, names: Sequence[str]) -> None:
         """See that there are class folders, each with images and a name that is text."""
