@@ -22,6 +22,7 @@ Check = Literal[
     "drift",
     "duplicate",
     "file_name_families",
+    "flat_pictures",
     "leak",
     "patients_unknown",
     "shortcut_border",

@@ -21,6 +21,7 @@ CHECK_NAMES = {
     "shortcut_border": "Shortcut: the border gives the label away",
     "shortcut_framing": "Shortcut: the frame gives the label away",
     "file_name_families": "Families of file names",
+    "flat_pictures": "Masks or empty pictures",
     "drift": "The splits differ",
     "split_lacks_class": "A split lacks a class",
     "split_too_small": "Too few images to judge by",
