@@ -35,6 +35,8 @@ def audit(
     report = audit_source(source, out, seed=seed, config=config, settings=settings or (), overwrite=overwrite)
     show_audit(report)
     if out is not None:
-        typer.echo(f"Page: {out / 'audit.html'}")
+        typer.echo(f"Page, with what to do about each: {out / 'audit.html'}")
+    elif report.findings:
+        typer.echo("For what to do about each, write the page: --out DIR")
     if report.blocks:
         raise typer.Exit(1)

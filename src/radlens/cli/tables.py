@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 
 
 def show_audit(audit: Audit) -> None:
-    """What was found, by severity."""
+    """What was found, by severity, a line each."""
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
     console = Console()
     patients = f"{audit.images:,} images of {audit.patients:,} patients, {audit.unreadable:,} unreadable"
@@ -25,14 +24,10 @@ def show_audit(audit: Audit) -> None:
     if not audit.findings:
         console.print("No problem found.")
         return
-    table = Table(show_lines=True)
-    for name in ("severity", "check", "what was found"):
-        table.add_column(name)
     colours = {"block": "red", "warn": "yellow", "note": "default"}
     for finding in audit.findings:
-        severity = f"[{colours[finding.severity]}]{finding.severity}[/]"
-        table.add_row(severity, finding.check, escape(finding.message))
-    console.print(table)
+        severity = f"[{colours[finding.severity]}]{finding.severity:5}[/]"
+        console.print(f"{severity} {finding.check}: {escape(finding.headline)}", soft_wrap=True, highlight=False)
 
 
 def show_result(result: Result) -> None:

@@ -40,6 +40,7 @@ class DatasetInfo(BaseModel):
     )
     root: str = Field(description="Folder that relative image paths start from.")
     source: str = Field(default="", description="Where the images came from.")
+    reading: str = Field(default="", description="How the source was read and what was left out, in few words.")
     licence: str = Field(default="", description="Licence of the images.")
     citation: str = Field(default="", description="What to cite.")
     simulated: bool = Field(default=False, description="True when the images are simulated, not of people.")

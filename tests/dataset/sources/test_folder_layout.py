@@ -215,5 +215,5 @@ def test_the_tree_is_said_as_it_was_read(tmp_path: Path, caplog: pytest.LogCaptu
     make(tmp_path, TWO, ("train", "test"), ("p1", "p2"))
     with caplog.at_level("INFO", logger="radlens"):
         read(tmp_path)
-    assert "read as class/split, 4 sub-folder(s) walked" in caplog.text
+    assert "read as class/split, 8 sub-folder(s) walked" in caplog.text
     assert "  test: NORMAL 4, PNEUMONIA 4" in caplog.text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, get_args
@@ -33,6 +35,8 @@ Check = Literal[
     "split_too_small",
     "unreadable_files",
 ]
+# What fits two lines of a terminal.
+_HEADLINE = 160
 CHECKS: tuple[str, ...] = get_args(Check)
 
 
@@ -72,6 +76,11 @@ class Finding(BaseModel):
     titles: tuple[str, ...] = Field(
         default=(), description="What each of ``groups`` shows, in words; empty where they are copies or the like."
     )
+
+    @property
+    def headline(self) -> str:
+        """What was found, in one line; the page has the rest."""
+        return textwrap.shorten(re.split(r"(?<=\w\w[\w%)\]])[.:;] +(?=[A-Z])", self.message)[0], _HEADLINE, placeholder=" …")
 
 
 class Audit(BaseModel):

@@ -75,9 +75,9 @@ def flat_findings(manifest: Manifest, cache: PixelCache) -> list[Finding]:
         Finding(
             check="flat_pictures",
             severity="warn" if clusters or count >= max(_CLUSTER, _WARN_SHARE * len(images)) else "note",
-            message=f"{count} picture(s) consist of two grey levels or of almost one, as masks, drawings and empty "
-            f"images do{where}. A model would learn these for the disease: look at them, and take what are no images out of "
-            f"the source.{sampled}",
+            message=f"{count} picture(s) consist of two grey levels or of almost one, as masks and empty images do"
+            f"{where}. A model would learn these for the disease: look at them, and take out of the source what is no "
+            f"image of it.{sampled}",
             count=count,
             examples=tuple(str(path) for path in paths[flat][:EXAMPLES]),
             groups=(tuple(str(path) for path in paths[flat][:4]),),

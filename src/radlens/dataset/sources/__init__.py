@@ -10,6 +10,7 @@ from radlens.base.errors import DataError, UsageError, did_you_mean
 from radlens.base.files import cache_root
 from radlens.config import DataSettings
 from radlens.dataset.manifest import Manifest, order_classes
+from radlens.dataset.opening import opening_line
 from radlens.dataset.positive_class import settle_positive
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,10 @@ def read_source(settings: DataSettings, *, ask_positive: bool = True) -> Manifes
         DataError: what is there cannot be used; the message says what was found and what was expected.
     """
     manifest = _read(settings)
-    return settle_positive(manifest, settings) if ask_positive else manifest
+    if ask_positive:
+        manifest = settle_positive(manifest, settings)
+    logger.info("%s", opening_line(manifest))
+    return manifest
 
 
 def _read(settings: DataSettings) -> Manifest:

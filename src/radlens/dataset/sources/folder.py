@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -60,7 +61,8 @@ def read_folder(folder: Path, settings: DataSettings) -> Manifest:
     for note in notes:
         logger.warning("%s: %s", root, note)
     logger.info("%s", _shown_tree(reading, root))
-    return _manifest(root, pd.concat(frames, ignore_index=True), settings).with_notes(*notes)
+    manifest = _manifest(root, pd.concat(frames, ignore_index=True), settings).with_notes(*notes)
+    return replace(manifest, info=manifest.info.model_copy(update={"reading": _in_few_words(reading)}))
 
 
 def _notes(reading: FolderReading, root: Path) -> tuple[str, ...]:
@@ -87,21 +89,32 @@ def _notes(reading: FolderReading, root: Path) -> tuple[str, ...]:
     return (*notes, *left_out.notes())
 
 
+def _in_few_words(reading: FolderReading) -> str:
+    left_out = {
+        "named as masks or the like": reading.tree.companions.total(),
+        "without label": sum(reading.tree.images[path] for path in reading.unlabelled),
+        "not images": reading.left_out.others.total(),
+        "not to be looked at": len(reading.left_out.lost),
+    }
+    counts = [f"{count:,} {what}" for what, count in left_out.items() if count]
+    said = [f"folders read as {'/'.join(reading.levels)}"]
+    said += [f"{reading.walked:,} sub-folders walked"] if reading.walked else []
+    return ", ".join(said) + (f"; left out: {', '.join(counts)}" if counts else "")
+
+
 def _shown_tree(reading: FolderReading, root: Path) -> str:
     """The folders as they were read, one line for each that lies above the classes."""
     lines: dict[str, Counter[str]] = {}
     above = [level for level in ("split", "group") if level in reading.levels]
-    deeper = 0
     for values, paths in reading.parts:
         line = " ".join(values[level] for level in above)
         lines.setdefault(line, Counter())[values["class"]] += len(paths)
-        deeper += len({path.rpartition("/")[0] for path in paths}) - 1
     shown = [
         f"  {name}{': ' if name else ''}{', '.join(f'{label} {count:,}' for label, count in counts.items())}"
         for name, counts in lines.items()
     ]
     more = [f"  and {len(shown) - _SHOWN} more"] if len(shown) > _SHOWN else []
-    walked = f", {deeper} sub-folder(s) walked" if deeper > 0 else ""
+    walked = f", {reading.walked} sub-folder(s) walked" if reading.walked else ""
     return "\n".join((f"{root} read as {'/'.join(reading.levels)}{walked}:", *shown[:_SHOWN], *more))
 
 

@@ -35,6 +35,7 @@ class FolderReading:
         stated: whether the user said so.
         parts: what the folders above name (``class``, ``split``, ``group``), and the paths of the images below them.
         left_out: what was found apart from images.
+        walked: how many folders with images lie below those of classes.
         unlabelled: folders of splits that hold images and no class folders.
     """
 
@@ -43,6 +44,7 @@ class FolderReading:
     stated: bool
     parts: list[tuple[dict[str, str], list[str]]] = field(default_factory=list)
     left_out: LeftOut = field(default_factory=LeftOut)
+    walked: int = 0
     unlabelled: list[str] = field(default_factory=list)
 
     def read(self, path: str, values: Mapping[str, str] | None = None) -> None:
@@ -82,6 +84,7 @@ class FolderReading:
         if not images:
             raise no_images(self.tree, path)
         self.left_out.add(left_out)
+        self.walked += len({image.rpartition("/")[0] for image in images} - {path})
         self.parts.append((values, images))
 
     def _splits_to_read(self, path: str, splits: Mapping[str, str]) -> list[str]:
