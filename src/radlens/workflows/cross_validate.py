@@ -116,7 +116,7 @@ def _go_on(folder: Path, folds: int | None) -> tuple[RunSettings, Prepared]:
             "or begin one of its own in another folder (--out)."
         )
     cache = read_images(manifest, settings.data, settings.preprocessing)
-    return settings, prepare(manifest, cache, settings.data, settings.seed)
+    return settings, prepare(manifest, cache, settings.data, settings.seed, said=False)
 
 
 def _in_folds(manifest: Manifest, copies: Duplicates, folds: int, seed: int) -> Manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from radlens.base.errors import DataError, UsageError
@@ -19,6 +20,8 @@ from radlens.workflows.judged import Judged
 from radlens.workflows.options import RunOptions, check_folder, settings_of
 from radlens.workflows.prepare import prepare, read_images, write_start
 from radlens.workflows.result import Result
+
+logger = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -139,4 +142,6 @@ def for_model(manifest: Manifest, model: ModelConfig) -> Manifest:
     )
     reason = "as the model has it" if model.task == "binary" else ""
     info = manifest.info.model_copy(update={"classes": model.classes, "positive_reason": reason})
+    if model.task == "binary":
+        logger.info("Positive: %s, as the model has it.", model.classes[1])
     return Manifest(manifest.table.assign(label=label), info)

@@ -126,6 +126,8 @@ def prepare(
     seed: int,
     trained_on: KnownImages = NO_IMAGES_KNOWN,
     duplicates: Duplicates | None = None,
+    *,
+    said: bool = True,
 ) -> Prepared:
     """Audit the images; leave out, and say aloud, those that cannot be read.
 
@@ -136,20 +138,22 @@ def prepare(
         seed: what the cross-validation of the audit follows from.
         trained_on: the images that a model to be judged was made with.
         duplicates: the copies among the images, where they are known already.
+        said: whether the findings are said aloud; of a run that goes on they were.
 
     Raises:
         DataError: the audit found what makes results wrong and it was not allowed.
     """
     audit = audit_manifest(manifest, named(manifest, cache), cache, seed, data.allow, trained_on, duplicates)
-    _heed(audit)
+    _heed(audit, said=said)
     readable = cache.rows >= 0
     return Prepared(manifest.only(readable), cache.only(readable), audit)
 
 
-def _heed(audit: Audit) -> None:
-    """Say what an audit found, and stop where it blocks."""
-    for finding in audit.findings:
-        logger.log(logging.INFO if finding.severity == "note" else logging.WARNING, "Audit: %s", finding.message)
+def _heed(audit: Audit, *, said: bool = True) -> None:
+    """Say what an audit found, a line each, and stop where it blocks."""
+    for finding in audit.findings if said else ():
+        level = logging.INFO if finding.severity == "note" else logging.WARNING
+        logger.log(level, "Audit, %s: %s", finding.check, finding.headline)
     if audit.blocks:
         names = " ".join(f"--allow {name}" for name in dict.fromkeys(finding.check for finding in audit.blocks))
         messages = "\n".join(f"{finding.check}: {finding.message}" for finding in audit.blocks)

@@ -136,4 +136,4 @@ def _start_again(folder: Path) -> tuple[RunSettings, Prepared]:
     logger.info("Going on with the run in %s", folder)
     manifest = Manifest.read(folder)
     cache = read_images(manifest, settings.data, settings.preprocessing)
-    return settings, prepare(manifest, cache, settings.data, settings.seed)
+    return settings, prepare(manifest, cache, settings.data, settings.seed, said=False)

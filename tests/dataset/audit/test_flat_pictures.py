@@ -21,7 +21,7 @@ def mask(low: int = 0, high: int = 255, *, size: int = 256, quality: int = 0) ->
         draw.ellipse((left * size, 0.2 * size, (left + 0.3) * size, 0.85 * size), fill=high)
     pixels = np.asarray(image.resize((160, 160), Image.Resampling.BILINEAR)).astype(np.int64)
     noise = RNG.integers(-quality, quality + 1, pixels.shape) if quality else 0
-    return np.clip(pixels + noise, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(pixels + noise, 0, 255), dtype=np.uint8)
 
 
 def picture(black: float = 0.0) -> npt.NDArray[np.uint8]:
@@ -29,7 +29,7 @@ def picture(black: float = 0.0) -> npt.NDArray[np.uint8]:
     ramp = np.linspace(30, 220, 160)[None, :] + 25 * np.sin(np.linspace(0, 9, 160))[:, None]
     pixels = np.clip(ramp + RNG.normal(0, 6, (160, 160)), 0, 255)
     pixels[: round(black * 160)] = 0
-    return pixels.astype(np.uint8)
+    return np.asarray(pixels, dtype=np.uint8)
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ Check = Literal[
     "split_too_small",
     "unreadable_files",
 ]
-# What fits two lines of a terminal.
-_HEADLINE = 160
+# Characters: what fits two lines of a terminal.
+_HEADLINE = 200
 CHECKS: tuple[str, ...] = get_args(Check)
 
 
@@ -80,7 +80,9 @@ class Finding(BaseModel):
     @property
     def headline(self) -> str:
         """What was found, in one line; the page has the rest."""
-        return textwrap.shorten(re.split(r"(?<=\w\w[\w%)\]])[.:;] +(?=[A-Z])", self.message)[0], _HEADLINE, placeholder=" …")
+        return textwrap.shorten(
+            re.split(r"(?<=\w\w[\w%)\]])[.:;] +(?=[A-Z])", self.message)[0], _HEADLINE, placeholder=" …"
+        )
 
 
 class Audit(BaseModel):
