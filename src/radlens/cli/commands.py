@@ -12,7 +12,7 @@ import typer
 
 from radlens.base.errors import RadlensError
 from radlens.base.optional import explained_imports
-from radlens.cli import cache, data, evidence, models, training
+from radlens.cli import cache, data, doctor, evidence, models, training
 from radlens.cli.streams import ClosedPipeError, standard_streams
 from radlens.learning.allocator import keep_freed_memory
 
@@ -57,6 +57,7 @@ COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (models.export, "train"),
     (models.push, "hub"),
     (cache.cache, ""),
+    (doctor.doctor, ""),
 )
 
 
