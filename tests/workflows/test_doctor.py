@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 import radlens
 from radlens.base import optional
@@ -52,7 +53,7 @@ def test_the_command_prints_all_of_it_and_ends_with_one_where_something_is_broke
     assert all(f"  {name or 'base'}" in said for name in optional.EXTRAS)
 
     monkeypatch.setattr(verb, "cache", lambda: (_ for _ in ()).throw(radlens.DataError("the cache is damaged")))
-    with pytest.raises(command.typer.Exit) as ended:
+    with pytest.raises(typer.Exit) as ended:
         command.doctor()
     assert ended.value.exit_code == 1
     assert "the cache is damaged" in capsys.readouterr().out
