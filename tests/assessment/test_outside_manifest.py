@@ -68,7 +68,7 @@ def test_three_classes_and_several_labels(tmp_path: Path) -> None:
             "path,label,probability_a,probability_b\n1,a,1,0\n2,c,1,0\n",
             "label 'c' of row 3 .*has no prob",
         ),
-        ("path,label,score\n1,a,1\n2,,0\n", "no label in the column 'label': row 3"),
+        ("path,label,score\n1,a,1\n2,,0\n", r"one class only, 'a'.*no value \(row 3\)"),
     ],
 )
 def test_labels_that_do_not_fit_are_named_by_their_row(text: str, message: str, tmp_path: Path) -> None:
@@ -104,3 +104,12 @@ def test_labels_that_contradict_the_source_are_named(tmp_path: Path) -> None:
     agree_on_labels(outside, ["a", "a", "a"], "finding")
     with pytest.raises(DataError, match="label of row 4 .*'a' for '3', which the source calls 'b'"):
         agree_on_labels(outside, ["b", "a", "b"], "label")
+
+
+def test_labels_are_read_as_in_any_table_and_rows_without_one_left_out(tmp_path: Path) -> None:
+    text = "path,label,probability_0,probability_1\na,0.0,0.9,0.1\nb,1,0.2,0.8\nc,NaN,0.5,0.5\nd,TRUE,0.3,0.7\n"
+    outside = table(tmp_path, text)
+    manifest = own_manifest(outside, DATA)
+    assert manifest.table["path"].tolist() == ["a", "b", "d"]
+    assert manifest.table["label"].tolist() == ["0", "1", "1"]
+    agree_on_labels(outside, ["0", "1", "0", "1.0"], "label")

@@ -34,6 +34,17 @@ def test_targets_follow_the_order_of_the_classes() -> None:
     assert three.targets().tolist() == [2, 1, 0]
 
 
+def test_labels_that_are_not_known_are_no_targets_and_are_not_judged() -> None:
+    made = make(["mass", "", "effusion|mass"], "multilabel", ("effusion", "mass")).with_split(["train", "val", "val"])
+    manifest = Manifest(made.table.assign(unknown_labels=["effusion", "effusion|mass", ""]), made.info)
+    assert manifest.known_targets().tolist() == [[-1, 1], [-1, -1], [1, 1]]
+    assert manifest.targets().tolist() == [[0, 1], [0, 0], [1, 1]]
+    judged = manifest.fully_labelled(("val", "test"))
+    assert judged.table["path"].tolist() == ["0.png", "2.png"]
+    assert "1 image(s) with a label that is not known" in judged.info.notes[-1]
+    assert manifest.fully_labelled().table["path"].tolist() == ["2.png"]
+
+
 @given(st.lists(st.sets(st.sampled_from(["mass", "effusion", "nodule"])), min_size=1, max_size=20))
 def test_multilabel_targets_hold_each_label_of_a_cell(sets: list[set[str]]) -> None:
     classes = ("effusion", "mass", "nodule")

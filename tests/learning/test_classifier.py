@@ -116,6 +116,28 @@ def test_the_multilabel_loss_weighs_present_and_absent_labels(taught: bool, weig
     assert float(found) == pytest.approx(wanted, rel=1e-5)
 
 
+@pytest.mark.parametrize("weights", [None, [[0.6, 0.9, 1.0], [2.0, 1.1, 0.5]]])
+def test_what_is_not_known_is_left_out_of_the_multilabel_loss(weights: list[list[float]] | None) -> None:
+    logits, targets = logits_of("multilabel", 3, 9), targets_of("multilabel", 3, 9)
+    unknown = np.random.default_rng(4).random(targets.shape) < 0.4
+    table = np.ones((2, 3)) if weights is None else np.array(weights)
+    each = binary_loss(logits, targets.astype(float)) * np.where(targets == 1, table[1], table[0])
+    masked = torch.from_numpy(np.where(unknown, -1, targets))
+    model, inputs = classifier("multilabel", 3, weights), torch.from_numpy(logits).requires_grad_()
+    loss = model.loss(inputs, masked)
+    assert float(loss.detach()) == pytest.approx(each[~unknown].mean(), rel=1e-5)
+    loss.backward()
+    assert inputs.grad is not None
+    assert ((inputs.grad.numpy() == 0) == unknown).all()
+    assert float(model.loss(inputs, torch.full_like(masked, -1))) == 0
+
+
+def test_what_is_not_known_counts_for_no_weight() -> None:
+    known = np.array([[1, 0], [0, 0], [0, 1], [0, 1]])
+    more = np.vstack([known, [[-1, -1]] * 3])
+    np.testing.assert_allclose(class_weights(more, "multilabel", 2), class_weights(known, "multilabel", 2))
+
+
 def test_the_loss_is_computed_in_32_bits_under_mixed_precision() -> None:
     logits = torch.tensor([[9.0]], dtype=torch.bfloat16)
     found = classifier().loss(logits, torch.tensor([1]))

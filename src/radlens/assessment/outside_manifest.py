@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +12,13 @@ import pandas as pd
 from radlens.assessment.outside_predictions import OutsidePredictions, number_of
 from radlens.assessment.predictions import ANSWER, UNFAMILIARITY
 from radlens.base.errors import DataError, did_you_mean
-from radlens.config import DataSettings
-from radlens.dataset.manifest import REQUIRED_COLUMNS, DatasetInfo, Manifest, order_classes
-from radlens.dataset.sources.csv_table import filled, labels_of, name_rows, splits_of
+from radlens.config import MISSING_WORDS, DataSettings
+from radlens.dataset.manifest import REQUIRED_COLUMNS, DatasetInfo, Manifest, order_classes, task_of
 from radlens.dataset.sources.identifying import is_identifying_name
-from radlens.decision import Task
+from radlens.dataset.sources.label_cells import labels_of
+from radlens.dataset.sources.labels import Labels
+from radlens.dataset.sources.marks import plain, same_answer
+from radlens.dataset.sources.table_cells import filled, name_rows, splits_of
 
 # What a program answered says nothing of the image.
 _ANSWERS = frozenset({"predicted", "threshold", ANSWER, UNFAMILIARITY})
@@ -33,10 +36,12 @@ def own_manifest(outside: OutsidePredictions, data: DataSettings) -> Manifest:
             f"{outside.file} has no column {missing[0]!r} with the true class of each image. Name it (--set "
             "data.csv.label=COLUMN), or give the labelled images as SOURCE: radlens evaluate FILE SOURCE --out DIR"
         )
-    labels, classes, task = _labels(outside, data)
-    table = pd.DataFrame({"path": outside.paths, "label": labels})
+    labels = _labels(outside, data)
+    if labels.unknown is not None:
+        labels = replace(labels, cells=labels.cells[labels.unknown == ""])
+    table = pd.DataFrame({"path": outside.paths.loc[labels.cells.index], "label": labels.cells})
     patients = outside.column(data.csv.patient or "patient")
-    table["patient"] = table["path"] if patients is None else filled(patients, "patient", outside.file)
+    table["patient"] = table["path"] if patients is None else filled(patients.loc[table.index], "patient", outside.file)
     splits = outside.column(data.csv.split or "split")
     table["split"] = "" if splits is None else splits_of(splits, outside.file)
     used = {str(series.name) for series in (outside.paths, patients, splits) if series is not None}
@@ -45,29 +50,35 @@ def own_manifest(outside: OutsidePredictions, data: DataSettings) -> Manifest:
         if name not in used and name.casefold() not in _ANSWERS and not is_identifying_name(name):
             table[f"source_{name}" if name in REQUIRED_COLUMNS else name] = outside.cells[name]
     info = DatasetInfo(
-        name=outside.file.stem, task=task, classes=classes, root=str(outside.file.parent), source=str(outside.file)
+        name=outside.file.stem,
+        task=labels.task,
+        classes=labels.classes,
+        root=str(outside.file.parent),
+        source=str(outside.file),
+        notes=labels.notes,
     )
     return Manifest(table, info)
 
 
-def _labels(outside: OutsidePredictions, data: DataSettings) -> tuple[pd.Series, tuple[str, ...], Task]:
-    """The label of each row, the classes and the task; classes are spelled as the probability columns have them."""
-    labels, classes, task = labels_of(outside.cells, data, outside.file)
-    if outside.score or task == "multilabel":
-        return labels, classes, task
-    spelling = {name.casefold(): name for name in outside.columns}
+def _labels(outside: OutsidePredictions, data: DataSettings) -> Labels:
+    """The label of each row that has one; classes are spelled as the probability columns have them."""
+    labels = labels_of(outside.cells, data, outside.file)
+    if outside.score or labels.task == "multilabel":
+        return labels
+    spelling = {plain(name).casefold(): name for name in outside.columns}
     alone = next(iter(outside.columns)) if len(outside.columns) == 1 else None
-    if alone and len(classes) == 2 and alone.casefold() in {name.casefold() for name in classes}:
-        spelling |= {name.casefold(): name for name in classes if name.casefold() != alone.casefold()}
-    invalid = ~labels.str.casefold().isin(spelling.keys())
+    if alone and len(labels.classes) == 2 and alone.casefold() in {name.casefold() for name in labels.classes}:
+        spelling |= {name.casefold(): name for name in labels.classes if name.casefold() != alone.casefold()}
+    invalid = ~labels.cells.str.casefold().isin(spelling.keys())
     if invalid.any():
-        first = str(labels[invalid].iloc[0])
+        first = str(labels.cells[invalid].iloc[0])
         raise DataError(
-            f"{outside.file}: the label {first!r} of {name_rows(invalid, labels.index)} ({int(invalid.sum())} in all) "
+            f"{outside.file}: the label {first!r} of {name_rows(invalid, invalid.index)} ({int(invalid.sum())} in all) "
             f"has no probability column. {did_you_mean(first, spelling.values())}"
         )
     ordered = order_classes(list(spelling.values()), data.positive_class or alone)
-    return labels.str.casefold().map(spelling), ordered, "binary" if len(ordered) == 2 else "multiclass"
+    cells = labels.cells.str.casefold().map(spelling)
+    return replace(labels, cells=cells, classes=ordered, task=task_of(ordered))
 
 
 def stated_threshold(outside: OutsidePredictions, probabilities: pd.DataFrame, info: DatasetInfo) -> float | None:
@@ -142,7 +153,8 @@ def agree_on_labels(outside: OutsidePredictions, labels: Sequence[str], column: 
     if given is None:
         return
     true = pd.Series(list(labels), index=given.index)
-    differs = (given != "") & (given.str.casefold() != true.str.casefold())
+    says = ~given.str.casefold().isin(["", *MISSING_WORDS])
+    differs = says & [not same_answer(first, second) for first, second in zip(given, true, strict=True)]
     if differs.any():
         path, said, known = (series[differs].iloc[0] for series in (outside.paths, given, true))
         raise DataError(

@@ -14,7 +14,7 @@ import pandas as pd
 from radlens.assessment.predictions import SUM_TOLERANCE
 from radlens.base.errors import DataError, did_you_mean
 from radlens.dataset.manifest import DatasetInfo, Manifest
-from radlens.dataset.sources.csv_table import filled, name_rows, read_cells
+from radlens.dataset.sources.table_cells import filled, name_rows, read_cells
 
 PATH_NAMES = ("path", "image", "filename", "file_name", "file", "image_path")
 SCORE_NAMES = ("probability", "score")

@@ -20,7 +20,7 @@ from radlens.assessment.stress_records import Suite
 from radlens.base.errors import DataError, RadlensError
 from radlens.base.files import write_text
 from radlens.dataset.manifest import Manifest
-from radlens.dataset.sources.csv_table import name_rows
+from radlens.dataset.sources.table_cells import name_rows
 from radlens.imaging.framing import SUITE
 
 TABLE_FILE, PLAN_FILE = "stress_images.csv", "stress_images.json"

@@ -5,33 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from radlens.config.base import Settings
+from radlens.config.csv_table import CsvColumns
 from radlens.decision import Task
 from radlens.imaging.limits import DecodeLimits
 
 DicomKey = Literal["auto", "path", "sop_instance", "series", "study", "accession", "patient"]
-
-
-class CsvColumns(Settings):
-    """Which columns of a CSV file mean what."""
-
-    path: str = Field(default="path", description="Column with the image path, absolute or relative to image_root.")
-    label: tuple[str, ...] = Field(
-        default=("label",),
-        min_length=1,
-        description="Column with the class name (several names joined by | make the task multilabel), "
-        "or several columns of 0 and 1, one a class.",
-    )
-    patient: str | None = Field(default=None, description="Column with the patient; none: told from the file names.")
-    split: str | None = Field(default=None, description="Column with train, val or test; none: split by radlens.")
-    image_root: Path | None = Field(default=None, description="Folder of relative paths; none: the CSV file's folder.")
-
-    @field_validator("label", mode="before")
-    @classmethod
-    def _one_label_is_a_list_too(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
 
 
 class PhantomSettings(Settings):

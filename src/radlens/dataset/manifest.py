@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,8 +22,12 @@ from radlens.base.yaml_text import dump_yaml
 from radlens.dataset.class_names import fold, means_nothing_found, tell_positive
 from radlens.decision import Task
 
+logger = logging.getLogger(__name__)
+
 SPLITS = ("train", "val", "test")
 REQUIRED_COLUMNS = ("path", "label", "patient", "split")
+# Of several labels, joined by |, those of which it is not known whether the image has them.
+UNKNOWN_LABELS = "unknown_labels"
 
 
 class DatasetInfo(BaseModel):
@@ -126,6 +131,13 @@ class Manifest:
         """Labels as numbers: class indices, shape (images,); for multilabel 0 or 1, shape (images, classes)."""
         return number_labels(self.table["label"], self.info)
 
+    def known_targets(self) -> npt.NDArray[np.int64]:
+        """The same, with -1 for a label of which it is not known whether the image has it."""
+        targets = self.targets()
+        if UNKNOWN_LABELS in self.table and self.info.task == "multilabel":
+            targets[number_labels(self.table[UNKNOWN_LABELS], self.info) == 1] = -1
+        return targets
+
     def class_counts(self) -> pd.DataFrame:
         """Images per split (rows) and class (columns); an image with several labels counts in each."""
         counts = pd.crosstab(self.table["split"], self.table["label"])
@@ -142,6 +154,21 @@ class Manifest:
         if not np.asarray(mask).any():
             raise DataError(f"No image of {self.info.name} is left after the selection.")
         return self._with(table=self.table[np.asarray(mask)].reset_index(drop=True))
+
+    def fully_labelled(self, splits: Sequence[str] = (*SPLITS, "")) -> Manifest:
+        """Without the images of these splits of which a label is not known: answers to them cannot be judged.
+
+        Raises:
+            DataError: none is left.
+        """
+        if UNKNOWN_LABELS not in self.table:
+            return self
+        unknown = self.table[UNKNOWN_LABELS].ne("") & self.table["split"].isin(splits)
+        if not unknown.any():
+            return self
+        note = f"{int(unknown.sum())} image(s) with a label that is not known are left out of what is judged."
+        logger.warning("%s", note)
+        return self.only(~unknown).with_notes(note)
 
     def with_split(self, split: Sequence[str] | pd.Series) -> Manifest:
         """The same images, assigned to these splits."""

@@ -42,9 +42,9 @@ def class_weights(targets: npt.NDArray[np.int64], task: Task, classes: int) -> n
     2.0
     """
     if task == "multilabel":
-        present = targets.sum(axis=0)
-        counts = np.stack([len(targets) - present, present])
-        return np.asarray(len(targets) / (2.0 * np.maximum(counts, 1)), dtype=np.float32)
+        known, present = (targets >= 0).sum(axis=0), (targets == 1).sum(axis=0)
+        counts = np.stack([known - present, present])
+        return np.asarray(known / (2.0 * np.maximum(counts, 1)), dtype=np.float32)
     counts = np.bincount(targets, minlength=classes)
     return np.asarray(len(targets) / (classes * np.maximum(counts, 1)), dtype=np.float32)
 
@@ -82,11 +82,11 @@ class Classifier(pl.LightningModule):
         return torch.as_tensor(self.network(images))
 
     def loss(self, logits: Tensor, target: Tensor, answers: Tensor | None = None) -> Tensor:
-        """Weighted cross-entropy, the mean over the batch; in 32 bit whatever the network's precision.
+        """Weighted cross-entropy, the mean over what is known in the batch; in 32 bit whatever the network's precision.
 
         Args:
             logits: shape (batch, outputs).
-            target: class of each image, shape (batch,), or (batch, classes) for multilabel.
+            target: class of each image, shape (batch,), or (batch, classes) for multilabel, -1 where not known.
             answers: probabilities to learn in place of the target, shape (batch, outputs); weights go by the target.
         """
         logits = logits.float()
@@ -97,7 +97,12 @@ class Classifier(pl.LightningModule):
             wanted = target.float().reshape(logits.shape) if answers is None else answers
             each = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
             weights = self._binary_weights(target, logits.shape)
-        return each.mean() if weights is None else (each * weights).mean()
+        if weights is not None:
+            each = each * weights
+        if self.task != "multilabel":
+            return each.mean()
+        known = target >= 0
+        return each.where(known, 0).sum() / known.sum().clamp(min=1)
 
     def _binary_weights(self, target: Tensor, shape: torch.Size) -> Tensor | None:
         if self.weights is None:

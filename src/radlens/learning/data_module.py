@@ -41,7 +41,7 @@ class LabelledPixels:
     Attributes:
         pixels: uint8, shape (any, channels, height, width); may be memory-mapped.
         rows: int64, shape (images,): the row of each image in ``pixels``.
-        targets: int64, shape (images,), or (images, classes) for multilabel.
+        targets: int64, shape (images,), or (images, classes) for multilabel, -1 where a label is not known.
     """
 
     pixels: npt.NDArray[np.uint8]

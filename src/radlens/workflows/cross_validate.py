@@ -93,7 +93,7 @@ def _start(source: str | Path | None, folder: Path, folds: int, options: RunOpti
         raise UsageError(f"Cross-validation needs 2 folds or more, got {folds}.")
     settings = settings_of(source, options)
     check_folder(folder, options.overwrite, settings.data.source)
-    manifest = read_source(settings.data)
+    manifest = read_source(settings.data).fully_labelled()
     cache = read_images(manifest, settings.data, settings.preprocessing)
     rules = settings.data.split.model_copy(update={"official": False})
     manifest, cache, copies = find_copies(manifest, cache, rules)

@@ -78,7 +78,7 @@ def evaluate(
     resolved = resolved.model_copy(update={"preprocessing": model_config.preprocessing})
     check_folder(folder, overwrite, resolved.data.source, model)
     # 2. The images, and whether the model was made with any of them.
-    manifest, name = select_images(for_model(read_source(resolved.data, ask_positive=False), model_config), split)
+    manifest, name = select_images(for_model(read_source(resolved.data, ask_positive=False).fully_labelled(), model_config), split)
     trained_on = read_training_images(model)
     manifest = manifest.with_notes(*filter(None, (trained_on.unknown(),)))
     cache = read_images(manifest, resolved.data, model_config.preprocessing)

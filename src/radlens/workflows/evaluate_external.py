@@ -20,7 +20,7 @@ from radlens.dataset.class_names import tell_positive
 from radlens.dataset.manifest import DatasetInfo, Manifest, order_classes
 from radlens.dataset.positive_class import settle_positive
 from radlens.dataset.sources import read_source
-from radlens.dataset.sources.csv_table import splits_of
+from radlens.dataset.sources.table_cells import splits_of
 from radlens.runtime.model_folder import run_of
 from radlens.workflows.judge import log_test_access, require_subgroups, write_evidence
 from radlens.workflows.judged import Judged
@@ -104,7 +104,7 @@ def _labelled(outside: OutsidePredictions, data: DataSettings, *, with_source: b
     Raises:
         DataError: nothing tells which of two classes is positive.
     """
-    manifest = read_source(data, ask_positive=False) if with_source else own_manifest(outside, data)
+    manifest = read_source(data, ask_positive=False).fully_labelled() if with_source else own_manifest(outside, data)
     alone = next(iter(outside.columns)) if len(outside.columns) == 1 else ""
     classes = [name for name in manifest.info.classes if name.casefold() == alone.casefold()]
     if manifest.info.task != "binary" or data.positive_class is not None or not classes:
@@ -127,7 +127,8 @@ def _run_that_answered(file: Path) -> Path | None:
 def _rows_of(outside: OutsidePredictions, manifest: Manifest, label: str, *, with_source: bool) -> pd.Series:
     """The row number of each image of the manifest that has one, by its position."""
     if not with_source:
-        return pd.Series(outside.paths.index, index=range(len(manifest)))
+        row_of = pd.Series(outside.paths.index, index=outside.paths.to_numpy())
+        return row_of.loc[manifest.table["path"].to_numpy()].reset_index(drop=True)
     position = match_images(outside, manifest)
     agree_on_labels(outside, manifest.table["label"].to_numpy()[position].tolist(), label)
     return pd.Series(position.index, index=position.to_numpy())

@@ -43,7 +43,7 @@ class Prepared:
     def split(self, name: str) -> LabelledPixels:
         """Pixels and targets of one split."""
         in_split = (self.manifest.table["split"] == name).to_numpy()
-        return LabelledPixels(self.cache.pixels, self.cache.rows[in_split], self.manifest.targets()[in_split])
+        return LabelledPixels(self.cache.pixels, self.cache.rows[in_split], self.manifest.known_targets()[in_split])
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def part(manifest: Manifest, cache: PixelCache, settings: RunSettings) -> tuple[
     if rules.overlap is None and "leak" in settings.data.allow:
         rules = rules.model_copy(update={"overlap": "keep"})
     manifest, cache, copies = find_copies(manifest, cache, rules)
-    split = assign_splits(manifest, rules, settings.seed, copies.groups())
+    split = assign_splits(manifest, rules, settings.seed, copies.groups()).fully_labelled(("val", "test"))
     kept = manifest.table["path"].isin(split.table["path"]).to_numpy()
     return split, cache.only(kept), copies.only(kept)
 

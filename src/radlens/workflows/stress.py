@@ -92,7 +92,7 @@ def stress(
     resolved = settings_of(source or run, options)
     resolved = resolved.model_copy(update={"preprocessing": model_config.preprocessing})
     check_folder(folder, overwrite, None if resolved.data.source == str(run) else resolved.data.source, model)
-    manifest = for_model(read_source(resolved.data, ask_positive=False), model_config)
+    manifest = for_model(read_source(resolved.data, ask_positive=False).fully_labelled(), model_config)
     own = run is not None and resolved.data.source is not None and Path(resolved.data.source) == run.resolve()
     sample, judged = _sample(manifest, split, own, resolved, model, images)
     prepared = _prepare(sample, resolved, model)

@@ -107,7 +107,7 @@ def write_stress_images(
     resolved = settings_of(source, RunOptions(seed=seed, config=config, settings=settings))
     if not resume:
         check_folder(folder, overwrite, resolved.data.source)
-    whole = read_source(resolved.data, ask_positive=False)
+    whole = read_source(resolved.data, ask_positive=False).fully_labelled()
     manifest, name = select_images(whole, split)
     named = split != "all" and (whole.table["split"] == name).any()
     sample = draw_sample(manifest, resolved.data, resolved.preprocessing, images, resolved.seed)

@@ -12,6 +12,7 @@ from radlens.config import DataSettings
 from radlens.dataset.manifest import Manifest, order_classes
 from radlens.dataset.opening import opening_line
 from radlens.dataset.positive_class import settle_positive
+from radlens.dataset.sources.table_cells import is_table
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ def _read_manifest(folder: Path, settings: DataSettings) -> Manifest:
 
 def _read_file(path: Path, settings: DataSettings) -> Manifest:
     suffix = path.suffix.lower()
-    if suffix in (".csv", ".tsv"):
+    if is_table(path):
         from radlens.dataset.sources.csv_table import read_csv_table
 
         return read_csv_table(path, settings)

@@ -12,9 +12,8 @@ import pandas as pd
 
 from radlens.base.errors import DataError, UsageError
 from radlens.config import DataSettings
-from radlens.dataset.manifest import DatasetInfo, Manifest
+from radlens.dataset.manifest import UNKNOWN_LABELS, DatasetInfo, Manifest
 from radlens.dataset.pseudonym import Pseudonyms, user_pseudonyms
-from radlens.dataset.sources.csv_table import filled, labels_of, read_cells, require_columns, splits_of
 from radlens.dataset.sources.folder import writable_paths
 from radlens.dataset.sources.header_columns import (
     HEADER_COLUMNS,
@@ -25,7 +24,10 @@ from radlens.dataset.sources.header_columns import (
     settle_patients,
 )
 from radlens.dataset.sources.identifying import tells_of_patient
+from radlens.dataset.sources.label_cells import labels_of
 from radlens.dataset.sources.label_rows import FolderImage, match_rows
+from radlens.dataset.sources.labels import Labels
+from radlens.dataset.sources.table_cells import filled, read_cells, require_columns, splits_of
 from radlens.imaging.dicom.header import MEDIA_DIRECTORY, DicomHeader
 from radlens.imaging.limits import DecodeError
 
@@ -54,7 +56,8 @@ def read_dicom_folder(folder: Path, settings: DataSettings) -> Manifest:
         raise UsageError(f"data.dicom.labels: the CSV {file} does not exist.")
     raw = read_cells(file)
     require_columns(raw, file, ("data.dicom.key_column", settings.dicom.key_column), settings.csv)
-    labels, classes, task = labels_of(raw, settings, file)
+    labels = labels_of(raw, settings, file)
+    raw = raw.loc[labels.cells.index]
     keys = filled(raw[settings.dicom.key_column], "key", file)
     pseudonyms = user_pseudonyms()
     images = _images_in(root, file, settings, pseudonyms)
@@ -74,11 +77,11 @@ def read_dicom_folder(folder: Path, settings: DataSettings) -> Manifest:
         table["patient"], notes = settle_patients(table["path"], described, settings.patient_from)
     info = DatasetInfo(
         name=root.name or "images",
-        task=task,
-        classes=classes,
+        task=labels.task,
+        classes=labels.classes,
         root=str(root),
         source=str(root),
-        notes=(note, *notes),
+        notes=(*labels.notes, note, *notes),
     )
     first = ["path", "label", "patient", "split"]
     return Manifest(table[[*first, *(name for name in table.columns if name not in first)]], info)
@@ -149,11 +152,13 @@ def _files_below(root: Path, labels: Path) -> list[str]:
 
 
 def _columns_of(
-    raw: pd.DataFrame, labels: pd.Series, settings: DataSettings, pseudonyms: Pseudonyms, file: Path
+    raw: pd.DataFrame, labels: Labels, settings: DataSettings, pseudonyms: Pseudonyms, file: Path
 ) -> pd.DataFrame:
     """What the manifest takes from the CSV, by row."""
     columns = settings.csv
-    table = pd.DataFrame({"label": labels})
+    table = pd.DataFrame({"label": labels.cells})
+    if labels.unknown is not None:
+        table[UNKNOWN_LABELS] = labels.unknown
     table["split"] = splits_of(raw[columns.split], file) if columns.split else ""
     if columns.patient:
         table["patient"] = [pseudonyms.of("patient", cell) for cell in filled(raw[columns.patient], "patient", file)]

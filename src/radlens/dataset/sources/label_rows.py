@@ -14,8 +14,8 @@ import pandas as pd
 from radlens.base.errors import DataError
 from radlens.config import DicomKey
 from radlens.dataset.pseudonym import Kind, Pseudonyms
-from radlens.dataset.sources.csv_table import name_rows
 from radlens.dataset.sources.header_columns import Described
+from radlens.dataset.sources.table_cells import name_rows
 
 logger = logging.getLogger(__name__)
 

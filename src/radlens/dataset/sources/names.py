@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -95,3 +95,18 @@ def spellings(counts: Mapping[str, int]) -> dict[str, str]:
 
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
+
+
+def alike(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of names that differ in spaces and punctuation alone.
+
+    >>> alike(["Pleural_Effusion", "Pleural Effusion", "Mass"])
+    [('Pleural Effusion', 'Pleural_Effusion')]
+    """
+    first: dict[str, str] = {}
+    pairs = []
+    for name in sorted(names):
+        letters = "".join(filter(str.isalnum, _folded(name)))
+        if letters and first.setdefault(letters, name) != name:
+            pairs.append((first[letters], name))
+    return pairs
