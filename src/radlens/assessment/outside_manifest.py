@@ -154,7 +154,7 @@ def agree_on_labels(outside: OutsidePredictions, labels: Sequence[str], column: 
         return
     true = pd.Series(list(labels), index=given.index)
     says = ~given.str.casefold().isin(["", *MISSING_WORDS])
-    differs = says & [not same_answer(first, second) for first, second in zip(given, true, strict=True)]
+    differs = says & pd.Series([not same_answer(*pair) for pair in zip(given, true, strict=True)], index=given.index)
     if differs.any():
         path, said, known = (series[differs].iloc[0] for series in (outside.paths, given, true))
         raise DataError(
