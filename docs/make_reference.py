@@ -165,6 +165,8 @@ def _kind(annotation: Any) -> str:
         return " or ".join("`null`" if part is type(None) else _kind(part) for part in inside)
     if origin is tuple:
         return f"list of {_kind(inside[0])}" if inside[-1] is Ellipsis else "two numbers"
+    if origin is dict:
+        return f"by name, {_kind(inside[1])}"
     return {bool: "`true` / `false`", int: "whole number", float: "number", str: "text", Path: "folder"}[annotation]
 
 
@@ -178,6 +180,8 @@ def _limit(item: Any) -> str:
 def _yaml(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}: {_yaml(part)}' for name, part in value.items())}}}"
     if isinstance(value, tuple | list):
         return f"[{', '.join(_yaml(part) for part in value)}]"
     return str(value)

@@ -93,7 +93,7 @@ def test_the_columns_must_be_of_the_classes(header: str, info: DatasetInfo, mess
 
 def test_images_are_found_by_path_location_or_a_name_held_once(tmp_path: Path) -> None:
     found = match_images(
-        read_outside(write(tmp_path, "path,score\nelse\\c.png,0\n/scans/one/b.png,0\none/a.png,1\ntwo/a.png,1\n")),
+        read_outside(write(tmp_path, "path,score\nc.png,0\n/scans/one/b.png,0\none/a.png,1\ntwo/a.png,1\n")),
         manifest("one/a.png", "one/b.png", "two/a.png", "two/c.png"),
     )
     assert found.to_dict() == {2: 3, 3: 1, 4: 0, 5: 2}

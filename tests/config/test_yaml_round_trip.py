@@ -88,6 +88,8 @@ def of_type(kind: Any, limits: dict[str, Any]) -> st.SearchStrategy[Any]:
         part = get_args(kind)[0]
         parts = of_type(part, {}) if part == Share or get_origin(part) is Literal else TEXT
         return st.lists(parts, min_size=1, max_size=3).map(tuple)
+    if origin is dict:
+        return st.dictionaries(TEXT, of_type(get_args(kind)[1], {}), max_size=3)
     known: dict[Any, st.SearchStrategy[Any]] = {
         str: TEXT,
         bool: st.booleans(),

@@ -14,6 +14,7 @@ import pandas as pd
 from radlens.assessment.predictions import SUM_TOLERANCE
 from radlens.base.errors import DataError, did_you_mean
 from radlens.dataset.manifest import DatasetInfo, Manifest
+from radlens.dataset.sources.image_names import NO_IMAGE, SEVERAL_IMAGES, resolve_names
 from radlens.dataset.sources.table_cells import filled, name_rows, read_cells
 
 PATH_NAMES = ("path", "image", "filename", "file_name", "file", "image_path")
@@ -147,24 +148,18 @@ def read_outside(file: Path, path_column: str | None = None) -> OutsidePredictio
 
 
 def match_images(outside: OutsidePredictions, manifest: Manifest) -> pd.Series:
-    """The position in the manifest of each row's image: by its path, its whole location, or a file name held once.
+    """The position in the manifest of each row's image, as :func:`resolve_names` tells.
 
     Raises:
         DataError: a row names no image or several, or two rows the same image.
     """
-    paths, locations = manifest.table["path"].tolist(), manifest.locations
-    position = {location: number for number, location in enumerate(locations)}
-    position.update({path: number for number, path in enumerate(paths)})
-    names = pd.Series([path.rpartition("/")[2] for path in paths])
-    several = set(names[names.duplicated(keep=False)])
-    by_name = {name: number for number, name in enumerate(names) if name not in several}
-
-    def find(path: str) -> float:
-        name = path.rpartition("/")[2]
-        return float(position.get(path, by_name.get(name, -2 if name in several else -1)))
-
-    positions = outside.paths.map(find).astype(np.int64)
-    for code, problem in ((-1, "no image of the source"), (-2, "several images of the source by the file name alone")):
+    paths = manifest.table["path"].tolist()
+    resolved = resolve_names(outside.paths.tolist(), paths, manifest.info.root)
+    positions = pd.Series(resolved.positions, index=outside.paths.index)
+    for code, problem in (
+        (NO_IMAGE, "no image of the source"),
+        (SEVERAL_IMAGES, "several images of the source by the file name alone"),
+    ):
         if (positions == code).any():
             first = outside.paths[positions == code].iloc[0]
             raise DataError(

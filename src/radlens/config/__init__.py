@@ -4,6 +4,7 @@ from radlens.config.csv_table import MISSING_WORDS, CsvColumns
 from radlens.config.data import DataSettings, DicomKey, DicomSettings, PhantomSettings, SplitSettings
 from radlens.config.evaluation import EvaluateSettings
 from radlens.config.run import RunSettings, is_stated, resolve, to_yaml
+from radlens.config.table_forms import table_forms
 from radlens.config.training import AugmentSettings, TrainSettings
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "TrainSettings",
     "is_stated",
     "resolve",
+    "table_forms",
     "to_yaml",
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from radlens.config.base import Settings
+from radlens.config.table_forms import FormName, table_forms
 
 Uncertain = Literal["exclude", "negative", "positive", "ignore-in-loss"]
 Missing = Literal["exclude", "negative", "ignore-in-loss", "error"]
@@ -22,6 +23,11 @@ MISSING_WORDS = (
 class CsvColumns(Settings):
     """Which columns of a CSV file mean what, and how its label cells are read."""
 
+    form: FormName | None = Field(
+        default=None,
+        description="A public set whose table is read as published: gives the other settings here, which may still be "
+        "stated.",
+    )
     path: str = Field(
         default="path", description="Column that names the image: a path, a file name, or that without its suffix."
     )
@@ -33,8 +39,6 @@ class CsvColumns(Settings):
     )
     label_separator: str | None = Field(
         default=None,
-        min_length=1,
-        max_length=3,
         description="What joins several labels in a cell, and makes the task multilabel; none: told from the cells "
         "(`|`, `;`, lists such as ['a', 'b'], and a comma between names that also stand alone).",
     )
@@ -58,9 +62,47 @@ class CsvColumns(Settings):
     )
     patient: str | None = Field(default=None, description="Column with the patient; none: told from the file names.")
     split: str | None = Field(default=None, description="Column with train, val or test; none: split by radlens.")
-    image_root: Path | None = Field(default=None, description="Folder of relative paths; none: the CSV file's folder.")
+    image_root: Path | None = Field(
+        default=None, description="Folder below which the images lie; none: the CSV file's folder."
+    )
+    unmatched: Literal["leave_out", "error"] = Field(
+        default="leave_out",
+        description="Rows that name no image: leave them out, or stop. Where they are more than half, it stops unless "
+        "leave_out is stated.",
+    )
+    join: tuple[str, ...] = Field(
+        default=(),
+        description="Further tables next to the CSV (names, or patterns with `*`), whose columns join the rows with "
+        "which their common columns agree.",
+    )
+    only: dict[str, tuple[str, ...]] = Field(
+        default={}, description="The rows to read: by column the values that they may have, in any case."
+    )
+    split_files: dict[str, Literal["train", "val", "test"]] = Field(
+        default={},
+        description="Files next to the CSV that tell the split: lists of image names, or tables of the same columns, "
+        "whose rows are added. By name, or pattern with `*`.",
+    )
+    rename: dict[str, tuple[str, ...]] = Field(
+        default={},
+        description="Further columns under the names by which groups are made (view, sex, age, site, …): by new name, "
+        "the columns that may hold it, of which the first is taken.",
+    )
 
-    @field_validator("label", "missing_words", mode="before")
+    @model_validator(mode="before")
+    @classmethod
+    def _start_from_form(cls, values: Any) -> Any:
+        form = values.get("form") if isinstance(values, dict) else None
+        return {**table_forms()[form], **values} if form in table_forms() else values
+
+    @field_validator("label", "missing_words", "join", mode="before")
     @classmethod
     def _one_text_is_a_list_too(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("only", "rename", mode="before")
+    @classmethod
+    def _one_value_is_a_list_too(cls, values: object) -> object:
+        if not isinstance(values, dict):
+            return values
+        return {name: (value,) if isinstance(value, str) else value for name, value in values.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from radlens.config.base import Settings
 from radlens.config.csv_table import CsvColumns
@@ -132,6 +132,12 @@ class DataSettings(Settings):
         description="The positive one of two classes; none: told by their names (normal, healthy, negative, no finding "
         "and the like in many spellings and languages), and asked for where these do not tell.",
     )
+    class_map: dict[str, str | None] = Field(
+        default={},
+        description="New names of classes, whatever the source: `{Healthy: NORMAL, Sick: PNEUMONIA}`. Several may "
+        "become one; `null` leaves a class out; `*` is all that are not named, which else keep their names. Where images "
+        "have several labels, naming those without any (`No Finding`) makes the classes exclusive.",
+    )
     csv: CsvColumns = Field(default_factory=CsvColumns)
     folder: FolderSettings = Field(default_factory=FolderSettings)
     phantom: PhantomSettings = Field(default_factory=PhantomSettings)
@@ -154,3 +160,11 @@ class DataSettings(Settings):
         if isinstance(value, bool):
             return "yes" if value else "no"
         return str(value) if isinstance(value, int | float) else value
+
+    @field_validator("class_map", mode="before")
+    @classmethod
+    def _names_are_text(cls, value: object) -> object:
+        # YAML reads 0 as a number and yes as a truth value.
+        if not isinstance(value, dict):
+            return value
+        return {str(name).lower() if isinstance(name, bool) else str(name): new for name, new in value.items()}

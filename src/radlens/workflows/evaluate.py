@@ -78,7 +78,9 @@ def evaluate(
     resolved = resolved.model_copy(update={"preprocessing": model_config.preprocessing})
     check_folder(folder, overwrite, resolved.data.source, model)
     # 2. The images, and whether the model was made with any of them.
-    manifest, name = select_images(for_model(read_source(resolved.data, ask_positive=False).fully_labelled(), model_config), split)
+    manifest, name = select_images(
+        for_model(read_source(resolved.data, ask_positive=False).fully_labelled(), model_config), split
+    )
     trained_on = read_training_images(model)
     manifest = manifest.with_notes(*filter(None, (trained_on.unknown(),)))
     cache = read_images(manifest, resolved.data, model_config.preprocessing)
@@ -135,7 +137,8 @@ def for_model(manifest: Manifest, model: ModelConfig) -> Manifest:
     if manifest.info.task != model.task or {name.casefold() for name in manifest.info.classes} != set(same):
         raise DataError(
             f"The source has the {manifest.info.task} classes {', '.join(manifest.info.classes)}; the model answers "
-            f"the {model.task} classes {', '.join(model.classes)}. Rename the class folders or labels to the model's."
+            f"the {model.task} classes {', '.join(model.classes)}. Say which is which: "
+            f"--set 'data.class_map={{{manifest.info.classes[0]}: {model.classes[0]}, …}}'"
         )
     label = manifest.table["label"].map(
         lambda cell: "|".join(same[part.casefold()] for part in cell.split("|") if part)

@@ -12,6 +12,7 @@ from radlens.config import DataSettings
 from radlens.dataset.manifest import Manifest, order_classes
 from radlens.dataset.opening import opening_line
 from radlens.dataset.positive_class import settle_positive
+from radlens.dataset.sources.class_map import map_classes
 from radlens.dataset.sources.table_cells import is_table
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,8 @@ _KINDS = (
 def read_source(settings: DataSettings, *, ask_positive: bool = True) -> Manifest:
     """Read the images and labels that ``settings.source`` names.
 
-    A known name (in any case) wins over a folder of that name, which can be given as ``./name``.
+    A known name (in any case) wins over a folder of that name, which can be given as ``./name``. Classes are renamed
+    as ``settings.class_map`` says, whatever the source.
 
     Args:
         settings: with the source.
@@ -37,7 +39,12 @@ def read_source(settings: DataSettings, *, ask_positive: bool = True) -> Manifes
         UsageError: no source was given, or it is neither a known name nor a file or folder that can be read.
         DataError: what is there cannot be used; the message says what was found and what was expected.
     """
-    manifest = _read(settings)
+    if settings.class_map:
+        # The positive class is one of those that the mapping makes.
+        read = _read(settings.model_copy(update={"positive_class": None}))
+        manifest = map_classes(read, settings.class_map, settings.positive_class)
+    else:
+        manifest = _read(settings)
     if ask_positive:
         manifest = settle_positive(manifest, settings)
     logger.info("%s", opening_line(manifest))

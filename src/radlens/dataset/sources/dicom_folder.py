@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import mimetypes
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from radlens.base.errors import DataError, UsageError
 from radlens.config import DataSettings
 from radlens.dataset.manifest import UNKNOWN_LABELS, DatasetInfo, Manifest
 from radlens.dataset.pseudonym import Pseudonyms, user_pseudonyms
+from radlens.dataset.sources.files_below import files_below
 from radlens.dataset.sources.folder import writable_paths
 from radlens.dataset.sources.header_columns import (
     HEADER_COLUMNS,
@@ -89,7 +89,7 @@ def read_dicom_folder(folder: Path, settings: DataSettings) -> Manifest:
 
 def _images_in(root: Path, labels: Path, settings: DataSettings, pseudonyms: Pseudonyms) -> list[FolderImage]:
     """Every file below the folder that is an image, or cannot be told not to be one."""
-    paths = _files_below(root, labels)
+    paths = files_below(root, labels)
     texts = writable_paths(root, pd.Series(paths, dtype=object)).tolist()
 
     def use(number: int, header: DicomHeader | DecodeError | None) -> FolderImage | str:
@@ -125,30 +125,6 @@ def _kind_of_file(path: str) -> str:
     """The suffix of a file if it is a known one: others may be parts of names."""
     suffix = Path(path).suffix.lower()
     return suffix if suffix in mimetypes.types_map else "of another kind"
-
-
-def _files_below(root: Path, labels: Path) -> list[str]:
-    """The visible files below a folder but the CSV, relative to it, with forward slashes; each real folder once."""
-    paths: list[str] = []
-    closed: list[OSError] = []
-    entered: set[tuple[int, int]] = set()
-    for current, folders, names in os.walk(root, followlinks=True, onerror=closed.append):
-        facts = Path(current).stat()
-        # Links in a circle come to an end so.
-        if (facts.st_dev, facts.st_ino) in entered:
-            folders.clear()
-            continue
-        entered.add((facts.st_dev, facts.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        inside = os.path.relpath(current, root).replace(os.sep, "/")
-        start = "" if inside == "." else f"{inside}/"
-        paths.extend(f"{start}{name}" for name in names if not name.startswith("."))
-    if closed:
-        logger.warning(
-            "%d folder(s) in %s cannot be listed (%s) and are left out.", len(closed), root, closed[0].strerror
-        )
-    own = os.path.relpath(labels, root).replace(os.sep, "/")
-    return sorted(path for path in paths if path != own)
 
 
 def _columns_of(

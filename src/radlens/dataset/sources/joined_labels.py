@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from radlens.base.errors import DataError
-from radlens.dataset.manifest import NEGATIVE_NAMES, order_classes
+from radlens.dataset.class_names import means_nothing_found
+from radlens.dataset.manifest import order_classes
 from radlens.dataset.sources.labels import Labels, Remarks
 from radlens.dataset.sources.marks import number_in
 from radlens.dataset.sources.names import spellings
@@ -44,7 +45,7 @@ def separators_of(cells: Iterable[str], stated: str | None) -> tuple[str, ...] |
     >>> separators_of(["a|b", "c"], None), separators_of(["a,b", "a", "b"], None), separators_of(["x, left", "y"], None)
     (('|',), (',',), None)
     """
-    if stated is not None:
+    if stated:
         return (stated,)
     texts = [cell for cell in cells if number_in(cell) is None]
     lists = any(map(is_list, texts))
@@ -70,16 +71,6 @@ def split_cell(cell: str, separators: tuple[str, ...]) -> list[str]:
         items = [cell]
     # The bar joins labels in the manifest.
     return [item.strip().replace("|", "/") for item in items if item.strip()]
-
-
-def means_nothing_found(name: str) -> bool:
-    """Whether a name among several labels says that none of them holds.
-
-    >>> [means_nothing_found(name) for name in ("No Finding", "no_findings", "normal", "effusion")]
-    [True, True, True, False]
-    """
-    words = re.sub(r"[\s_-]+", " ", name.strip().casefold())
-    return words in NEGATIVE_NAMES or words.removesuffix("s") in NEGATIVE_NAMES
 
 
 def from_joined(cells: pd.Series, separators: tuple[str, ...], remarks: Remarks) -> Labels:

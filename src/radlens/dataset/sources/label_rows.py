@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from radlens.base.errors import DataError
 from radlens.config import DicomKey
 from radlens.dataset.pseudonym import Kind, Pseudonyms
 from radlens.dataset.sources.header_columns import Described
+from radlens.dataset.sources.image_names import SEVERAL_IMAGES, resolve_names
 from radlens.dataset.sources.table_cells import name_rows
 
 logger = logging.getLogger(__name__)
@@ -44,11 +46,13 @@ class Match:
         key: path, or the kind of identifier.
         rows: the key of each row, as the images have it; by row number.
         images: the key of each image; empty for none.
+        several: for paths, which rows fit several images.
     """
 
     key: str
     rows: pd.Series
     images: pd.Series
+    several: npt.NDArray[np.bool_] | None = None
 
     @property
     def found(self) -> pd.Series:
@@ -65,11 +69,10 @@ class Match:
         Raises:
             DataError: rows of one key differ, or a file name is that of several images.
         """
+        self._require_one_image(file)
         self._require_agreement(columns, file)
-        first = self.rows.drop_duplicates()
-        row_of = self.images.map(pd.Series(first.index, index=first.to_numpy()))
-        if self.key == "path":
-            self._require_one_image(row_of, file)
+        first = self.rows[self.found].drop_duplicates()
+        row_of = self.images.map(pd.Series(first.index, index=first.to_numpy(), dtype=object))
         without, lonely = ~self.found, int(row_of.isna().sum())
         if without.any():
             named = name_rows(without, self.rows.index)
@@ -84,7 +87,7 @@ class Match:
 
     def _require_agreement(self, columns: pd.DataFrame, file: Path) -> None:
         decisive = [name for name in ("label", "split", "patient") if name in columns.columns]
-        decisive_cells = columns[decisive].assign(key=self.rows).drop_duplicates()
+        decisive_cells = columns[decisive].assign(key=self.rows)[self.found].drop_duplicates()
         differing = decisive_cells[decisive_cells["key"].duplicated(keep=False)]
         if differing.empty:
             return
@@ -96,15 +99,12 @@ class Match:
             "joined by |, or into several label columns."
         )
 
-    def _require_one_image(self, row_of: pd.Series, file: Path) -> None:
-        several = row_of[row_of.duplicated(keep=False)].dropna()
-        if several.empty:
-            return
-        named = name_rows(np.isin(self.rows.index, several), self.rows.index)
-        raise DataError(
-            f"{file}: {named}: the file name is that of several images in the folder ({len(several)} in all). Give the "
-            "path from the folder, with its suffix."
-        )
+    def _require_one_image(self, file: Path) -> None:
+        if self.several is not None and self.several.any():
+            raise DataError(
+                f"{file}: {name_rows(self.several, self.rows.index)}: the file name is that of several images in the "
+                f"folder ({int(self.several.sum())} such row(s) in all). Give the path from the folder, with suffix."
+            )
 
 
 def match_rows(
@@ -146,9 +146,8 @@ def _by(kind: Kind, keys: pd.Series, images: Sequence[FolderImage], pseudonyms: 
 
 
 def _by_path(keys: pd.Series, images: Sequence[FolderImage]) -> Match:
-    """By the path from the folder, that without suffix, the file name, or that without suffix: as most rows have it."""
+    """By the path, its end, or the file name, as :func:`resolve_names` tells."""
     paths = pd.Series([image.path for image in images], dtype=object)
-    rows = keys.str.replace("\\", "/", regex=False).str.removeprefix("./")
-    stems = paths.str.replace(r"\.[^./]*$", "", regex=True)
-    forms = (paths, stems, paths.str.rpartition("/")[2], stems.str.rpartition("/")[2])
-    return max((Match("path", rows, form) for form in forms), key=lambda match: int(match.found.sum()))
+    positions = resolve_names(keys.tolist(), paths.tolist()).positions
+    rows = pd.Series([paths[place] if place >= 0 else "" for place in positions], index=keys.index, dtype=object)
+    return Match("path", rows, paths, positions == SEVERAL_IMAGES)

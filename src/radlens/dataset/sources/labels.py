@@ -91,7 +91,7 @@ class Remarks:
         if not mask.any():
             return rule
         rows = mask.any(axis=1)
-        held = [names[number] for number in np.flatnonzero(mask.any(axis=0))]
+        held = [names[int(number)] for number in np.flatnonzero(mask.any(axis=0))]
         where = f"the column {held[0]!r}" if len(held) == 1 else f"{len(held)} label columns"
         count = f"{int(mask.sum())} cell(s) of {where} {_SAYS[kind]} ({name_rows(rows, index)})"
         if rule == "error":

@@ -104,7 +104,7 @@ class Column:
         unsure = {cell for cell in valued if folded[cell] in _UNCERTAIN_WORDS or numbers[cell] == "-1"}
         sure = [cell for cell in valued if cell not in unsure]
         marks = {cell: _VALUE_OF.get(folded[cell], numbers[cell]) for cell in sure}
-        self.is_marks = bool(sure) and set(marks.values()) <= {"0", "1"}
+        self.is_marks = set(marks.values()) <= {"0", "1"}
         self.is_numeric = bool(sure) and all(number_in(folded[cell]) is not None for cell in sure)
         counts_up = self.is_numeric and all(float(numbers[cell]) >= 0 for cell in sure)
         if not self.is_marks:

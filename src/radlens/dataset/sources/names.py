@@ -16,6 +16,7 @@ SPLIT_SYNONYMS = {
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "validate": "val",
     "dev": "val",
     "test": "test",
     "testing": "test",
