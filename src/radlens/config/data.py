@@ -135,8 +135,8 @@ class DataSettings(Settings):
     class_map: dict[str, str | None] = Field(
         default={},
         description="New names of classes, whatever the source: `{Healthy: NORMAL, Sick: PNEUMONIA}`. Several may "
-        "become one; `null` leaves a class out; `*` is all that are not named, which else keep their names. Where images "
-        "have several labels, naming those without any (`No Finding`) makes the classes exclusive.",
+        "become one; `null` leaves a class out; `*` is all that are not named, which else keep their names. Where "
+        "images have several labels, naming those without any (`No Finding`) makes the classes exclusive.",
     )
     csv: CsvColumns = Field(default_factory=CsvColumns)
     folder: FolderSettings = Field(default_factory=FolderSettings)
