@@ -78,6 +78,10 @@ class DicomMaker:
         assert image.mode == "L"
         return np.asarray(image)
 
+    def remarks(self, made: Dataset | bytes) -> tuple[str, ...]:
+        """What is said of its header."""
+        return decode_dicom("x.dcm", made if isinstance(made, bytes) else self.content(made)).remarks
+
     def lut(self, first: int, entries: list[int], bits: int = 16, signed: bool = False) -> Sequence:
         """A sequence with one lookup table."""
         item = Dataset()

@@ -53,6 +53,8 @@ class FileFacts:
         std: standard deviation of the same, 0 to 255.
         compression: ``baseline``, ``progressive``, ``deflate``, ``LZW``, …, or the name of the DICOM transfer syntax;
             empty where it is unknown.
+        remarks: what is wrong with a DICOM header and did not keep the picture from being shown; what comes before a
+            colon names the kind of fault.
     """
 
     width: int
@@ -63,6 +65,7 @@ class FileFacts:
     mean: float = float("nan")
     std: float = float("nan")
     compression: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -157,9 +160,17 @@ def _read_jpeg(content: bytes, limits: DecodeLimits, target: tuple[int, int] | R
 def _decode_dicom(location: str, content: bytes, limits: DecodeLimits) -> Decoded:
     from radlens.imaging.dicom.picture import decode_dicom
 
-    image, width, height, mode, compression = decode_dicom(location, content, limits)
-    facts = FileFacts(width, height, mode, "DICOM", len(content), compression=compression)
-    return Decoded(image, _with_brightness(facts, image), (0.0, 0.0, *image.size))
+    shown = decode_dicom(location, content, limits)
+    facts = FileFacts(
+        shown.width,
+        shown.height,
+        shown.interpretation,
+        "DICOM",
+        len(content),
+        compression=shown.compression,
+        remarks=shown.remarks,
+    )
+    return Decoded(shown.image, _with_brightness(facts, shown.image), (0.0, 0.0, *shown.image.size))
 
 
 def _decode_array(location: str, limits: DecodeLimits) -> Decoded:

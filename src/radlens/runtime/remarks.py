@@ -47,6 +47,7 @@ def remarks_of(
     ('nearly blank',)
     """
     remarks = list(_remarks_on_levels(_without_padding(pixels) if contract.fit == "pad" else pixels))
+    remarks += facts.remarks if facts is not None else ()
     if facts is not None and (facts.width < TINY_SHARE * contract.width or facts.height < TINY_SHARE * contract.height):
         remarks.append(f"tiny, {facts.width} x {facts.height} pixels")
     if is_colourful and contract.channels == 1:

@@ -53,9 +53,10 @@ def file_in(syntax: str, dicom: Any, **elements: Any) -> bytes:
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_the_picture_and_what_is_known_of_it_come_back(syntax: UID, dicom: Any) -> None:
     content = file_in(syntax, dicom, PhotometricInterpretation="MONOCHROME1")
-    image, width, height, interpretation, compression = decode_dicom("x.dcm", content)
+    image, width, height, interpretation, compression, remarks = decode_dicom("x.dcm", content)
     assert (image.mode, image.size) == ("L", (40, 20))
     assert (width, height, interpretation, compression) == (40, 20, "MONOCHROME1", syntax.name)
+    assert not remarks
     np.testing.assert_array_equal(np.asarray(image), dicom.levels(1 - dicom.ramp / dicom.ramp.max()))
 
 
@@ -137,7 +138,7 @@ def test_of_a_damaged_file_nothing_but_a_decode_error_escapes(
     for place, value in changes:
         damaged[132 + int(place * (len(damaged) - 132))] = value
     try:
-        image, width, height, _, _ = decode_dicom("x.dcm", bytes(damaged))
+        image, width, height, *_ = decode_dicom("x.dcm", bytes(damaged))
     except DecodeError as error:
         assert str(error).startswith("x.dcm: the DICOM image ")  # noqa: PT017
         return
@@ -199,7 +200,7 @@ def test_threads_do_not_disturb_each_other(dicom: Any) -> None:
 
 
 def test_a_real_chest_radiograph_in_monochrome1_has_white_bone_and_dark_lungs(radiographs: Path) -> None:
-    image, width, height, interpretation, _ = decode_dicom("RG1", (radiographs / "RG1_UNCR.dcm").read_bytes())
+    image, width, height, interpretation, *_ = decode_dicom("RG1", (radiographs / "RG1_UNCR.dcm").read_bytes())
     assert (width, height, interpretation) == (1841, 1955, "MONOCHROME1")
     values = np.asarray(image, dtype=float)
     spine = values[800:1500, 850:1000].mean()

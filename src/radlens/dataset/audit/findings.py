@@ -25,6 +25,7 @@ Check = Literal[
     "duplicate",
     "file_name_families",
     "flat_pictures",
+    "header_faults",
     "leak",
     "patients_unknown",
     "shortcut_border",

@@ -23,6 +23,7 @@ from radlens.dataset.audit.fact_findings import drift_findings, family_findings,
 from radlens.dataset.audit.findings import Audit, Severity
 from radlens.dataset.audit.flat_pictures import flat_findings
 from radlens.dataset.audit.framing_shortcuts import find_framing
+from radlens.dataset.audit.header_faults import header_findings
 from radlens.dataset.audit.name_families import FamiliesOfLabel, find_name_families
 from radlens.dataset.audit.seen import seen_findings
 from radlens.dataset.audit.shortcuts import Shortcut, find_shortcuts
@@ -72,7 +73,8 @@ def audit(
         findings += [*patient_leaks(kept), *split_sizes(counts), *imbalance(counts)]
         if cache is not None:
             images = cache.only(readable)
-            findings += [*flat_findings(kept, images), *seen_findings(kept, images, trained_on)]
+            findings += [*flat_findings(kept, images), *header_findings(kept, images)]
+            findings += seen_findings(kept, images, trained_on)
             if duplicates is None:
                 copies = find_duplicates(images.digests, images.pixels, images.rows)
             else:

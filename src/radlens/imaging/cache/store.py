@@ -37,7 +37,7 @@ from radlens.imaging.preprocess import Preprocessing
 logger = logging.getLogger(__name__)
 
 # Raise this when the same contract comes to give other bytes: what was cached before is left alone, and evicted.
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 
 # Another version may give other bytes, and one that is newly installed reads what was rejected before.
 _DECODERS = ("imagecodecs", "pillow", "pydicom")
@@ -237,7 +237,10 @@ def _to_text(entry: Entry) -> str:
 
 def _from_state(state: object) -> Entry:
     """An entry as it is in the index. Raises TypeError where it is none."""
-    return state if isinstance(state, str) else FileFacts(*state)  # type: ignore[misc]
+    if isinstance(state, str):
+        return state
+    # JSON has lists where there were tuples.
+    return FileFacts(*(tuple(part) if isinstance(part, list) else part for part in state))  # type: ignore[attr-defined]
 
 
 def _version(package: str) -> str:

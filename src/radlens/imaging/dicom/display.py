@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +12,15 @@ from PIL import Image
 from radlens.imaging.dicom.file import DicomFile
 from radlens.imaging.dicom.lut import MAX_ENTRIES, read_lut, read_palette
 from radlens.imaging.dicom.pixel_form import PixelForm
+from radlens.imaging.dicom.stored_bits import Values, blocks
 from radlens.imaging.limits import RefusedError
 
-Values = npt.NDArray[np.integer[Any]]
 Floats = npt.NDArray[np.float64]
 Mapping = Callable[[Floats], Floats]
 
 # Of these X-ray classes (XA, XRF, XA biplane) the modality LUT leads back to intensities and is not for display
 # (DICOM PS3.3 C.8.7.1.1.2).
 _NOT_FOR_DISPLAY = frozenset(f"1.2.840.10008.5.1.4.1.1.12.{number}" for number in (1, 2, 3))
-_BLOCK = 2**20
 _NOT_FINITE = "the values are not finite after rescaling"
 
 
@@ -41,8 +39,8 @@ def render_grey(file: DicomFile, values: Values, form: PixelForm) -> npt.NDArray
     Raises:
         RefusedError: an element is damaged, contradictory or not finite.
     """
-    modality, padding = _modality(file, form), _padding(file, form)
-    extents = [extent for part in _occurring(values) if (extent := _extent(part, modality, padding)) is not None]
+    modality = _modality(file, form)
+    extents = [extent for part in _occurring(values) if (extent := _extent(part, modality, form)) is not None]
     if not extents:
         return np.zeros(values.shape, dtype=np.uint8)
     low, high = min(extent[0] for extent in extents), max(extent[1] for extent in extents)
@@ -54,7 +52,7 @@ def render_grey(file: DicomFile, values: Values, form: PixelForm) -> npt.NDArray
     def levels(stored: Values) -> npt.NDArray[np.uint8]:
         share = value_of_interest(np.clip(modality(stored.astype(np.float64)), low, high))
         grey = np.floor((1.0 - share if inverted else share) * 255.0 + 0.5).astype(np.uint8)
-        grey[_padded(stored, padding)] = 0
+        grey[form.is_padding(stored)] = 0
         return grey
 
     return _by_value(values, levels)
@@ -88,7 +86,7 @@ def render_colour(values: Values, form: PixelForm, *, ybr: bool) -> npt.NDArray[
     else:
         scale = 255.0 / form.highest
         colours = np.empty(values.shape, dtype=np.uint8)
-        for rows in _blocks(values):
+        for rows in blocks(values):
             colours[rows] = np.floor(values[rows] * scale + 0.5)
     size = (form.columns, form.rows)
     return _luminance(Image.frombytes("YCbCr" if ybr else "RGB", size, colours.tobytes()).convert("RGB"))
@@ -122,7 +120,7 @@ def _by_value(values: Values, levels: Callable[[Values], npt.NDArray[np.uint8]])
     low, high = int(values.min()), int(values.max())
     table = levels(np.arange(low, high + 1)) if high - low < MAX_ENTRIES else None
     shown = np.empty(values.shape, dtype=np.uint8)
-    for rows in _blocks(values):
+    for rows in blocks(values):
         shown[rows] = levels(values[rows]) if table is None else table[values[rows].astype(np.intp) - low]
     return shown
 
@@ -131,41 +129,17 @@ def _occurring(values: Values) -> Iterator[Values]:
     """The values that occur, each once if there are not too many."""
     low, high = int(values.min()), int(values.max())
     if high - low >= MAX_ENTRIES:
-        yield from (values[rows] for rows in _blocks(values))
+        yield from (values[rows] for rows in blocks(values))
         return
     present = np.zeros(high - low + 1, dtype=bool)
-    for rows in _blocks(values):
+    for rows in blocks(values):
         present[values[rows].astype(np.intp) - low] = True
     yield np.flatnonzero(present) + low
 
 
-def _blocks(values: npt.NDArray[Any]) -> Iterator[slice]:
-    """Slices of rows, of a million values or a little more."""
-    step = max(1, _BLOCK // max(1, values[0].size))
-    return (slice(start, start + step) for start in range(0, len(values), step))
-
-
-def _padding(file: DicomFile, form: PixelForm) -> tuple[int, int] | None:
-    """The smallest and largest padding value; they are stored values, with the sign of these."""
-    bounds = []
-    for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"):
-        data, _ = file.raw(keyword)
-        if len(data) in (2, 4):
-            bounds.append(int.from_bytes(data, "little" if file.order == "<" else "big", signed=form.signed))
-        elif keyword == "PixelPaddingValue":
-            return None
-    return min(bounds), max(bounds)
-
-
-def _padded(stored: Values, padding: tuple[int, int] | None) -> npt.NDArray[np.bool_]:
-    if padding is None:
-        return np.zeros(stored.shape, dtype=np.bool_)
-    return np.asarray((stored >= padding[0]) & (stored <= padding[1]))
-
-
-def _extent(stored: Values, modality: Mapping, padding: tuple[int, int] | None) -> tuple[float, float] | None:
+def _extent(stored: Values, modality: Mapping, form: PixelForm) -> tuple[float, float] | None:
     """The smallest and largest value after the modality LUT, padding left out; None if there is nothing but padding."""
-    picture = stored[~_padded(stored, padding)]
+    picture = stored[~form.is_padding(stored)]
     if not picture.size:
         return None
     values = modality(picture.astype(np.float64))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from radlens.imaging.dicom.elements import MAX_VALUE, Element, Elements, Place, read_elements
 from radlens.imaging.limits import DamagedError, DecodeLimits, RefusedError
@@ -63,9 +63,12 @@ def _places(keyword: str) -> list[Place]:
     return [(tag,), *grouped]
 
 
+# Overlays come in up to 16 groups, each with its own bit among those of the values (retired in 2004).
+_OVERLAY_BITS: tuple[Place, ...] = tuple((group << 16 | 0x0102,) for group in range(0x6000, 0x6020, 2))
 _WANTED: frozenset[Place] = frozenset(
     {place for keyword in _ELEMENTS for place in _places(keyword)}
     | {(sequence, tag) for sequence in _LUT_SEQUENCES.values() for tag in (_LUT_DESCRIPTOR, _LUT_DATA)}
+    | {*_OVERLAY_BITS}
 )
 _NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 _UNKNOWN = ("", "UN")
@@ -77,9 +80,11 @@ class DicomFile:
 
     Attributes:
         elements: these elements, and no others.
+        remarks: what is wrong with the header and did not keep the picture from being shown, see :meth:`remark`.
     """
 
     elements: Elements
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def syntax(self) -> str:
@@ -90,6 +95,20 @@ class DicomFile:
     def order(self) -> str:
         """Byte order of numbers, ``<`` or ``>``."""
         return self.elements.order
+
+    def remark(self, text: str) -> None:
+        """Take note of something in the header that is wrong or was passed over.
+
+        What comes before the first colon names the kind of fault, and is the same for all files that have it. No value
+        is repeated that could be of a patient.
+        """
+        if text not in self.remarks:
+            self.remarks.append(text)
+
+    def overlay_bits(self) -> tuple[int, ...]:
+        """The bits of a value that the header gives to overlays; 0 for an overlay that is stored apart."""
+        places = (self.elements.number(place) for place in _OVERLAY_BITS)
+        return tuple(place for place in places if place is not None)
 
     def element(self, keyword: str) -> Element | None:
         """An element as it is stored; None where it is missing."""
@@ -114,6 +133,13 @@ class DicomFile:
         except ValueError:
             pass
         raise RefusedError(f"{keyword} is not a single whole number")
+
+    def whole_or_none(self, keyword: str) -> int | None:
+        """An element as a whole number; None where it is missing, empty, or not a single whole number."""
+        try:
+            return self.whole(keyword)
+        except RefusedError:
+            return None
 
     def number(self, keyword: str) -> float | None:
         """An element, or the first of its values, as a number; None where it is missing or empty.

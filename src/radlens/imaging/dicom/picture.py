@@ -6,6 +6,8 @@ numbers and codes; ``pixels`` and ``codecs`` find the stored values, ``lut`` and
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -18,9 +20,28 @@ from radlens.imaging.dicom.pixels import read_values
 from radlens.imaging.limits import DEFAULT_LIMITS, DamagedError, DecodeError, DecodeLimits, RefusedError
 
 
-def decode_dicom(
-    location: str, content: bytes, limits: DecodeLimits = DEFAULT_LIMITS
-) -> tuple[Image.Image, int, int, str, str]:
+class DicomPicture(NamedTuple):
+    """A rendered image, and what is known of its file.
+
+    Attributes:
+        image: mode ``L``, 8 bit.
+        width: as it is stored.
+        height: as it is stored.
+        interpretation: photometric interpretation.
+        compression: name of the transfer syntax.
+        remarks: what is wrong with the header and did not keep the picture from being shown; what comes before a colon
+            names the kind of fault.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    interpretation: str
+    compression: str
+    remarks: tuple[str, ...]
+
+
+def decode_dicom(location: str, content: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> DicomPicture:
     """Render a single-frame DICOM image as a workstation would by default.
 
     Bone is white in all that comes out, see :func:`radlens.imaging.dicom.display.render_grey`. Colours become their
@@ -30,10 +51,6 @@ def decode_dicom(
         location: named in errors.
         content: the file.
         limits: bounds on it, checked before memory is spent.
-
-    Returns:
-        The picture (mode ``L``, 8 bit), its stored width and height, its photometric interpretation, and the name of
-        its transfer syntax.
 
     Raises:
         DecodeError: no single-frame image, no pixel data, a transfer syntax without decoder, or damaged values.
@@ -46,7 +63,8 @@ def decode_dicom(
             _require_picture(file)
             form = read_form(file, limits)
             image = Image.fromarray(_render(file, form))
-            return image, form.columns, form.rows, form.interpretation, uid_name(file.syntax, "")
+            syntax = uid_name(file.syntax, "")
+            return DicomPicture(image, form.columns, form.rows, form.interpretation, syntax, tuple(file.remarks))
     except DamagedError as error:
         raise DecodeError(f"{location}: the DICOM image is damaged ({error})") from error
     except RefusedError as error:
@@ -63,7 +81,7 @@ def _require_picture(file: DicomFile) -> None:
 
 
 def _render(file: DicomFile, form: PixelForm) -> npt.NDArray[np.uint8]:
-    values, ybr = read_values(file, form)
+    values, form, ybr = read_values(file, form)
     if form.interpretation in COLOUR:
         return render_colour(values, form, ybr=ybr)
     render = render_palette if form.interpretation == PALETTE else render_grey

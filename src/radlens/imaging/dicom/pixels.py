@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,20 +11,32 @@ from radlens.imaging.dicom.codecs import ENCAPSULATED, JPEG_2000, LOSSY, RLE, De
 from radlens.imaging.dicom.encoding import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, uid_name
 from radlens.imaging.dicom.file import DicomFile
 from radlens.imaging.dicom.pixel_form import PixelForm
+from radlens.imaging.dicom.stored_bits import Cells, Values, settle
 from radlens.imaging.limits import RefusedError
 
 NATIVE = frozenset({IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN})
 MAX_FRAGMENTS = 2**16
 
 
-def read_values(file: DicomFile, form: PixelForm) -> tuple[npt.NDArray[np.integer[Any]], bool]:
-    """The stored values of the only frame, and whether they are luminance and colour differences (YBR).
+class StoredValues(NamedTuple):
+    """The stored values of a frame.
 
-    Bits that do not belong to a value are left out. Pixel data that are too long are cut, as pydicom and dcmtk do,
-    unless they hold another whole frame.
+    Attributes:
+        values: integers of shape ``form.shape``, between ``form.lowest`` and ``form.highest``, padding apart.
+        form: how they are stored in truth.
+        ybr: whether they are luminance and colour differences (YBR).
+    """
 
-    Returns:
-        Integers of shape ``form.shape``, between ``form.lowest`` and ``form.highest``.
+    values: Values
+    form: PixelForm
+    ybr: bool
+
+
+def read_values(file: DicomFile, form: PixelForm) -> StoredValues:
+    """The stored values of the only frame.
+
+    Bits that do not belong to a value are left out, see :mod:`radlens.imaging.dicom.stored_bits`. Pixel data that are
+    too long are cut, as pydicom and dcmtk do, unless they hold another whole frame.
 
     Raises:
         RefusedError: the pixel data are missing, too short, or contradict the header, or no decoder is known.
@@ -44,7 +56,8 @@ def read_values(file: DicomFile, form: PixelForm) -> tuple[npt.NDArray[np.intege
             raise RefusedError(f"photometric interpretation {form.interpretation} belongs to JPEG 2000 data only")
         if form.allocated == 8 and file.order == ">" and kind == "OW":
             data = _swapped(data)
-        return _significant(_native(data, form, file.order), form), ybr
+        cells = _native(data, form, file.order)
+        return StoredValues(*settle(Cells(cells, form.allocated), file, form), ybr)
     if file.syntax not in ENCAPSULATED:
         raise RefusedError(f"for the transfer syntax {uid_name(file.syntax, '(not valid)')} there is no decoder")
     decompressed = decompress(_only_frame(pieces), file.syntax, form)
@@ -54,9 +67,8 @@ def read_values(file: DicomFile, form: PixelForm) -> tuple[npt.NDArray[np.intege
         ybr = decompressed.colours == "YBR"
     elif form.interpretation in ("YBR_ICT", "YBR_RCT"):
         raise RefusedError(f"photometric interpretation {form.interpretation} belongs to JPEG 2000 data only")
-    if file.syntax == RLE:
-        return _significant(decompressed.values, form), ybr
-    return _decoded(decompressed, form, lossy=file.syntax in LOSSY), ybr and form.samples == 3
+    cells = _cells(decompressed, signed_is_known=file.syntax in JPEG_2000, lossy=file.syntax in LOSSY)
+    return StoredValues(*settle(cells, file, form), ybr and (file.syntax == RLE or form.samples == 3))
 
 
 def _swapped(data: bytes) -> bytes:
@@ -65,8 +77,8 @@ def _swapped(data: bytes) -> bytes:
     return np.frombuffer(even, dtype="<u2").byteswap().tobytes()
 
 
-def _native(data: bytes, form: PixelForm, order: str) -> npt.NDArray[np.generic]:
-    """Uncompressed values with all bits allocated."""
+def _native(data: bytes, form: PixelForm, order: str) -> npt.NDArray[Any]:
+    """Uncompressed values with all bits allocated, in the machine's byte order."""
     size, pixels = form.allocated // 8, form.rows * form.columns
     halved = form.interpretation == "YBR_FULL_422"
     if halved and form.columns % 2:
@@ -79,7 +91,7 @@ def _native(data: bytes, form: PixelForm, order: str) -> npt.NDArray[np.generic]
         raise RefusedError(
             f"{len(data):,} bytes of pixel data where {wanted:,} are a frame; a single image was expected"
         )
-    stored = np.frombuffer(data, dtype=f"{order}u{size}", count=values)
+    stored = np.frombuffer(data, dtype=f"{order}u{size}", count=values).astype(f"=u{size}", copy=False)
     if halved:
         # Two pixels are stored as two luminances and the colour differences that they share.
         pairs = stored.reshape(form.rows, form.columns // 2, 4)
@@ -89,35 +101,14 @@ def _native(data: bytes, form: PixelForm, order: str) -> npt.NDArray[np.generic]
     return stored.reshape(form.shape)
 
 
-def _significant(stored: npt.NDArray[np.generic], form: PixelForm) -> npt.NDArray[np.integer[Any]]:
-    """Of the bits allocated those that are the value, with its sign."""
-    size = form.allocated // 8
-    above, spare = form.allocated - 1 - form.high, form.allocated - form.stored
-    values = stored.astype(f"=u{size}", copy=bool(above or spare))
-    if above:
-        values <<= above
-    signed: npt.NDArray[np.integer[Any]] = values.view(f"=i{size}") if form.signed else values
-    if spare:
-        signed >>= spare
-    return signed
-
-
-def _decoded(frame: Decompressed, form: PixelForm, *, lossy: bool) -> npt.NDArray[np.integer[Any]]:
-    """Decoded values as the header declares them, whatever the precision and the sign of the codestream."""
+def _cells(frame: Decompressed, *, signed_is_known: bool, lossy: bool) -> Cells:
+    """Decoded values as bits, of which the codestream says how many there are."""
     values: npt.NDArray[Any] = frame.values
-    coded_signed = values.dtype.kind == "i"
-    if lossy and coded_signed == form.signed:
-        # An error of the compression may carry a value out of its range; it must not come back at the other end.
-        bounds = np.iinfo(values.dtype)
-        return np.asarray(values.clip(max(form.lowest, bounds.min), min(form.highest, bounds.max)))
-    bits = 8 * values.dtype.itemsize
-    spare = bits - min(form.stored, frame.precision)
-    unsigned: npt.NDArray[np.integer[Any]] = values.view(f"=u{values.dtype.itemsize}")
-    if not spare and not form.signed:
-        return unsigned
-    shifted = unsigned << spare
-    signed = shifted.view(f"=i{values.dtype.itemsize}") if form.signed else shifted
-    return np.asarray(signed >> spare)
+    size, signed = values.dtype.itemsize, values.dtype.kind == "i"
+    unsigned = values.view(f"=u{size}")
+    if signed:
+        unsigned = unsigned & unsigned.dtype.type(2**frame.precision - 1)
+    return Cells(unsigned, frame.precision, signed if signed_is_known else None, lossy)
 
 
 def _only_frame(pieces: tuple[bytes, ...] | None) -> bytes:

@@ -27,6 +27,7 @@ CHECK_NAMES = {
     "split_too_small": "Too few images to judge by",
     "class_imbalance": "Unequal classes",
     "patients_unknown": "Unknown patients",
+    "header_faults": "Faults in DICOM headers",
     "unreadable_files": "Unreadable files",
     "label_suspects": "Labels that may be wrong",
 }
