@@ -34,8 +34,8 @@ def header_findings(manifest: Manifest, cache: PixelCache) -> list[Finding]:
         Finding(
             check="header_faults",
             severity="warn",
-            message=f"{images} of {len(manifest)} image(s) have faults in their DICOM header, and are shown in spite of "
-            "them: what cannot be used is passed over, and where a header contradicts the values, these count. Look at "
+            message=f"{images} of {len(manifest)} image(s) have faults in their DICOM header and are shown in spite of "
+            "these: what cannot be used is passed over; where a header contradicts the values, these count. Look at "
             "some of them next to others, and mend the headers where the pictures differ; a model may learn such a "
             "difference if the faults go with the label.",
             count=images,
