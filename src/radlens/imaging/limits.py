@@ -72,7 +72,7 @@ def third_party() -> Iterator[None]:
 
 
 class DecodeLimits(BaseModel):
-    """Bounds on one image, checked before memory is spent on it."""
+    """Bounds on one image, checked before memory is spent on it, and what is not opened for its faults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -87,6 +87,13 @@ class DecodeLimits(BaseModel):
     )
     max_inflated: int = Field(
         default=1024 * 2**20, ge=1, description="Most bytes that a file's compressed data may come to."
+    )
+    unusable_elements: Literal["refuse", "pass_over"] = Field(
+        default="refuse",
+        description="What becomes of a DICOM image in whose header an element that gives the stored values their "
+        "meaning cannot be used (Rescale Slope, Rescale Intercept, Modality LUT, Pixel Representation, Planar "
+        "Configuration). refuse; pass_over: the image is shown as if the element were missing, with a remark. Display "
+        "hints, such as windows, are always passed over where they cannot be used.",
     )
 
 

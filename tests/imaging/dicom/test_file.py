@@ -239,12 +239,19 @@ HOSTILE = {
 }
 
 
+# What is absurd in these is passed over.
+SHOWN = {"a sequence for a number", "millions of window centres"}
+
+
 @pytest.mark.parametrize("name", sorted(HOSTILE))
-def test_hostile_files_are_refused_in_bounded_memory(name: str) -> None:
+def test_hostile_files_are_refused_or_shown_in_bounded_memory(name: str) -> None:
     content = HOSTILE[name]
     tracemalloc.start()
     try:
-        assert refusal(content).startswith("x.dcm: ")
+        if name in SHOWN:
+            assert decode_dicom("x.dcm", content).remarks
+        else:
+            assert refusal(content).startswith("x.dcm: ")
         assert tracemalloc.get_traced_memory()[1] < 4 * len(content) + 48 * MIB
     finally:
         tracemalloc.stop()

@@ -32,6 +32,38 @@ def test_a_report_is_no_picture_and_a_damaged_picture_is(tmp_path: Path) -> None
     assert cut.patient_id == "MRN-4711"
 
 
+WRONG = [
+    b"",
+    b"\0",
+    b"\xff" * 7,
+    b"\\\\\\",
+    b"20201301",
+    b"NaN",
+    b"-1Y",
+    b"999Y",
+    b"1e400",
+    b"\x1b$B%",
+    b"\x1b$)C\xff\xfe",
+]
+
+
+@pytest.mark.parametrize("kind", [b"LO", b"US", b"DA", b"FD", b"AT"])
+@pytest.mark.parametrize("wrong", WRONG)
+def test_an_element_of_any_content_costs_no_other(wrong: bytes, kind: bytes, tmp_path: Path) -> None:
+    content = content_of(dataset())
+    wrong += b" " * (len(wrong) % 2)
+    for tag in (0x00080020, 0x00080060, 0x00100030, 0x00100040, 0x00101010, 0x00185101, 0x00200062):
+        mark = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
+        place = content.find(mark)
+        if place < 0:
+            continue
+        (length,) = struct.unpack("<H", content[place + 6 : place + 8])
+        value = mark + kind + struct.pack("<H", len(wrong)) + wrong
+        header = known(content[:place] + value + content[place + 8 + length :], tmp_path)
+        assert (header.patient_id, header.has_pixels) == ("MRN-4711", True)
+        assert header.age is None or 0 <= header.age <= 90
+
+
 def test_every_cut_gives_what_came_before_it(tmp_path: Path) -> None:
     content = content_of(dataset())
     whole = known(content, tmp_path)

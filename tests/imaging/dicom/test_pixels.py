@@ -154,15 +154,12 @@ def test_one_pixel_may_be_padded_to_even_length(dicom: Any) -> None:
         for dicom_bytes in (b"", bytes(3200))
     ]
     + [
-        ({"NumberOfFrames": 0}, "0 frames"),
         ({"PixelData": bytes(3200)}, "3,200 bytes of pixel data where 1,600 are a frame"),
         ({"PixelData": bytes(1598)}, "1,598 bytes of pixel data where 1,600 are needed"),
         ({"PixelData": b""}, "pixel data are empty"),
         ({"PhotometricInterpretation": "HSV"}, "photometric interpretation is none of MONOCHROME1"),
-        ({"PhotometricInterpretation": None}, "photometric interpretation is none of MONOCHROME1"),
         ({"PhotometricInterpretation": "RGB"}, "1 samples in a pixel do not go with"),
         ({"SamplesPerPixel": 3}, "3 samples in a pixel do not go with"),
-        ({"SamplesPerPixel": None}, "SamplesPerPixel is missing"),
         ({"Rows": None}, "Rows is missing"),
         ({"Columns": [4, 5]}, "Columns is not a single whole number"),
         ({"Rows": 0}, "said to have 40 x 0 pixels"),
@@ -185,7 +182,6 @@ def test_an_object_that_is_no_single_picture_is_refused(elements: dict[str, Any]
     [
         ({"PhotometricInterpretation": "YBR_RCT"}, "YBR_RCT belongs to JPEG 2000"),
         ({"PhotometricInterpretation": "YBR_ICT"}, "YBR_ICT belongs to JPEG 2000"),
-        ({"PixelRepresentation": 1}, "signed values do not go with"),
         ({"PlanarConfiguration": 2}, "0 or 1 was expected"),
         ({"PhotometricInterpretation": "YBR_PARTIAL_422"}, "photometric interpretation is none of"),
     ],

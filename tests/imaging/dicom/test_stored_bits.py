@@ -181,7 +181,7 @@ def test_a_high_bit_that_the_values_do_not_reach_is_not_believed(signed: bool, d
 def test_values_at_the_upper_end_are_that_in_a_codestream_too(form: str, dicom: Any) -> None:
     syntax, encode = LOSSLESS_FORMS[form]
     upper = TRUE << np.uint16(4)
-    view = {"WindowCenter": 2000, "WindowWidth": 4000}
+    view: dict[str, Any] = {"WindowCenter": 2000, "WindowWidth": 4000}
     made = dicom.compressed(encode(upper), syntax, upper, 12, HighBit=15, **view)
     np.testing.assert_array_equal(dicom.shown(made), true_picture(dicom, **view))
     assert not dicom.remarks(made)

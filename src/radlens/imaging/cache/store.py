@@ -240,7 +240,7 @@ def _from_state(state: object) -> Entry:
     if isinstance(state, str):
         return state
     # JSON has lists where there were tuples.
-    return FileFacts(*(tuple(part) if isinstance(part, list) else part for part in state))  # type: ignore[attr-defined]
+    return FileFacts(*(tuple(part) if isinstance(part, list) else part for part in state))  # type: ignore[attr-defined, arg-type]
 
 
 def _version(package: str) -> str:

@@ -13,10 +13,8 @@ from radlens.imaging.dicom.file import DicomFile
 from radlens.imaging.dicom.lut import MAX_ENTRIES, read_lut, read_palette
 from radlens.imaging.dicom.pixel_form import PixelForm
 from radlens.imaging.dicom.stored_bits import Values, blocks
+from radlens.imaging.dicom.value_of_interest import Floats, Mapping, value_of_interest
 from radlens.imaging.limits import RefusedError
-
-Floats = npt.NDArray[np.float64]
-Mapping = Callable[[Floats], Floats]
 
 # Of these X-ray classes (XA, XRF, XA biplane) the modality LUT leads back to intensities and is not for display
 # (DICOM PS3.3 C.8.7.1.1.2).
@@ -27,30 +25,29 @@ _NOT_FINITE = "the values are not finite after rescaling"
 def render_grey(file: DicomFile, values: Values, form: PixelForm) -> npt.NDArray[np.uint8]:
     """Show stored grey values as a workstation would by default.
 
-    The modality LUT, or slope and intercept, are applied; then the first VOI LUT, or else the first window, or else
-    the range from the smallest to the largest value. MONOCHROME1 and an INVERSE presentation LUT shape turn the result
-    over, once if both are there (PS3.3 C.11.1, C.11.2, C.11.6, C.7.6.3.1.2). An IDENTITY with MONOCHROME1, which the
-    standard rules out, is not believed: writers err in it (dcm4che/dcm4chee-arc-light issue 3155), though dcmtk takes
-    it at its word. Pixel padding is black and does not count in the range (PS3.3 C.7.5.1.1.2). Overlays are not drawn.
+    The modality LUT, or slope and intercept, are applied; then the first VOI LUT, or else the first window that can be
+    used, or else the range from the smallest to the largest value. MONOCHROME1 and an INVERSE presentation LUT shape
+    turn the result over, once if both are there (PS3.3 C.11.1, C.11.2, C.11.6, C.7.6.3.1.2). An IDENTITY with
+    MONOCHROME1, which the standard rules out, is not believed: writers err in it (dcm4che/dcm4chee-arc-light
+    issue 3155), though dcmtk takes it at its word. Pixel padding is black and does not count in the range (PS3.3
+    C.7.5.1.1.2). Overlays are not drawn.
 
     Returns:
         uint8, shape (rows, columns), 0 black to 255 white.
 
     Raises:
-        RefusedError: an element is damaged, contradictory or not finite.
+        RefusedError: an element that gives the values their meaning is damaged, contradictory or not finite, and the
+            limits do not allow to go on without it.
     """
-    modality = _modality(file, form)
-    extents = [extent for part in _occurring(values) if (extent := _extent(part, modality, form)) is not None]
-    if not extents:
+    modality, extent, holds = _usable_modality(file, values, form)
+    if extent is None:
         return np.zeros(values.shape, dtype=np.uint8)
-    low, high = min(extent[0] for extent in extents), max(extent[1] for extent in extents)
-    if not math.isfinite(high - low):
-        raise RefusedError(_NOT_FINITE)
-    value_of_interest = _value_of_interest(file, low, high)
-    inverted = form.interpretation == "MONOCHROME1" or file.text("PresentationLUTShape") == "INVERSE"
+    low, high = extent
+    show = value_of_interest(file, low, high, rescaling_holds=holds)
+    inverted = form.interpretation == "MONOCHROME1" or _presentation_shape(file) == "INVERSE"
 
     def levels(stored: Values) -> npt.NDArray[np.uint8]:
-        share = value_of_interest(np.clip(modality(stored.astype(np.float64)), low, high))
+        share = show(np.clip(modality(stored.astype(np.float64)), low, high))
         grey = np.floor((1.0 - share if inverted else share) * 255.0 + 0.5).astype(np.uint8)
         grey[form.is_padding(stored)] = 0
         return grey
@@ -92,29 +89,6 @@ def render_colour(values: Values, form: PixelForm, *, ybr: bool) -> npt.NDArray[
     return _luminance(Image.frombytes("YCbCr" if ybr else "RGB", size, colours.tobytes()).convert("RGB"))
 
 
-def window(values: Floats, centre: float, width: float, function: str = "LINEAR") -> Floats:
-    """Apply a window: values to the share of the grey range, 0 to 1 (DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3).
-
-    Raises:
-        RefusedError: the width is too small for the function, or the function is unknown.
-
-    >>> window(np.array([-1.0, 2048.0, 5000.0]), 2048.0, 4096.0, "LINEAR_EXACT").tolist()
-    [0.0, 0.5, 1.0]
-    """
-    if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
-        raise RefusedError("the VOI LUT function is none of LINEAR, LINEAR_EXACT and SIGMOID")
-    if not np.isfinite(centre) or not np.isfinite(width) or width < (1 if function == "LINEAR" else 0) or width == 0:
-        raise RefusedError(f"window centre {centre} and width {width} cannot be used with {function}")
-    if function == "SIGMOID":
-        # 1 / (1 + exp(-4 x)), in a form that does not overflow.
-        return np.asarray(0.5 + 0.5 * np.tanh(2.0 * ((values - centre) / width)))
-    if function == "LINEAR_EXACT":
-        return np.clip((values - centre) / width + 0.5, 0.0, 1.0)
-    if width == 1:
-        return np.asarray(values > centre - 0.5, dtype=np.float64)
-    return np.clip((values - (centre - 0.5)) / (width - 1) + 0.5, 0.0, 1.0)
-
-
 def _by_value(values: Values, levels: Callable[[Values], npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
     """The grey of each value; worked out once for each that can occur, unless there are too many."""
     low, high = int(values.min()), int(values.max())
@@ -148,6 +122,32 @@ def _extent(stored: Values, modality: Mapping, form: PixelForm) -> tuple[float, 
     return float(values.min()), float(values.max())
 
 
+def _usable_modality(
+    file: DicomFile, values: Values, form: PixelForm
+) -> tuple[Mapping, tuple[float, float] | None, bool]:
+    """The modality transform, the range of values after it (None: nothing but padding), and whether it is the file's.
+
+    Raises:
+        RefusedError: it cannot be used, and the limits do not allow to go on without it.
+    """
+    try:
+        modality = _modality(file, form)
+        return modality, _range(values, modality, form), True
+    except RefusedError as error:
+        file.pass_over("rescaling", error)
+        return _as_it_is, _range(values, _as_it_is, form), False
+
+
+def _range(values: Values, modality: Mapping, form: PixelForm) -> tuple[float, float] | None:
+    extents = [extent for part in _occurring(values) if (extent := _extent(part, modality, form)) is not None]
+    if not extents:
+        return None
+    low, high = min(extent[0] for extent in extents), max(extent[1] for extent in extents)
+    if not math.isfinite(high - low):
+        raise RefusedError(_NOT_FINITE)
+    return low, high
+
+
 def _modality(file: DicomFile, form: PixelForm) -> Mapping:
     """The modality LUT, or slope and intercept if both are there."""
     if file.text("SOPClassUID") in _NOT_FOR_DISPLAY:
@@ -156,6 +156,8 @@ def _modality(file: DicomFile, form: PixelForm) -> Mapping:
         return read_lut(file, "ModalityLUTSequence", form.lowest).look_up
     slope, intercept = file.number("RescaleSlope"), file.number("RescaleIntercept")
     if slope is None or intercept is None:
+        if slope != intercept:
+            file.remark("rescaling passed over: Rescale Slope or Rescale Intercept is missing")
         return _as_it_is
     if slope == 0:
         raise RefusedError("RescaleSlope is 0: it makes one grey of all values")
@@ -166,17 +168,12 @@ def _modality(file: DicomFile, form: PixelForm) -> Mapping:
     return rescale
 
 
-def _value_of_interest(file: DicomFile, low: float, high: float) -> Mapping:
-    """Values to the share of the grey range, 0 to 1: by the first VOI LUT, the first window, or the range of values."""
-    if file.has_table("VOILUTSequence"):
-        table = read_lut(file, "VOILUTSequence", low)
-        return lambda values: table.look_up(values) / table.highest
-    centre, width = file.number("WindowCenter"), file.number("WindowWidth")
-    if centre is not None and width is not None:
-        function = file.text("VOILUTFunction") or "LINEAR"
-        return lambda values: window(values, centre, width, function)
-    # One grey is shown black.
-    return lambda values: (values - low) / (high - low or 1.0)
+def _presentation_shape(file: DicomFile) -> str:
+    shape = file.text("PresentationLUTShape")
+    # LIN OD is for printing films.
+    if shape not in ("", "IDENTITY", "INVERSE", "LIN OD"):
+        file.remark("unknown Presentation LUT Shape: neither IDENTITY nor INVERSE, passed over")
+    return shape
 
 
 def _as_it_is(values: Floats) -> Floats:

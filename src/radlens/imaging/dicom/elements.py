@@ -31,7 +31,7 @@ MAX_VALUE = 4096
 MAX_ELEMENTS = 100_000
 MAX_DEPTH = 1000
 
-_TRANSFER_SYNTAX = 0x00020010
+_GROUP_LENGTH, _TRANSFER_SYNTAX = 0x00020000, 0x00020010
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
 _RECOGNISED = 4096
@@ -63,11 +63,13 @@ class Elements:
         values: the elements by place.
         order: byte order of numbers, ``<`` or ``>``.
         syntax: the transfer syntax, guessed where the file does not name it.
+        remarks: what is wrong with the file meta information; what comes before a colon names the kind of fault.
     """
 
     values: dict[Place, Element]
     order: str
     syntax: str
+    remarks: tuple[str, ...] = ()
 
     def text(self, place: Place) -> str:
         """A value as text in the file's character set, without padding; empty where it is missing."""
@@ -118,14 +120,14 @@ def read_elements(file: BinaryIO, wanted: Collection[Place], limits: DecodeLimit
         return None
     file.seek(PREAMBLE + len(MAGIC) if has_prefix(begin) else 0)
     stream: _Stream = _Plain(file)
-    named = _named_syntax(stream)
+    named, remarks = _read_meta(stream)
     if named == DEFLATED:
         stream = InflatedBeginning(file) if limits is None else _Plain(io.BytesIO(inflate(file.read(), limits)))
     begin = stream.peek(8)
     syntax = named or guessed_syntax(begin)
     order = ">" if syntax == BIG_ENDIAN else "<"
     values = _walk(stream, order, begin[4:6].isalpha(), frozenset(wanted), whole=limits is not None)
-    return Elements(values, order, syntax)
+    return Elements(values, order, syntax, remarks)
 
 
 class _Stream(Protocol):
@@ -177,20 +179,37 @@ class _Open(NamedTuple):
     holds_elements: bool
 
 
-def _named_syntax(stream: _Stream) -> str:
-    """The transfer syntax that the file meta information names, which is always explicit; empty if it names none."""
-    syntax = ""
+def _read_meta(stream: _Stream) -> tuple[str, tuple[str, ...]]:
+    """The transfer syntax that the file meta information names, empty if it names none; and what is wrong with it.
+
+    File meta information is always explicit, and its group length says where it ends (DICOM PS3.10 7.1). Some writers
+    put a second one behind it, others err in its length: the first transfer syntax counts, as in dcmtk, and the data
+    set begins behind all elements of group 2.
+    """
+    syntax, remarks, last, at, end = "", list[str](), -1, 0, -1
     for _ in range(MAX_ELEMENTS):
-        if stream.peek(2) != b"\2\0":
+        # A deflated data set may begin with any bytes.
+        if stream.peek(2) != b"\2\0" or (at == end and syntax == DEFLATED):
             break
         head = _next(stream, "<", explicit=True)
         if head is None or head.length == _UNDEFINED:
             break
-        kept = min(head.length, MAX_VALUE) if head.tag == _TRANSFER_SYNTAX else 0
-        if kept:
-            syntax = stream.read(kept).decode("ascii", "replace").strip(" \0")
+        if head.tag <= last and (head.tag == _GROUP_LENGTH or at == end):
+            remarks.append("second file meta group: passed over, the first counts, which its group length ends")
+        kept = min(head.length, MAX_VALUE) if head.tag in (_GROUP_LENGTH, _TRANSFER_SYNTAX) else 0
+        value = stream.read(kept)
         stream.skip(head.length - kept)
-    return syntax
+        at, last = at + head.size + head.length, max(last, head.tag)
+        if head.tag == _GROUP_LENGTH and end < 0 and len(value) == 4:
+            end = at + int.from_bytes(value, "little")
+        elif head.tag == _TRANSFER_SYNTAX:
+            named = value.decode("ascii", "replace").strip(" \0")
+            if syntax and named != syntax:
+                remarks.append("two transfer syntaxes: the first counts")
+            syntax = syntax or named
+    if end not in (-1, at) and not remarks:
+        remarks.append("wrong group length of the file meta: its elements count")
+    return syntax, tuple(dict.fromkeys(remarks))
 
 
 def _next(stream: _Stream, order: str, *, explicit: bool) -> _Head | None:

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass, field
 
 from radlens.imaging.dicom.elements import MAX_VALUE, Element, Elements, Place, read_elements
-from radlens.imaging.limits import DamagedError, DecodeLimits, RefusedError
+from radlens.imaging.limits import DEFAULT_LIMITS, DamagedError, DecodeLimits, RefusedError
 
 # By keyword: the tag, and the value representation that counts where the file does not state one (DICOM PS3.6).
 _ELEMENTS = {
@@ -80,10 +80,12 @@ class DicomFile:
 
     Attributes:
         elements: these elements, and no others.
+        limits: whether to go on without elements that give the values their meaning.
         remarks: what is wrong with the header and did not keep the picture from being shown, see :meth:`remark`.
     """
 
     elements: Elements
+    limits: DecodeLimits = DEFAULT_LIMITS
     remarks: list[str] = field(default_factory=list)
 
     @property
@@ -104,6 +106,19 @@ class DicomFile:
         """
         if text not in self.remarks:
             self.remarks.append(text)
+
+    def pass_over(self, what: str, error: RefusedError) -> None:
+        """Go on without an element that gives the values their meaning, with a remark, where the limits allow it.
+
+        Raises:
+            RefusedError: they do not.
+        """
+        if self.limits.unusable_elements == "refuse":
+            raise RefusedError(
+                f"{error}. This gives the stored values their meaning; to go on without it, with a remark, set "
+                "data.limits.unusable_elements=pass_over"
+            ) from error
+        self.remark(f"{what} passed over: {error}")
 
     def overlay_bits(self) -> tuple[int, ...]:
         """The bits of a value that the header gives to overlays; 0 for an overlay that is stored apart."""
@@ -150,17 +165,25 @@ class DicomFile:
         values = self._values(keyword)
         if not values or values[0] == "":
             return None
-        try:
-            number = float(values[0])
-        except ValueError:
-            raise RefusedError(f"{keyword} is not a number") from None
-        if not math.isfinite(number):
-            raise RefusedError(f"{keyword} is not finite")
+        number = _finite(values[0])
+        if number is None:
+            raise RefusedError(f"{keyword} is not a finite number")
         return number
 
+    def numbers(self, keyword: str) -> list[float | None]:
+        """All values of an element, None for each that is not a finite number; none where it is missing or empty."""
+        try:
+            values = self._values(keyword)
+        except RefusedError:
+            return [None]
+        return [_finite(value) for value in values]
+
     def text(self, keyword: str) -> str:
-        """A code in capitals, without padding; empty where it is missing or one of several."""
-        values = self._values(keyword)
+        """A code in capitals, without padding; empty where it is missing, one of several, or damaged."""
+        try:
+            values = self._values(keyword)
+        except RefusedError:
+            return ""
         return str(values[0]).upper() if len(values) == 1 else ""
 
     def raw(self, keyword: str) -> tuple[bytes, str]:
@@ -210,7 +233,18 @@ def read_dicom(content: bytes, limits: DecodeLimits) -> DicomFile:
     elements = read_elements(io.BytesIO(content), _WANTED, limits)
     if elements is None:
         raise RefusedError("neither the DICOM prefix nor a DICOM header is at its beginning")
-    return DicomFile(elements)
+    return DicomFile(elements, limits, list(elements.remarks))
+
+
+def _finite(value: str | float) -> float | None:
+    # Python would take an underscore between digits.
+    if isinstance(value, str) and "_" in value:
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _bytes_and_kind(element: Element | None) -> tuple[bytes, str]:

@@ -16,6 +16,16 @@ PALETTE = "PALETTE COLOR"
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
 
+def _letters(text: str) -> str:
+    """Letters and digits alone, as in names that writers space and underline as they please."""
+    return "".join(letter for letter in text if letter.isalnum())
+
+
+_KNOWN = {_letters(name): name for name in (*GREY, PALETTE, *COLOUR)}
+# Of the standard, retired or not for still images: these are not to be taken for others misspelt.
+_OTHER_COLOURS = frozenset({"HSV", "ARGB", "CMYK", "YBRPARTIAL422", "YBRPARTIAL420", "XYB"})
+
+
 @dataclass(frozen=True)
 class PixelForm:
     """How the pixels are stored, as the header declares it (DICOM PS3.3 C.7.6.3).
@@ -74,23 +84,19 @@ def read_form(file: DicomFile, limits: DecodeLimits) -> PixelForm:
     Raises:
         RefusedError: an element is missing, absurd or not supported, or the picture exceeds the limits.
     """
-    frames = file.whole("NumberOfFrames", 1)
-    if frames != 1:
+    frames = file.whole_or_none("NumberOfFrames")
+    if frames is not None and frames > 1:
         raise RefusedError(f"{frames} frames; a single image was expected")
-    interpretation = file.text("PhotometricInterpretation")
-    samples = file.whole("SamplesPerPixel")
-    if interpretation not in (*GREY, PALETTE, *COLOUR):
-        raise RefusedError(f"the photometric interpretation is none of {', '.join((*GREY, PALETTE, *COLOUR))}")
-    if samples != (3 if interpretation in COLOUR else 1):
-        raise RefusedError(f"{samples} samples in a pixel do not go with photometric interpretation {interpretation}")
+    if frames != 1 and file.raw("NumberOfFrames")[0].strip(b" \0"):
+        file.remark("wrong Number of Frames: it is not a whole number from 1 on, and the data are of one frame")
+    interpretation, samples = _read_interpretation(file)
     allocated, stored, high = _read_bits(file)
-    representation, planar = file.whole("PixelRepresentation"), file.whole("PlanarConfiguration", 0)
-    if representation not in (0, 1) or planar not in (0, 1):
-        raise RefusedError(
-            f"PixelRepresentation {representation} and PlanarConfiguration {planar}: 0 or 1 was expected"
-        )
-    if representation and interpretation in COLOUR:
-        raise RefusedError(f"signed values do not go with photometric interpretation {interpretation}")
+    colour = interpretation in COLOUR
+    signed = bool(_read_flag(file, "PixelRepresentation"))
+    if signed and colour:
+        file.remark("wrong Pixel Representation: colours are never signed")
+        signed = False
+    planar = bool(_read_flag(file, "PlanarConfiguration", 0)) if colour else False
     rows, columns = file.whole("Rows"), file.whole("Columns")
     require_size(columns, rows, samples * allocated / 8, limits)
     return PixelForm(
@@ -100,12 +106,53 @@ def read_form(file: DicomFile, limits: DecodeLimits) -> PixelForm:
         allocated,
         stored,
         high,
-        signed=bool(representation),
-        planar=bool(planar),
+        signed=signed,
+        planar=planar,
         interpretation=interpretation,
-        padding=_read_padding(file, signed=bool(representation)),
+        padding=_read_padding(file, signed=signed),
         overlays=_read_overlays(file, range(high + 1 - stored, high + 1), allocated),
     )
+
+
+def _read_interpretation(file: DicomFile) -> tuple[str, int]:
+    """The photometric interpretation and the samples of a pixel; where one is missing or misspelt, the other tells."""
+    text, samples = file.text("PhotometricInterpretation"), file.whole_or_none("SamplesPerPixel")
+    interpretation = _KNOWN.get(_letters(text), "")
+    if not interpretation and (_letters(text) in _OTHER_COLOURS or samples not in (1, 3)):
+        raise RefusedError(f"the photometric interpretation is none of {', '.join(_KNOWN.values())}")
+    if not interpretation:
+        interpretation = "RGB" if samples == 3 else _guessed_grey(file, text)
+    if interpretation != text:
+        kind = "misspelt" if text else "missing"
+        file.remark(f"Photometric Interpretation {kind}: read as {interpretation}")
+    wanted = 3 if interpretation in COLOUR else 1
+    if samples is None:
+        file.remark(f"Samples per Pixel missing or unusable: {wanted}, as {interpretation} has")
+    elif samples != wanted:
+        raise RefusedError(f"{samples} samples in a pixel do not go with photometric interpretation {interpretation}")
+    return interpretation, wanted
+
+
+def _guessed_grey(file: DicomFile, text: str) -> str:
+    if file.element("RedPaletteColorLookupTableDescriptor") is not None:
+        return PALETTE
+    return "MONOCHROME1" if text.startswith("M") and text.endswith("1") else "MONOCHROME2"
+
+
+def _read_flag(file: DicomFile, keyword: str, default: int | None = None) -> int:
+    """An element that is 0 or 1.
+
+    Raises:
+        RefusedError: it is missing or something else, and the limits do not allow to go on with 0.
+    """
+    try:
+        flag = file.whole(keyword, default)
+        if flag not in (0, 1):
+            raise RefusedError(f"{keyword} is {flag}: 0 or 1 was expected")
+    except RefusedError as error:
+        file.pass_over(keyword, error)
+        return 0
+    return flag
 
 
 def _read_bits(file: DicomFile) -> tuple[int, int, int]:
@@ -136,6 +183,8 @@ def _read_padding(file: DicomFile, *, signed: bool) -> tuple[int, int] | None:
         if len(data) in (2, 4):
             bounds.append(int.from_bytes(data, "little" if file.order == "<" else "big", signed=signed))
         elif keyword == "PixelPaddingValue":
+            if data:
+                file.remark("Pixel Padding Value passed over: its length is that of no stored value")
             return None
     return min(bounds), max(bounds)
 

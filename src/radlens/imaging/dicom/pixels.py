@@ -56,8 +56,8 @@ def read_values(file: DicomFile, form: PixelForm) -> StoredValues:
             raise RefusedError(f"photometric interpretation {form.interpretation} belongs to JPEG 2000 data only")
         if form.allocated == 8 and file.order == ">" and kind == "OW":
             data = _swapped(data)
-        cells = _native(data, form, file.order)
-        return StoredValues(*settle(Cells(cells, form.allocated), file, form), ybr)
+        native = Cells(_native(data, form, file.order), form.allocated)
+        return StoredValues(*settle(native, file, form), ybr)
     if file.syntax not in ENCAPSULATED:
         raise RefusedError(f"for the transfer syntax {uid_name(file.syntax, '(not valid)')} there is no decoder")
     decompressed = decompress(_only_frame(pieces), file.syntax, form)
