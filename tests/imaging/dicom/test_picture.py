@@ -28,6 +28,7 @@ from pydicom.uid import (
 )
 
 from radlens.base.errors import RadlensError
+from radlens.base.optional import explained_imports
 from radlens.imaging.decode import decode
 from radlens.imaging.dicom.picture import decode_dicom
 from radlens.imaging.limits import DecodeError
@@ -106,12 +107,12 @@ def test_without_pydicom_the_command_that_installs_it_is_said(dicom: Any, monkey
 
     def refuse(name: str, *arguments: Any, **options: Any) -> Any:
         if name.partition(".")[0] == "pydicom":
-            raise ImportError(name)
+            raise ModuleNotFoundError(name, name="pydicom")
         return original(name, *arguments, **options)
 
     monkeypatch.delitem(sys.modules, "pydicom")
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(RadlensError, match=r"pip install 'radlens\[dicom\]'") as caught:
+    with pytest.raises(RadlensError, match="needs pydicom") as caught, explained_imports():
         decode_dicom("x.dcm", content)
     assert not isinstance(caught.value, DecodeError), "every file would be rejected one by one"
 
