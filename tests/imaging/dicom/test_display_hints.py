@@ -25,8 +25,8 @@ def made(dicom: Any, **texts: str) -> bytes:
         data_set.add_new(name, "LO", stand_in)
         places[stand_in.encode()] = text.encode().ljust(40)
     content = bytes(dicom.content(data_set))
-    for mark, text in places.items():
-        content = content.replace(b"LO\x28\0" + mark, b"DS\x28\0" + text)
+    for mark, value in places.items():
+        content = content.replace(b"LO\x28\0" + mark, b"DS\x28\0" + value)
     return content
 
 
@@ -93,7 +93,7 @@ def test_windows_of_a_form_that_none_has_are_passed_over(dicom: Any) -> None:
 
 
 def broken_lut(dicom: Any, how: str) -> Sequence:
-    table = dicom.lut(0, list(range(0, 4096, 2)), 12)
+    table: Sequence = dicom.lut(0, list(range(0, 4096, 2)), 12)
     if how == "cut short":
         table[0].LUTData = table[0].LUTData[:100]
     elif how == "entries too high":

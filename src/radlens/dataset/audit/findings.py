@@ -28,6 +28,8 @@ Check = Literal[
     "header_faults",
     "leak",
     "patients_unknown",
+    "polarity",
+    "presentation_intent",
     "shortcut_border",
     "shortcut_facts",
     "shortcut_framing",

@@ -7,6 +7,7 @@ from collections import Counter
 from radlens.dataset.audit.findings import Finding
 from radlens.dataset.manifest import Manifest
 from radlens.imaging.cache.pixel_cache import PixelCache
+from radlens.imaging.dicom.polarity import RAW_VALUES
 
 EXAMPLES = 10
 
@@ -22,7 +23,8 @@ def header_findings(manifest: Manifest, cache: PixelCache) -> list[Finding]:
     first: dict[str, str] = {}
     images = 0
     for path, facts in zip(manifest.table["path"], cache.facts, strict=True):
-        remarks = () if facts is None else facts.remarks
+        # Raw values are no fault, and have a finding of their own.
+        remarks = [] if facts is None else [text for text in facts.remarks if not text.startswith(RAW_VALUES)]
         images += bool(remarks)
         # What comes before the colon is the same in all files that have the fault.
         kinds.update({remark.partition(":")[0] for remark in remarks})

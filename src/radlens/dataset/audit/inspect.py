@@ -25,6 +25,7 @@ from radlens.dataset.audit.flat_pictures import flat_findings
 from radlens.dataset.audit.framing_shortcuts import find_framing
 from radlens.dataset.audit.header_faults import header_findings
 from radlens.dataset.audit.name_families import FamiliesOfLabel, find_name_families
+from radlens.dataset.audit.polarity import negative_findings, presentation_findings
 from radlens.dataset.audit.seen import seen_findings
 from radlens.dataset.audit.shortcuts import Shortcut, find_shortcuts
 from radlens.dataset.manifest import Manifest
@@ -75,6 +76,7 @@ def audit(
             images = cache.only(readable)
             findings += [*flat_findings(kept, images), *header_findings(kept, images)]
             findings += seen_findings(kept, images, trained_on)
+            findings += [*presentation_findings(kept, images), *negative_findings(kept, images)]
             if duplicates is None:
                 copies = find_duplicates(images.digests, images.pixels, images.rows)
             else:

@@ -12,6 +12,7 @@ from PIL import Image
 from radlens.imaging.dicom.file import DicomFile
 from radlens.imaging.dicom.lut import MAX_ENTRIES, read_lut, read_palette
 from radlens.imaging.dicom.pixel_form import PixelForm
+from radlens.imaging.dicom.polarity import is_turned_over
 from radlens.imaging.dicom.stored_bits import Values, blocks
 from radlens.imaging.dicom.value_of_interest import Floats, Mapping, value_of_interest
 from radlens.imaging.limits import RefusedError
@@ -30,7 +31,9 @@ def render_grey(file: DicomFile, values: Values, form: PixelForm) -> npt.NDArray
     turn the result over, once if both are there (PS3.3 C.11.1, C.11.2, C.11.6, C.7.6.3.1.2). An IDENTITY with
     MONOCHROME1, which the standard rules out, is not believed: writers err in it (dcm4che/dcm4chee-arc-light
     issue 3155), though dcmtk takes it at its word. Pixel padding is black and does not count in the range (PS3.3
-    C.7.5.1.1.2). Overlays are not drawn.
+    C.7.5.1.1.2). Overlays are not drawn. Raw
+    values of the detector are turned as their relation to the X-ray intensity asks for
+    (:func:`radlens.imaging.dicom.polarity.is_turned_over`).
 
     Returns:
         uint8, shape (rows, columns), 0 black to 255 white.
@@ -44,7 +47,8 @@ def render_grey(file: DicomFile, values: Values, form: PixelForm) -> npt.NDArray
         return np.zeros(values.shape, dtype=np.uint8)
     low, high = extent
     show = value_of_interest(file, low, high, rescaling_holds=holds)
-    inverted = form.interpretation == "MONOCHROME1" or _presentation_shape(file) == "INVERSE"
+    ends = show(np.clip(modality(np.array([values.min(), values.max()], dtype=np.float64)), low, high))
+    inverted = is_turned_over(file, form, rising=bool(ends[1] >= ends[0]))
 
     def levels(stored: Values) -> npt.NDArray[np.uint8]:
         share = show(np.clip(modality(stored.astype(np.float64)), low, high))
@@ -166,14 +170,6 @@ def _modality(file: DicomFile, form: PixelForm) -> Mapping:
         return values * slope + intercept
 
     return rescale
-
-
-def _presentation_shape(file: DicomFile) -> str:
-    shape = file.text("PresentationLUTShape")
-    # LIN OD is for printing films.
-    if shape not in ("", "IDENTITY", "INVERSE", "LIN OD"):
-        file.remark("unknown Presentation LUT Shape: neither IDENTITY nor INVERSE, passed over")
-    return shape
 
 
 def _as_it_is(values: Floats) -> Floats:

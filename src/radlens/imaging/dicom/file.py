@@ -13,6 +13,7 @@ from radlens.imaging.limits import DEFAULT_LIMITS, DamagedError, DecodeLimits, R
 # By keyword: the tag, and the value representation that counts where the file does not state one (DICOM PS3.6).
 _ELEMENTS = {
     "SOPClassUID": (0x00080016, "UI"),
+    "PresentationIntentType": (0x00080068, "CS"),
     "SamplesPerPixel": (0x00280002, "US"),
     "PhotometricInterpretation": (0x00280004, "CS"),
     "PlanarConfiguration": (0x00280006, "US"),
@@ -25,6 +26,7 @@ _ELEMENTS = {
     "PixelRepresentation": (0x00280103, "US"),
     "PixelPaddingValue": (0x00280120, "US"),
     "PixelPaddingRangeLimit": (0x00280121, "US"),
+    "PixelIntensityRelationshipSign": (0x00281041, "SS"),
     "WindowCenter": (0x00281050, "DS"),
     "WindowWidth": (0x00281051, "DS"),
     "RescaleIntercept": (0x00281052, "DS"),

@@ -27,6 +27,8 @@ CHECK_NAMES = {
     "split_too_small": "Too few images to judge by",
     "class_imbalance": "Unequal classes",
     "patients_unknown": "Unknown patients",
+    "presentation_intent": "Raw values and pictures for display",
+    "polarity": "Negatives among the pictures",
     "header_faults": "Faults in DICOM headers",
     "unreadable_files": "Unreadable files",
     "label_suspects": "Labels that may be wrong",
