@@ -25,7 +25,7 @@ def chests(count: int, negatives: int) -> npt.NDArray[np.uint8]:
         )
         picture = 170 - RNG.uniform(60, 120) * (left | right) + RNG.normal(0, 20, rows.shape)
         pictures.append(255 - picture if number < negatives else picture)
-    return np.clip(pictures, 0, 255).astype(np.uint8)[:, np.newaxis]
+    return np.asarray(np.clip(pictures, 0, 255)[:, np.newaxis], dtype=np.uint8)
 
 
 @pytest.mark.parametrize("negatives", [0, 1, 20])
