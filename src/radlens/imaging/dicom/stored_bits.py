@@ -79,6 +79,8 @@ def settle(cells: Cells, file: DicomFile, form: PixelForm) -> tuple[Values, Pixe
         return declared, form
     whole = _read(values, bits, form.signed)
     doubtful = declared != whole
+    if not sign_is_doubtful and not doubtful.any():
+        return declared, form
     padded = form.is_padding(whole) & doubtful
     doubtful &= ~padded
     if sign_is_doubtful:
