@@ -89,6 +89,14 @@ def test_signed_values_called_unsigned_are_shown(dicom: Any) -> None:
     assert dicom.remarks(made) == ("wrong Pixel Representation: unsigned declared, but the values are signed",)
 
 
+def test_padding_takes_the_sign_that_the_values_have(dicom: Any) -> None:
+    signed = TRUE.astype(np.int16) - np.int16(2000)
+    signed[:6] = -2040
+    made = dicom.dataset(signed, 12, PixelRepresentation=0, PixelPaddingValue=65536 - 2040)
+    assert not dicom.shown(made)[:6].any()
+    np.testing.assert_array_equal(dicom.shown(made)[6:], true_picture(dicom, signed[6:]))
+
+
 def test_a_sign_at_the_place_declared_needs_no_bits_above_it(dicom: Any) -> None:
     signed = TRUE.astype(np.int16) - np.int16(2000)
     made = dicom.dataset(signed.view(np.uint16) & np.uint16(0x0FFF), 12, PixelRepresentation=1)

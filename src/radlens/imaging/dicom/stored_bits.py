@@ -187,10 +187,22 @@ def _corrected(values: Values, form: PixelForm, file: DicomFile, *, signed: bool
     if signed != form.signed:
         kinds = ("unsigned", "signed")
         file.remark(f"wrong Pixel Representation: {kinds[form.signed]} declared, but the values are {kinds[signed]}")
+        form = replace(form, padding=_with_sign(form, signed=signed))
     if needed > form.stored:
         file.remark(f"wrong Bits Stored: {form.stored} declared, but values of {needed} bits")
     stored = next(bits for bits in (8, 10, 12, 14, 16, 32) if bits >= max(needed, form.stored))
     return replace(form, stored=stored, high=stored - 1, signed=signed)
+
+
+def _with_sign(form: PixelForm, *, signed: bool) -> tuple[int, int] | None:
+    """The bits of the padding, read with or without their sign."""
+    if form.padding is None:
+        return None
+    around = 2**form.allocated
+    values = [value % around for value in form.padding]
+    if signed:
+        values = [value - around if value >= around // 2 else value for value in values]
+    return min(values), max(values)
 
 
 def _bits_of(values: Values, signed: bool) -> int:
