@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.radlens-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contracts docs base check lock clean
+.PHONY: help setup demo test lint types contracts docs base lowest check lock lowest-lock clean
 
 help:  ## Show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
 setup: $(STAMP)  ## Make .venv from the lock file
 
@@ -45,6 +45,10 @@ docs: setup  ## Run the examples in the docstrings
 base: setup  ## Install wheel and sdist without the training packages, and pass the prediction tests there
 	.ci/base-install.sh
 
+lowest: setup  ## Pass tests of base and training at the lowest versions that pyproject.toml allows
+	.ci/base-install.sh
+	.ci/lowest.sh train
+
 check: test lint types contracts docs  ## All of the above
 
 lock: setup  ## Compile the lock file anew from pyproject.toml
@@ -52,6 +56,13 @@ lock: setup  ## Compile the lock file anew from pyproject.toml
 	  --allow-unsafe --constraint constraints.txt --output-file requirements.lock pyproject.toml
 	# The project itself is installed by setup; a local build of torch stands for any build of that version.
 	sed -i -E -e '/^radlens @/,/^[a-z]/{/^radlens @|^ /d}' -e 's/^(torch==[0-9.]+)\+.*/\1/' requirements.lock
+
+lowest-lock: setup  ## Compile the lowest versions anew from pyproject.toml
+	# Packages of the GPU are left to torch, which says which it needs.
+	for extra in "" train; do \
+	  $(BIN)/uv pip compile --quiet --resolution lowest-direct --python-version 3.11 --no-annotate --no-header \
+	    $${extra:+--extra $$extra} pyproject.toml | grep -Ev '^(nvidia|cuda|triton)' >lowest$${extra:+-$$extra}.txt; \
+	done
 
 clean:  ## Remove what can be made again
 	rm -rf $(VENV) demo build dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -65,3 +65,6 @@ for name in answer_file answer_rows inputs overlay predict_files predictor remar
   tests+=("$root/tests/runtime/test_$name.py")
 done
 "$python" -m pytest -q -p no:cacheprovider "${tests[@]}"
+
+echo "The same at the lowest versions"
+"$root/.ci/lowest.sh" base "$python"

@@ -207,7 +207,7 @@ def test_a_bug_in_building_the_graph_surfaces(
 def test_a_missing_package_is_said(make_model: Maker, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config, tensors = make_model()
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(RadlensError, match=f"needs {package}, .*pip install 'radlens"):
+    with pytest.raises(RadlensError, match=f'needs {package}, .*pip install "radlens'):
         export_graph(config, tensors)
 
 
