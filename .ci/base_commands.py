@@ -28,6 +28,7 @@ ARGUMENTS = {
     "export": [MODEL, "--out", "out"],
     "push": [MODEL, "owner/name"],
     "cache": [],
+    "doctor": [],
 }
 
 
