@@ -110,6 +110,7 @@ def test_companions_above_the_classes_and_next_to_them(tmp_path: Path, prefix: s
     )
     assert {Path(path).parts[-2] for path in read(tmp_path / "above").table["path"]} == {"COVID", "Normal"}
     assert len(read(tmp_path / "above")) == 2
+    assert any("2 picture(s)" in note for note in read(tmp_path / "above").info.notes)
     touch(tmp_path / "next", *(f"{prefix}{name}/a.png" for name in ("COVID", "Normal", "masks")))
     assert set(read(tmp_path / "next").table["label"]) == {"COVID", "Normal"}
 

@@ -64,6 +64,7 @@ def enter(tree: FolderTree, path: str, split: str | None) -> str:
         same = split is not None and split_of(names[0]) == split
         if not (same or is_transparent_name(names[0])) or not tree.folders(below):
             return path
+        tree.leave_out_companions(path)
         path = below
 
 
@@ -78,6 +79,7 @@ def descend(tree: FolderTree) -> str:
         told = split_of(names[0]) is not None or meaning_of(names[0]) != Meaning.UNKNOWN
         if told or tree.listings[below].images or not tree.folders(below):
             return path
+        tree.leave_out_companions(path)
         path = below
 
 
