@@ -91,12 +91,14 @@ def test_the_report_is_made_from_the_metrics_that_are_written(
     assert result.metrics["test"].cross_validation == known(finished.metrics["test"].cross_validation)
 
 
-def test_a_column_fold_of_the_source_is_kept(finished: Any, tmp_path: Path) -> None:
-    """Such as that of an earlier cross-validation, whose folder is a source."""
+def test_a_column_fold_of_the_source_is_kept_and_classes_get_new_names_once(finished: Any, tmp_path: Path) -> None:
+    """Such a column as that of an earlier cross-validation, whose folder is a source."""
     theirs = finished.manifest.table.set_index("path")["fold"].replace({"1": "left", "2": "right"})
     source = Manifest(finished.manifest.table.assign(fold=list(theirs)), finished.manifest.info)
     source.write(tmp_path / "source")
-    result = radlens.cross_validate(tmp_path / "source", tmp_path / "out", folds=2, settings=SMALL, seed=1)
+    renamed = (*SMALL, "data.class_map={normal: healthy}")
+    result = radlens.cross_validate(tmp_path / "source", tmp_path / "out", folds=2, settings=renamed, seed=1)
+    assert result.manifest.info.classes == ("healthy", "pneumonia")
     table = result.manifest.table.set_index("path")
     assert (table["fold"] == theirs[table.index]).all()
     assert set(table["cross_validation_fold"]) == {"1", "2"}

@@ -167,6 +167,8 @@ def _fold(number: int, folder: Path, settings: RunSettings, manifest: Manifest) 
     data = settings.data.model_copy(
         update={
             "source": str(images.resolve()),
+            # The classes have their new names already.
+            "class_map": {},
             # Searched alone, a fold's images may show a copy more, which does not stop it.
             "split": settings.data.split.model_copy(update={"official": True, "overlap": "drop_train"}),
             "dicom": settings.data.dicom.model_copy(update={"labels": None}),

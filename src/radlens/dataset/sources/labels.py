@@ -31,7 +31,10 @@ _TREATED = {
     "positive": "they count as 1",
     "ignore-in-loss": "they are left out of the loss",
 }
-_CHOICES: dict[Kind, str] = {"uncertain": "negative|positive|ignore-in-loss", "missing": "negative|ignore-in-loss"}
+_CHOICES: dict[Kind, str] = {
+    "uncertain": "negative (or positive, ignore-in-loss)",
+    "missing": "negative (or ignore-in-loss)",
+}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ SPLIT_SYNONYMS = {
     "val": "val",
     "valid": "val",
     "validation": "val",
-    "validate": "val",
     "dev": "val",
     "test": "test",
     "testing": "test",
