@@ -124,8 +124,9 @@ class DataSettings(Settings):
     )
     patient_from: str = Field(
         default="auto",
-        description="How a file name tells its patient: auto (known naming schemes), none (each image its own "
-        "patient), or a regular expression whose first group is the patient.",
+        description="How a file name tells its patient: auto (known naming schemes, each file by its own), none (each "
+        "image its own patient), or a regular expression whose first group is the patient; files that do not match it "
+        "are told as by auto.",
     )
     positive_class: str | None = Field(
         default=None,

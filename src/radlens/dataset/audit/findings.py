@@ -27,6 +27,7 @@ Check = Literal[
     "flat_pictures",
     "header_faults",
     "leak",
+    "numbered_series",
     "patients_unknown",
     "polarity",
     "presentation_intent",

@@ -26,6 +26,7 @@ from radlens.dataset.audit.framing_shortcuts import find_framing
 from radlens.dataset.audit.header_faults import header_findings
 from radlens.dataset.audit.name_families import FamiliesOfLabel, find_name_families
 from radlens.dataset.audit.polarity import negative_findings, presentation_findings
+from radlens.dataset.audit.numbered_series import series_findings
 from radlens.dataset.audit.seen import seen_findings
 from radlens.dataset.audit.shortcuts import Shortcut, find_shortcuts
 from radlens.dataset.manifest import Manifest
@@ -63,7 +64,7 @@ def audit(
     if cache is not None:
         readable &= cache.rows >= 0
     kept = manifest.only(readable) if readable.any() else None
-    findings = [*unreadable(manifest, rejected, kept is None), *unknown_patients(manifest)]
+    findings = [*unreadable(manifest, rejected, kept is None), *unknown_patients(manifest), *series_findings(manifest)]
     splits = splits_of(manifest)
     counts = counts_of(kept, splits) if kept else {}
     shortcuts: tuple[Shortcut, ...] = ()

@@ -202,10 +202,11 @@ def settle_patients(paths: pd.Series, described: pd.DataFrame | None, rule: str)
     unknown = patients == ""
     if not unknown.any():
         return patients, notes
-    by_name = patients_by_scheme(paths[unknown])
-    if by_name is not None:
-        patients = patients.mask(unknown, by_name[0].reindex(paths.index))
-        return patients, (*notes, *by_name[1])
+    by_name, named = patients_by_scheme(paths[unknown])
+    patients = patients.mask(unknown, by_name.fillna("").reindex(paths.index))
+    notes, unknown = (*notes, *named), patients == ""
+    if not unknown.any():
+        return patients, notes
     by_study = unknown & (studies != "")
     if by_study.any():
         note = (

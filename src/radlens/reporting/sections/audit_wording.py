@@ -30,6 +30,7 @@ CHECK_NAMES = {
     "presentation_intent": "Raw values and pictures for display",
     "polarity": "Negatives among the pictures",
     "header_faults": "Faults in DICOM headers",
+    "numbered_series": "Numbered series without a patient",
     "unreadable_files": "Unreadable files",
     "label_suspects": "Labels that may be wrong",
 }
