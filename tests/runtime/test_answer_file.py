@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from radlens.base.errors import DataError, RadlensError, UsageError
+from radlens.base.folder_lock import folder_lock
 from radlens.runtime.answer_file import AnswerFile, answer_file
 from radlens.runtime.answer_rows import Maker, Rows, rows_in
 from radlens.runtime.answers import Answer
@@ -160,6 +161,11 @@ def test_two_programs_do_not_write_to_one_file(rows: Rows, tmp_path: Path) -> No
             written(tmp_path / "out", rows, "a", resume=True)
         other.communicate()
     assert written(tmp_path / "out", rows, "a", resume=True)
+
+
+def test_the_process_that_writes_is_named(rows: Rows, tmp_path: Path) -> None:
+    with folder_lock(tmp_path / "out"), pytest.raises(RadlensError, match=r"process \d+ on .*, started 20"):
+        written(tmp_path / "out", rows, "a")
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(rows: Rows, tmp_path: Path, no_privileges: None) -> None:

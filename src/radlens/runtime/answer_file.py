@@ -16,6 +16,7 @@ from filelock import lock_descriptor
 
 from radlens.base.errors import RadlensError, UsageError
 from radlens.base.files import replacing, write_error
+from radlens.base.folder_lock import folder_lock
 from radlens.imaging.scan import writable
 from radlens.runtime.answer_rows import Maker, Rows
 from radlens.runtime.answers import Answer
@@ -112,7 +113,7 @@ def answer_file(path: Path, rows: Rows, maker: Maker, *, resume: bool, overwrite
         if is_copy:
             with replacing(partial) as copy:
                 shutil.copyfile(path, copy)
-        with _locked(partial) as file:
+        with folder_lock(path), _locked(partial) as file:
             if not resume:
                 file.truncate(0)
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from radlens.base.files import claim_output
+from radlens.base.folder_lock import writes_folder
 from radlens.dataset.audit import Audit
 from radlens.dataset.audit import audit as audit_manifest
 from radlens.dataset.manifest import Manifest
@@ -14,6 +15,7 @@ from radlens.workflows.options import RunOptions, check_folder, settings_of
 from radlens.workflows.prepare import keep_splits, named, write_audit
 
 
+@writes_folder()
 def index(
     source: str | Path,
     out: str | Path,
@@ -33,6 +35,7 @@ def index(
     return manifest
 
 
+@writes_folder()
 def audit(
     source: str | Path,
     out: str | Path | None = None,

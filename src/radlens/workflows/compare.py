@@ -15,6 +15,7 @@ from radlens.assessment.comparison_verdict import as_json
 from radlens.assessment.matched_runs import Run, match_runs
 from radlens.base.errors import DataError, UsageError
 from radlens.base.files import check_output, claim_output, write_text
+from radlens.base.folder_lock import writes_folder
 from radlens.runtime.framing_records import FramingSummary
 from radlens.workflows.result import Result
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+@writes_folder()
 def compare(
     folders: Sequence[str | Path],
     out: str | Path | None = None,

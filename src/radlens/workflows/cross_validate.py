@@ -15,6 +15,7 @@ import numpy.typing as npt
 from radlens.assessment.pooling import fold_figures, pool
 from radlens.base.errors import TrainingInterruptedError, UsageError
 from radlens.base.files import claim_output, write_text
+from radlens.base.folder_lock import writes_folder
 from radlens.base.signatures import spelled_out
 from radlens.config import RunSettings, resolve, to_yaml
 from radlens.dataset.audit.duplicates import Duplicates
@@ -38,6 +39,7 @@ _FOLD_COLUMNS = ("fold", "cross_validation_fold")
 
 
 @spelled_out(RunOptions)
+@writes_folder()
 def cross_validate(
     source: str | Path | None = None,
     out: str | Path = "runs/folds",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from radlens.base.errors import DataError, UsageError
 from radlens.base.files import claim_output
+from radlens.base.folder_lock import writes_folder
 from radlens.config import is_stated
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
@@ -24,6 +25,7 @@ from radlens.workflows.result import Result
 logger = logging.getLogger(__name__)
 
 
+@writes_folder()
 def evaluate(
     model: str | Path,
     source: str | Path | None,

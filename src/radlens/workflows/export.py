@@ -6,10 +6,11 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from radlens.base.folder_lock import folder_lock
 from radlens.base.optional import explained_imports
 from radlens.delivery.hub import files_to_send
 from radlens.delivery.hub import push as push_model
-from radlens.runtime.model_folder import find_model
+from radlens.runtime.model_folder import find_model, run_of
 
 if TYPE_CHECKING:
     from radlens.delivery.release import Kind
@@ -39,7 +40,9 @@ def export(model: str | Path, out: str | Path | None = None, *, float16: bool = 
         from radlens.delivery.export import export as export_model
     wanted: dict[Kind, bool] = {"float16": float16, "int8": int8}
     smaller = [kind for kind, asked in wanted.items() if asked]
-    return export_model(find_model(model), None if out is None else Path(out), smaller)
+    found = find_model(model)
+    with folder_lock(run_of(found) or found if out is None else Path(out)):
+        return export_model(found, None if out is None else Path(out), smaller)
 
 
 def push(model: str | Path, name: str, *, private: bool = False, dry_run: bool = False) -> list[Path]:

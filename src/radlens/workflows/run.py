@@ -10,6 +10,7 @@ import pandas as pd
 
 from radlens.base.errors import UsageError
 from radlens.base.files import claim_output
+from radlens.base.folder_lock import writes_folder
 from radlens.base.signatures import spelled_out
 from radlens.config import RunSettings, resolve
 from radlens.dataset.manifest import Manifest
@@ -42,6 +43,7 @@ DEMO_SETTINGS = ("data.phantom.images=800", "data.phantom.size=160", "train.batc
 
 
 @spelled_out(RunOptions)
+@writes_folder()
 def run(source: str | Path | None = None, out: str | Path = "runs/latest", **options: Unpack[RunKeywords]) -> Result:
     """Carry out the whole workflow: load, look, split, augment, train, evaluate, report.
 
@@ -78,6 +80,7 @@ def run(source: str | Path | None = None, out: str | Path = "runs/latest", **opt
 
 
 @spelled_out(RunOptions)
+@writes_folder()
 def train(
     source: str | Path | None = None, out: str | Path = "runs/latest", **options: Unpack[RunKeywords]
 ) -> Predictor:

@@ -15,6 +15,7 @@ from radlens.assessment.stress_evidence import is_guessing, judge_quality
 from radlens.assessment.stress_records import StressRecord, worse
 from radlens.base.errors import UsageError
 from radlens.base.files import claim_output
+from radlens.base.folder_lock import writes_folder
 from radlens.config import RunSettings
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
@@ -41,6 +42,7 @@ logger = logging.getLogger(__name__)
 Pixels = npt.NDArray[np.uint8]
 
 
+@writes_folder()
 def stress(
     model: str | Path,
     source: str | Path | None,

@@ -31,6 +31,7 @@ from radlens.assessment.stress_images import (
 from radlens.base.cpu import available_cores
 from radlens.base.errors import RadlensError, UsageError
 from radlens.base.files import claim_output, replacing, write_text
+from radlens.base.folder_lock import writes_folder
 from radlens.base.progress import track
 from radlens.base.version import __version__
 from radlens.config import RunSettings
@@ -67,6 +68,7 @@ class WrittenImages:
     size: int
 
 
+@writes_folder()
 def write_stress_images(
     source: str | Path,
     out: str | Path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 import pandas as pd
@@ -95,7 +96,8 @@ def tell_by_scheme(paths: pd.Series) -> tuple[pd.Series, dict[str, int]]:
         patients.append(patient)
     table = pd.DataFrame({"patient": pd.Series(patients, dtype=object), "scheme": schemes})
     told = table[table["scheme"] >= 0]
-    counts = {SCHEMES[int(number)].name: int(count) for number, count in told["scheme"].value_counts().items()}
+    counted = Counter(told["scheme"].tolist())
+    counts = {SCHEMES[number].name: count for number, count in counted.most_common()}
     if len(counts) > 1:
         ambiguous = told.groupby("patient")["scheme"].nunique()
         twice = told.index[told["patient"].isin(ambiguous.index[ambiguous > 1])]
