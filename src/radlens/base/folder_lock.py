@@ -67,7 +67,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _acquire(path, folder)
     except OSError as error:
-        raise write_error(path, error) from error
+        raise write_error(folder, error) from error
     try:
         yield
     finally:
