@@ -13,6 +13,7 @@ from radlens.base.errors import DataError, UsageError
 from radlens.dataset.manifest import Manifest
 from radlens.runtime.model_folder import read_model_folder, write_config
 from radlens.runtime.training_images import write_training_images
+from radlens.workflows import prepare
 
 pytestmark = pytest.mark.usefixtures("light_runs")
 
@@ -49,12 +50,32 @@ def write_official(folder: Path, copies: int) -> Path:
 OWN = ("data.patient_from=([^_]+)_", "data.split.min_validation=1")
 
 
-def test_copies_in_two_official_splits_stop_a_run_unless_allowed(tmp_path: Path) -> None:
+def test_copies_in_two_official_splits_stop_a_run_unless_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = write_official(tmp_path, copies=3)
     with pytest.raises(DataError, match=r"(?s)leak: .*--allow leak"):
         radlens.run(source, tmp_path / "run", settings=TINY + OWN)
-    assert not (tmp_path / "run").exists()
-    done = radlens.run(source, tmp_path / "run", settings=TINY + OWN, allow=["leak"])
+    page = tmp_path / "run" / "audit.html"
+    left = {"audit.json", "audit.html", "blocked.txt", "config.yaml", "dataset.yaml", "manifest.csv"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == left
+    assert "data:image" in page.read_text(encoding="utf-8")
+    # Nothing is asked of the images again, and the same page is named again.
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "audit_manifest", None)
+        with pytest.raises(DataError, match=f"leak: (?s:.*){page}"):
+            radlens.run(out=tmp_path / "run", resume=True)
+    # A finished run is not replaced by one that is stopped.
+    (tmp_path / "old").mkdir()
+    for name in ("manifest.csv", "dataset.yaml", "report.html"):
+        (tmp_path / "old" / name).touch()
+    with pytest.raises(DataError, match="old-audit/audit.html"):
+        radlens.run(source, tmp_path / "old", settings=TINY + OWN, overwrite=True)
+    assert (tmp_path / "old" / "report.html").is_file()
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "audit_manifest", None)
+        done = radlens.run(out=tmp_path / "run", resume=True, allow=["leak"])
+    assert not (tmp_path / "run" / "blocked.txt").exists()
     audit = json.loads((done.folder / "audit.json").read_text())
     assert audit["allowed"] == ["leak"]
     assert any(finding["check"] == "leak" and finding["count"] >= 3 for finding in audit["findings"])

@@ -200,6 +200,17 @@ def write_error(path: Path, error: OSError) -> RadlensError:
 OUTPUT_MARKS = ("manifest.csv", "dataset.yaml")
 # How often test images were looked at (radlens.dataset.access_log): replacing the folder does not take it back.
 ACCESS_LOG_FILE = "test_openings.jsonl"
+# What a run that the audit stopped leaves; a folder of nothing else is taken for an empty one.
+BLOCKED_FILE = "blocked.txt"
+_BLOCKED_FILES = {
+    *(*OUTPUT_MARKS, ACCESS_LOG_FILE, BLOCKED_FILE),
+    *("config.yaml", "audit.json", "audit.html", "rejected.csv"),
+}
+
+
+def is_blocked(folder: Path) -> bool:
+    """Whether a folder holds the audit that stopped a run, and nothing besides."""
+    return (folder / BLOCKED_FILE).is_file() and all(path.name in _BLOCKED_FILES for path in folder.iterdir())
 
 
 def check_output(folder: Path, *, overwrite: bool) -> Path:
@@ -214,6 +225,7 @@ def check_output(folder: Path, *, overwrite: bool) -> Path:
         raise UsageError(f"The output {folder} is a file; a folder was expected. Choose another --out.")
     try:
         occupied = folder.is_dir() and any(path.name != ACCESS_LOG_FILE for path in folder.iterdir())
+        occupied = occupied and not is_blocked(folder)
     except OSError as error:
         raise write_error(folder, error) from error
     if occupied:

@@ -24,6 +24,7 @@ from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
 from radlens.runtime.metrics_sections import FoldFigures
 from radlens.runtime.model_folder import hash_weights
+from radlens.workflows.blocked import keep_blocked, read_audit
 from radlens.workflows.judge import log_test_access, write_evidence
 from radlens.workflows.judged import Judged
 from radlens.workflows.options import RunKeywords, RunOptions, check_folder, settings_of
@@ -100,7 +101,8 @@ def _start(source: str | Path | None, folder: Path, folds: int, options: RunOpti
     rules = settings.data.split.model_copy(update={"official": False})
     manifest, cache, copies = find_copies(manifest, cache, rules)
     manifest = _in_folds(manifest, copies, folds, settings.seed)
-    prepared = prepare(manifest, cache, settings.data, settings.seed, duplicates=copies)
+    keep = keep_blocked(folder, settings, manifest, cache)
+    prepared = prepare(manifest, cache, settings.data, settings.seed, duplicates=copies, keep=keep)
     claim_output(folder, overwrite=options.overwrite)
     write_start(folder, settings, manifest, prepared)
     return settings, prepared
@@ -118,7 +120,7 @@ def _go_on(folder: Path, folds: int | None) -> tuple[RunSettings, Prepared]:
             "or begin one of its own in another folder (--out)."
         )
     cache = read_images(manifest, settings.data, settings.preprocessing)
-    return settings, prepare(manifest, cache, settings.data, settings.seed, said=False)
+    return settings, prepare(manifest, cache, settings.data, settings.seed, known=read_audit(folder))
 
 
 def _in_folds(manifest: Manifest, copies: Duplicates, folds: int, seed: int) -> Manifest:

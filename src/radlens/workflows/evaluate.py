@@ -15,6 +15,7 @@ from radlens.delivery.torch_model import trained_model
 from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.model_folder import find_model, hash_weights, read_model_folder, run_of
 from radlens.runtime.training_images import read_training_images
+from radlens.workflows.blocked import keep_blocked
 from radlens.workflows.evaluate_external import evaluate_outside, is_predictions_file
 from radlens.workflows.judge import log_test_access, predict_split, require_subgroups, write_evidence
 from radlens.workflows.judged import Judged
@@ -86,7 +87,8 @@ def evaluate(
     trained_on = read_training_images(model)
     manifest = manifest.with_notes(*filter(None, (trained_on.unknown(),)))
     cache = read_images(manifest, resolved.data, model_config.preprocessing)
-    prepared = prepare(manifest, cache, resolved.data, resolved.seed, trained_on)
+    keep = keep_blocked(folder, resolved, manifest, cache)
+    prepared = prepare(manifest, cache, resolved.data, resolved.seed, trained_on, keep=keep)
     require_subgroups(prepared.manifest, resolved.evaluate.subgroups)
     # 3. What the evaluation starts from, and that test images are looked at, is written down.
     claim_output(folder, overwrite=overwrite)

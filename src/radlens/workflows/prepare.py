@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,8 +127,8 @@ def prepare(
     seed: int,
     trained_on: KnownImages = NO_IMAGES_KNOWN,
     duplicates: Duplicates | None = None,
-    *,
-    said: bool = True,
+    keep: Callable[[Audit], Path | None] | None = None,
+    known: Audit | None = None,
 ) -> Prepared:
     """Audit the images; leave out, and say aloud, those that cannot be read.
 
@@ -138,28 +139,48 @@ def prepare(
         seed: what the cross-validation of the audit follows from.
         trained_on: the images that a model to be judged was made with.
         duplicates: the copies among the images, where they are known already.
-        said: whether the findings are said aloud; of a run that goes on they were.
+        keep: writes an audit that stops the run, and returns its page.
+        known: an earlier audit, which is used again, and not said again, if it was of the same images.
 
     Raises:
         DataError: the audit found what makes results wrong and it was not allowed.
     """
-    audit = audit_manifest(manifest, named(manifest, cache), cache, seed, data.allow, trained_on, duplicates)
-    _heed(audit, said=said)
+    audited = _hash_audited(manifest, cache)
+    if known is not None and known.audited == audited:
+        audit = known.model_copy(update={"allowed": data.allow})
+        _stop(audit, keep)
+    else:
+        audit = audit_manifest(manifest, named(manifest, cache), cache, seed, data.allow, trained_on, duplicates)
+        audit = audit.model_copy(update={"audited": audited})
+        _heed(audit, keep)
     readable = cache.rows >= 0
     return Prepared(manifest.only(readable), cache.only(readable), audit)
 
 
-def _heed(audit: Audit, *, said: bool = True) -> None:
+def _heed(audit: Audit, keep: Callable[[Audit], Path | None] | None = None) -> None:
     """Say what an audit found, a line each, and stop where it blocks."""
-    for finding in audit.findings if said else ():
+    for finding in audit.findings:
         level = logging.INFO if finding.severity == "note" else logging.WARNING
         logger.log(level, "Audit, %s: %s", finding.check, finding.headline)
+    _stop(audit, keep)
+
+
+def _stop(audit: Audit, keep: Callable[[Audit], Path | None] | None) -> None:
     if audit.blocks:
+        page = keep(audit) if keep else None
         names = " ".join(f"--allow {name}" for name in dict.fromkeys(finding.check for finding in audit.blocks))
         messages = "\n".join(f"{finding.check}: {finding.message}" for finding in audit.blocks)
         raise DataError(
-            f"The audit stops this run.\n{messages}\nTo go on in spite of it, which is written down: {names}"
+            f"The audit stops this run.\n{messages}\n"
+            + (f"Its page shows the images: {page}\n" if page else "")
+            + f"To go on in spite of it, which is written down: {names}"
         )
+
+
+def _hash_audited(manifest: Manifest, cache: PixelCache) -> str:
+    """SHA-256 of what an audit looks at."""
+    rows = manifest.table[["path", "label", "patient", "split"]].assign(content=list(cache.digests))
+    return hashlib.sha256(rows.to_csv(index=False).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def named(manifest: Manifest, cache: PixelCache) -> list[tuple[str, str]]:

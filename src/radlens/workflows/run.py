@@ -9,7 +9,7 @@ from typing import Unpack
 import pandas as pd
 
 from radlens.base.errors import UsageError
-from radlens.base.files import claim_output
+from radlens.base.files import BLOCKED_FILE, claim_output, is_blocked
 from radlens.base.folder_lock import writes_folder
 from radlens.base.signatures import spelled_out
 from radlens.config import RunSettings, resolve
@@ -21,6 +21,7 @@ from radlens.learning.networks import check_network
 from radlens.learning.process_settings import process_settings
 from radlens.runtime.model_folder import hash_weights, read_model_folder
 from radlens.runtime.predictor import Predictor
+from radlens.workflows.blocked import keep_blocked, read_audit
 from radlens.workflows.judge import (
     log_test_access,
     measure_split_framing,
@@ -109,7 +110,7 @@ def demo(out: str | Path, *, seed: int = 0, overwrite: bool = False) -> Result:
 def _start(source: str | Path | None, folder: Path, options: RunOptions) -> tuple[RunSettings, Prepared]:
     """Steps 1 to 6: the settings, and images that are ready to train on, in a run folder made to hold what follows."""
     if options.resume:
-        return _start_again(folder)
+        return _start_again(folder, tuple(options.allow))
     # 1. Settings, and whether they can be followed.
     settings = settings_of(source, options)
     check_network(settings.train.network, settings.preprocessing.shape)
@@ -121,7 +122,8 @@ def _start(source: str | Path | None, folder: Path, options: RunOptions) -> tupl
     # 4. Training, validation and test images.
     manifest, cache, duplicates = part(manifest, cache, settings)
     # 5. The audit, which may stop the run.
-    prepared = prepare(manifest, cache, settings.data, settings.seed, duplicates=duplicates)
+    keep = keep_blocked(folder, settings, manifest, cache)
+    prepared = prepare(manifest, cache, settings.data, settings.seed, duplicates=duplicates, keep=keep)
     require_subgroups(prepared.manifest, settings.evaluate.subgroups)
     # 6. The run folder, with all that the run starts from.
     claim_output(folder, overwrite=options.overwrite)
@@ -129,14 +131,26 @@ def _start(source: str | Path | None, folder: Path, options: RunOptions) -> tupl
     return settings, prepared
 
 
-def _start_again(folder: Path) -> tuple[RunSettings, Prepared]:
-    """Steps 1 to 6 of a stopped run: settings and splits are those in its folder."""
+def _start_again(folder: Path, allow: tuple[str, ...]) -> tuple[RunSettings, Prepared]:
+    """Steps 1 to 6 of a stopped run, with settings, splits and audit as they are in its folder.
+
+    What the audit stopped goes on where ``allow`` names its findings.
+    """
     if not (folder / "config.yaml").is_file():
         raise UsageError(f"There is no stopped run in {folder} to go on with: it has no config.yaml.")
     if (folder / "folds").is_dir():
         raise UsageError(f"{folder} is a cross-validation. To go on with it, say so: radlens run --resume --folds N")
     settings = resolve(file=folder / "config.yaml")
     logger.info("Going on with the run in %s", folder)
+    was_blocked = is_blocked(folder)
+    if was_blocked:
+        allowed = tuple(dict.fromkeys((*settings.data.allow, *allow)))
+        settings = settings.model_copy(update={"data": settings.data.model_copy(update={"allow": allowed})})
     manifest = Manifest.read(folder)
     cache = read_images(manifest, settings.data, settings.preprocessing)
-    return settings, prepare(manifest, cache, settings.data, settings.seed, said=False)
+    keep = (lambda _: folder / "audit.html") if was_blocked else keep_blocked(folder, settings, manifest, cache)
+    prepared = prepare(manifest, cache, settings.data, settings.seed, keep=keep, known=read_audit(folder))
+    if was_blocked:
+        write_start(folder, settings, manifest, prepared)
+        (folder / BLOCKED_FILE).unlink()
+    return settings, prepared

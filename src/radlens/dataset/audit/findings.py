@@ -117,6 +117,11 @@ class Audit(BaseModel):
     distributions: tuple[Distribution, ...] = Field(
         default=(), description="Sizes and intensities of the images, per split and class."
     )
+    audited: str = Field(
+        default="",
+        description="SHA-256 of what was audited: paths, contents, labels, patients and splits. A run that is gone on "
+        "with uses its audit again while this is the same.",
+    )
     allowed: tuple[str, ...] = Field(default=(), description="Checks whose blocking findings the user allowed.")
 
     @property

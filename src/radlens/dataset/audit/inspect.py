@@ -25,8 +25,8 @@ from radlens.dataset.audit.flat_pictures import flat_findings
 from radlens.dataset.audit.framing_shortcuts import find_framing
 from radlens.dataset.audit.header_faults import header_findings
 from radlens.dataset.audit.name_families import FamiliesOfLabel, find_name_families
-from radlens.dataset.audit.polarity import negative_findings, presentation_findings
 from radlens.dataset.audit.numbered_series import series_findings
+from radlens.dataset.audit.polarity import negative_findings, presentation_findings
 from radlens.dataset.audit.seen import seen_findings
 from radlens.dataset.audit.shortcuts import Shortcut, find_shortcuts
 from radlens.dataset.manifest import Manifest
