@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from radlens.base.errors import DataError
+from radlens.base.errors import DataError, UsageError
 from radlens.config import DataSettings, resolve
 from radlens.dataset.sources import read_source
+from radlens.imaging.preprocess import Preprocessing
+from radlens.runtime.model_config import ModelConfig
+from radlens.workflows.evaluate import for_model
 
 
 def source_of(tmp_path: Path, *classes: str) -> Path:
@@ -43,6 +46,26 @@ def test_it_is_not_asked_where_it_does_not_matter(tmp_path: Path) -> None:
     assert read_source(DataSettings(source=source), ask_positive=False).info.classes == ("cat", "dog")
     source_of(tmp_path, "bird")
     assert read_source(DataSettings(source=source)).info.positive_reason == ""
+
+
+@pytest.mark.parametrize("stated", [None, "dog", "cat"])
+def test_a_model_keeps_its_positive_class(tmp_path: Path, stated: str | None) -> None:
+    model = ModelConfig.model_construct(
+        task="binary",
+        classes=("Dog", "Cat"),
+        network="x",
+        preprocessing=Preprocessing(),
+        threshold=0.5,
+        radlens_version="0",
+    )
+    settings = DataSettings(source=str(source_of(tmp_path, "cat", "dog")), positive_class=stated)
+    source = read_source(settings, ask_positive=False)
+    if stated == "dog":
+        with pytest.raises(UsageError, match="data.positive_class=dog: for the model Cat is positive"):
+            for_model(source, model)
+    else:
+        info = for_model(source, model).info
+        assert (info.classes, info.positive_reason) == (("Dog", "Cat"), "as the model has it")
 
 
 @pytest.mark.parametrize("value", ["yes", "no", "Yes", "1", "0", "true"])

@@ -165,6 +165,8 @@ def test_the_headline_comes_first_and_then_the_audit_of_the_test_split(
     block, text = content_of(task).metrics["test"], page_of(html_of(task)).text
     low, share, high = span(known(block.exact_match) if task == "multilabel" else block.accuracy)
     assert f"{block.n} test images: {share:.1%} (95% CI {100 * low:.1f}–{high:.1%})" in text
+    classes = content_of(task).info.classes
+    assert (f"Positive class: {classes[1]}" in text) == (task == "binary")
     headings = ("Images and patients", "Learning curves", "All figures", "Wrong answers on test images")
     places = [
         text.index(f"{block.n} test images: "),

@@ -43,6 +43,9 @@ def show_result(result: Result) -> None:
         table.add_row(metric, *(_interval(record.metrics[metric]) for record in result.metrics.values()))
     console = Console()
     console.print(table)
+    if result.manifest.info.task == "binary":
+        negative, positive = result.manifest.info.classes
+        console.print(f"Positive: {positive}; negative: {negative}.", soft_wrap=True, highlight=False, markup=False)
     for name, record in result.metrics.items():
         if counts := record.abstention:
             console.print(

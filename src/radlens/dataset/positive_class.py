@@ -12,6 +12,9 @@ from radlens.config import DataSettings
 from radlens.dataset.class_names import Meaning, meaning_of, tell_positive
 from radlens.dataset.manifest import Manifest, order_classes
 
+# What told the positive class where a setting did.
+STATED = "as data.positive_class says"
+
 
 def settle_positive(manifest: Manifest, settings: DataSettings) -> Manifest:
     """The manifest with what told its positive class; other tasks than binary stay as they are.
@@ -26,7 +29,7 @@ def settle_positive(manifest: Manifest, settings: DataSettings) -> Manifest:
         return manifest
     told = tell_positive(info.classes)
     if settings.positive_class is not None:
-        reason = "as data.positive_class says"
+        reason = STATED
     elif told is not None:
         reason = told.reason
     else:

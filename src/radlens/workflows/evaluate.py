@@ -10,6 +10,7 @@ from radlens.base.files import claim_output
 from radlens.base.folder_lock import writes_folder
 from radlens.config import is_stated
 from radlens.dataset.manifest import Manifest
+from radlens.dataset.positive_class import STATED
 from radlens.dataset.sources import read_source
 from radlens.delivery.torch_model import trained_model
 from radlens.runtime.model_config import ModelConfig
@@ -136,6 +137,7 @@ def for_model(manifest: Manifest, model: ModelConfig) -> Manifest:
 
     Raises:
         DataError: the classes or the task differ.
+        UsageError: the settings call another class positive than the model does.
     """
     same = {name.casefold(): name for name in model.classes}
     if manifest.info.task != model.task or {name.casefold() for name in manifest.info.classes} != set(same):
@@ -143,6 +145,12 @@ def for_model(manifest: Manifest, model: ModelConfig) -> Manifest:
             f"The source has the {manifest.info.task} classes {', '.join(manifest.info.classes)}; the model answers "
             f"the {model.task} classes {', '.join(model.classes)}. Say which is which: "
             f"--set 'data.class_map={{{manifest.info.classes[0]}: {model.classes[0]}, …}}'"
+        )
+    stated = manifest.info.classes[-1] if manifest.info.positive_reason == STATED else model.classes[-1]
+    if stated.casefold() != model.classes[-1].casefold():
+        raise UsageError(
+            f"data.positive_class={stated}: for the model {model.classes[-1]} is positive, and its operating point was "
+            "chosen for that. Leave the setting out, or train with it."
         )
     label = manifest.table["label"].map(
         lambda cell: "|".join(same[part.casefold()] for part in cell.split("|") if part)

@@ -204,6 +204,30 @@ def test_a_flat_test_folder_next_to_classes_is_left_out_and_said(tmp_path: Path)
     assert "2 image(s) in test are left out" in manifest.info.notes[-1]
 
 
+@pytest.mark.parametrize("names", [("fold_1", "fold_2"), ("Mayo", "Guangzhou")])
+def test_images_without_class_next_to_folds_and_hospitals_are_left_out(tmp_path: Path, names: tuple[str, str]) -> None:
+    make(tmp_path, names, TWO)
+    make(tmp_path / "extra")
+    manifest = read(tmp_path)
+    assert set(manifest.table["label"]) == set(TWO)
+    assert "2 image(s) in extra are left out" in manifest.info.notes[-1]
+
+
+def test_splits_inside_some_classes_are_not_used_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make(tmp_path, ("NORMAL",), ("train", "test"))
+    make(tmp_path, ("PNEUMONIA",))
+    assert cells(read(tmp_path), "label", "split") == set(product(TWO, ("",)))
+    assert "not used as splits" in caplog.text
+
+
+def test_splits_inside_that_repeat_the_class(tmp_path: Path) -> None:
+    for name in TWO:
+        make(tmp_path, (name,), (f"{name.lower()}_train", f"{name.lower()}_test"))
+    assert cells(read(tmp_path), "label", "split") == set(product(TWO, ("train", "test")))
+
+
 def test_a_train_folder_without_labels_is_refused(tmp_path: Path) -> None:
     make(tmp_path / "train")
     make(tmp_path / "test", TWO)

@@ -45,7 +45,7 @@ def read_source(settings: DataSettings, *, ask_positive: bool = True) -> Manifes
         manifest = map_classes(read, settings.class_map, settings.positive_class)
     else:
         manifest = _read(settings)
-    if ask_positive:
+    if ask_positive or settings.positive_class is not None:
         manifest = settle_positive(manifest, settings)
     logger.info("%s", opening_line(manifest))
     return manifest

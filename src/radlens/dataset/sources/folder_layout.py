@@ -102,6 +102,13 @@ def _within_splits(tree: FolderTree, parents: Sequence[str], names: Sequence[str
     inner = [tree.folders(path) for path in paths]
     if _all_splits(inner):
         return _split_inside(tree, paths, inner, names, above=above)
+    if not all(inner) and _tell(names) <= 0:
+        # Images that lie in no class folder, next to folds or hospitals.
+        deeper = [path for path, below in zip(paths, inner, strict=True) if below]
+        classes = _may_be_classes(tree, deeper, [below for below in inner if below])
+        if classes and (_all_groups([path.rpartition("/")[2] for path in deeper]) or _tell(classes) > 0):
+            paths, inner = deeper, [below for below in inner if below]
+            names = sorted({path.rpartition("/")[2] for path in deeper})
     if _all_groups(names) and all(inner):
         return ("group", *_within_splits(tree, paths, _union(tree, paths), above=above))
     shared = _may_be_classes(tree, paths, inner)
@@ -144,7 +151,7 @@ def _split_inside(
 
 
 def _all_splits(inner: Sequence[Sequence[str]]) -> bool:
-    return bool(inner) and all(names and all(map(split_of, names)) for names in inner)
+    return bool(inner) and all(names and len(splits_of_siblings(names)) == len(names) for names in inner)
 
 
 def _all_groups(names: Sequence[str]) -> bool:

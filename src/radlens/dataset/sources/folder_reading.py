@@ -75,6 +75,8 @@ class FolderReading:
             said = values | {level if level != "any" else f"any {len(values)}": splits.get(name, name)}
             if last:
                 self._read_class(below, said)
+            elif level in ("group", "any") and not self.tree.folders(below):
+                self.unlabelled.append(below)
             else:
                 self.read(below, said)
 
@@ -83,9 +85,20 @@ class FolderReading:
         images = list(self.tree.walk(path, left_out))
         if not images:
             raise no_images(self.tree, path)
+        self._mention_unused_splits(path, values)
         self.left_out.add(left_out)
         self.walked += len({image.rpartition("/")[0] for image in images} - {path})
         self.parts.append((values, images))
+
+    def _mention_unused_splits(self, path: str, values: Mapping[str, str]) -> None:
+        names = [name for name in self.tree.folders(path) if split_of(name)]
+        if names and "split" not in values and not self.stated:
+            logger.warning(
+                "The folder(s) %s in %s are not used as splits, since not every class folder holds such ones alone. To "
+                "use them: put all images of every class into such folders.",
+                ", ".join(names),
+                self.tree.root / path,
+            )
 
     def _splits_to_read(self, path: str, splits: Mapping[str, str]) -> list[str]:
         """The folders of splits, without those that hold no class folders; what lies next to them is said aloud.
