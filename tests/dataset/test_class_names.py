@@ -197,6 +197,7 @@ def test_a_convention_is_told_as_one() -> None:
         "HER2 positive",
         "unhealthy",
         "adenocarcinoma_T2_N0_M0",
+        "N0",
         "clear cell",
         "x",
     ],

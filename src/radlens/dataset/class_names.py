@@ -133,7 +133,9 @@ def _meaning(all_words: Sequence[str]) -> Meaning:
     text = f" {' '.join(word for word in all_words if not word.isdigit())} "
     if any(f" {phrase} " in text for phrase in words.NOT_HEALTHY):
         return Meaning.UNKNOWN
-    if len(core) == 1 and (alone := _alone(core[0])) is not None:
+    # A letter with a number, such as p1 or N0, is an identifier.
+    numbered = len(core[0]) == 1 and len(core) < len(all_words)
+    if len(core) == 1 and not numbered and (alone := _alone(core[0])) is not None:
         return alone
     if core[0] in _listed("NEGATIONS") and len(core) > 1:
         return _denied(core[1:])

@@ -228,6 +228,18 @@ def test_splits_inside_that_repeat_the_class(tmp_path: Path) -> None:
     assert cells(read(tmp_path), "label", "split") == set(product(TWO, ("train", "test")))
 
 
+@pytest.mark.parametrize("form", ["{split}_{name}", "{name}-{split}", "{name} {split}"])
+def test_splits_in_the_names_of_the_class_folders(tmp_path: Path, form: str) -> None:
+    make(tmp_path, tuple(form.format(split=split, name=name) for split in ("train", "test") for name in TWO))
+    assert cells(read(tmp_path), "label", "split") == set(product(TWO, ("train", "test")))
+
+
+def test_patients_above_the_classes_are_a_group(tmp_path: Path) -> None:
+    assert cells(read(make(tmp_path, ("p1", "p2", "p3"), TWO)), "label", "group") == set(
+        product(TWO, ("p1", "p2", "p3"))
+    )
+
+
 def test_a_train_folder_without_labels_is_refused(tmp_path: Path) -> None:
     make(tmp_path / "train")
     make(tmp_path / "test", TWO)

@@ -105,9 +105,8 @@ def _in_few_words(reading: FolderReading) -> str:
 def _shown_tree(reading: FolderReading, root: Path) -> str:
     """The folders as they were read, one line for each that lies above the classes."""
     lines: dict[str, Counter[str]] = {}
-    above = [level for level in ("split", "group") if level in reading.levels]
     for values, paths in reading.parts:
-        line = " ".join(values[level] for level in above)
+        line = " ".join(values[level] for level in ("split", "group") if level in values)
         lines.setdefault(line, Counter())[values["class"]] += len(paths)
     shown = [
         f"  {name}{': ' if name else ''}{', '.join(f'{label} {count:,}' for label, count in counts.items())}"

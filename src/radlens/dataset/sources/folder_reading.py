@@ -14,7 +14,7 @@ from radlens.dataset.class_names import fold
 from radlens.dataset.sources.companions import is_companion_name
 from radlens.dataset.sources.folder_layout import enter
 from radlens.dataset.sources.folder_tree import FolderTree
-from radlens.dataset.sources.names import split_of, splits_of_siblings
+from radlens.dataset.sources.names import split_of, splits_and_classes, splits_of_siblings
 from radlens.imaging.scan import IMAGE_SUFFIXES, LeftOut, is_writable, joined, listed, suffix_of, writable
 
 logger = logging.getLogger(__name__)
@@ -47,38 +47,42 @@ class FolderReading:
     walked: int = 0
     unlabelled: list[str] = field(default_factory=list)
 
-    def read(self, path: str, values: Mapping[str, str] | None = None) -> None:
+    def read(self, path: str, values: Mapping[str, str] | None = None, depth: int = 0) -> None:
         """Read a folder whose folders name the next level.
 
         Args:
             path: of the folder.
-            values: what the folders above it name, in the order of the levels.
+            values: what the folders above it name, by level.
+            depth: of the level.
 
         Raises:
             DataError: a class folder holds no image, or there is none.
         """
         values = dict(values or {})
-        level, last = self.levels[len(values)], len(values) + 1 == len(self.levels)
+        level, last = self.levels[depth], depth + 1 == len(self.levels)
         names = self.tree.leave_out_companions(path, classes_here="class" not in values)
         splits = splits_of_siblings(names) if level == "split" else {}
         if level == "split":
             names = self._splits_to_read(path, splits)
         elif level == "class":
             self._check_classes(path, names)
-            if not self.stated and not values:
+            if not self.stated and depth == 0:
                 names = self._without_splits(path, names)
         self._mention_loose(path)
+        both = splits_and_classes(names) if level == "class" and "split" not in self.levels and not self.stated else {}
         for name in names:
             below = joined(path, name)
             if level == "split" and not last:
                 below = enter(self.tree, below, splits[name])
-            said = values | {level if level != "any" else f"any {len(values)}": splits.get(name, name)}
+            said = values | ({level: splits.get(name, name)} if level != "any" else {})
+            if both:
+                said["split"], said["class"] = both[name]
             if last:
                 self._read_class(below, said)
             elif level in ("group", "any") and not self.tree.folders(below):
                 self.unlabelled.append(below)
             else:
-                self.read(below, said)
+                self.read(below, said, depth + 1)
 
     def _read_class(self, path: str, values: dict[str, str]) -> None:
         left_out = LeftOut()

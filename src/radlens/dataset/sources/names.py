@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,6 +66,24 @@ def splits_of_siblings(names: Sequence[str]) -> dict[str, str]:
     rest = {name: split_of(" ".join(word for word in words_of(name) if word not in shared)) for name in names}
     told = {name: split for name, split in rest.items() if split}
     return told if len(told) == len(names) else {}
+
+
+def splits_and_classes(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """The split and the class of folders whose names hold both; empty unless all do and the classes recur.
+
+    >>> splits_and_classes(["train_NORMAL", "train_ill", "test_NORMAL", "test_ill"])["test_NORMAL"]
+    ('test', 'NORMAL')
+    """
+    told: dict[str, tuple[str, str]] = {}
+    for name in names:
+        parts = [part for part in re.split(r"[ _.\-]+", name) if part]
+        splits = [split for part in parts if (split := split_of(part))]
+        if len(splits) != 1 or len(parts) < 2:
+            return {}
+        told[name] = splits[0], "_".join(part for part in parts if not split_of(part))
+    counts = Counter(fold(label) for _, label in told.values())
+    recurring = len(counts) > 1 and all(count > 1 for count in counts.values())
+    return told if recurring and len(set(told.values())) == len(told) else {}
 
 
 def one_spelling(names: pd.Series) -> pd.Series:
