@@ -21,6 +21,7 @@ from radlens.config import (
     to_yaml,
 )
 from radlens.config.base import Share
+from radlens.config.data import FolderSettings
 from radlens.config.evaluation import TargetRule
 from radlens.imaging.preprocess import Preprocessing
 
@@ -43,6 +44,9 @@ MODELS: dict[type[BaseModel], st.SearchStrategy[Any]] = {
     ),
     EvaluateSettings: st.one_of(st.just("balanced"), st.floats(0, 1, exclude_min=True, exclude_max=True)).flatmap(
         lambda threshold: fields(EvaluateSettings, threshold=st.just(threshold))
+    ),
+    FolderSettings: st.sampled_from(["auto", "class", "class/split", "split/group/class", "any/class"]).flatmap(
+        lambda layout: fields(FolderSettings, layout=st.just(layout))
     ),
     Preprocessing: st.tuples(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6)).flatmap(
         lambda drawn: fields(Preprocessing, low=st.just(drawn[0]), high=st.just(drawn[0] + drawn[1]))
