@@ -39,7 +39,9 @@ def archive(tmp_path: Path) -> str:
         grey=np.stack([grey(), grey()[::-1]]),
         colour=colour()[None],
         turned=np.asfortranarray(np.stack([grey(), grey()[::-1]])),
-        wide=grey()[None].astype(np.uint16),
+        wide=grey()[None].astype(">u2") * 257,
+        numbers=np.asfortranarray(np.stack([grey(), grey()[::-1]]).astype(np.float32)),
+        halves=grey()[None].astype(np.float16),
         flat=grey(),
         four=np.zeros((2, 4, 4, 4), dtype=np.uint8),
         none=np.zeros((0, 4, 4), dtype=np.uint8),
@@ -53,12 +55,14 @@ def test_images_come_through_unchanged(archive: str) -> None:
     np.testing.assert_array_equal(read_array(f"{archive}::grey/1"), grey()[::-1])
     np.testing.assert_array_equal(read_array(f"{archive}::colour/0"), colour())
     np.testing.assert_array_equal(read_array(f"{archive}::turned/1"), grey()[::-1])
+    np.testing.assert_array_equal(read_array(f"{archive}::wide/0"), grey().astype(np.uint16) * 257)
+    np.testing.assert_array_equal(read_array(f"{archive}::numbers/1"), grey()[::-1].astype(np.float32))
 
 
 @pytest.mark.parametrize(
     "member",
     [
-        *("grey/2", "grey/-1", "grey/x", "grey/1.0", "grey/+1", "grey/²", "grey", "nothing/0", "wide/0", "flat/0"),
+        *("grey/2", "grey/-1", "grey/x", "grey/1.0", "grey/+1", "grey/²", "grey", "nothing/0", "halves/0", "flat/0"),
         *("four/0", "none/0", "objects/0", "", "/"),
     ],
 )

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from radlens.imaging.display import Depth, displayed, upright
+from radlens.imaging.depth import Depth
+from radlens.imaging.display import displayed, upright
 from radlens.imaging.formats.stored import Stored
 from radlens.imaging.limits import RefusedError
 

@@ -289,4 +289,4 @@ def test_a_contract_does_not_change_and_comes_back_from_json() -> None:
 def test_a_record_from_before_the_filter_and_the_depth_means_what_was_done_then() -> None:
     old = '{"height": 128, "width": 96, "fit": "crop", "channels": 3, "low": -1.0, "high": 1.0}'
     contract = Preprocessing.model_validate_json(old)
-    assert (contract.resample, contract.depth, contract.version) == ("bilinear", "significant", 1)
+    assert (contract.resample, contract.depth, contract.version) == ("bilinear", "auto", 1)

@@ -149,7 +149,7 @@ def test_pixels_of_another_kind_are_refused(model: Predictor, pixels: Any) -> No
 
 @pytest.mark.parametrize(
     "array",
-    [np.zeros((8, 8), np.uint16), np.zeros((8, 8)), np.zeros((8, 8, 4), np.uint8), np.zeros((0, 8), np.uint8)],
+    [np.zeros((8, 8), np.float16), np.zeros((8, 8), "U1"), np.zeros((8, 8, 4), np.uint8), np.zeros((0, 8), np.uint8)],
 )
 def test_an_array_that_is_no_picture_is_an_error_of_its_answer(model: Predictor, array: Any) -> None:
     answer = model.predict(array)

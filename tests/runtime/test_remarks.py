@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from radlens.imaging.decode import FileFacts
+from radlens.imaging.depth import Depth
 from radlens.imaging.pixels import read_pixels
 from radlens.imaging.preprocess import Preprocessing
 from radlens.runtime.remarks import is_colourful, remarks_of
@@ -86,3 +88,26 @@ def test_colours_are_told_by_the_form_and_then_by_the_picture(
     assert is_colourful(str(path), None, FileFacts(20, 20, mode, form, 1)) == wanted
     Image.new("RGB", (20, 20), (90, 90, 90)).save(path)
     assert is_colourful(str(path), None, FileFacts(20, 20, mode, form, 1)) == (wanted and form == "DICOM")
+
+
+@pytest.mark.parametrize(
+    ("depth", "given", "said"),
+    [
+        ("significant", {"undeclared": "uint16", "high": 3000.0}, "picture itself (12 bits), since training recorded"),
+        ("auto", {"undeclared": "float32", "high": 3000.0}, "values of type float32 scaled by their own range"),
+        (12, {"undeclared": "uint16", "high": 9000.0, "clipped": 0.4}, "brighter than in training, 40% clipped"),
+        (12, {"undeclared": "float32"}, "scaled by their own range, since training recorded one for 16 bits alone"),
+        (12, {"undeclared": "uint16", "high": 3000.0, "clipped": 0.001}, ""),
+        ("full", {"undeclared": "uint16"}, ""),
+        (12, {}, ""),
+    ],
+)
+def test_values_that_do_not_fit_the_scale_of_training_are_remarked(
+    depth: Depth, given: dict[str, Any], said: str
+) -> None:
+    contract = Preprocessing(height=20, width=20, depth=depth)
+    facts = FileFacts(20, 20, "I;16", "PNG", 1, **given)
+    pixels = np.linspace(20, 220, 400).astype(np.uint8).reshape(1, 20, 20)
+    remarks = remarks_of(pixels, contract, facts)
+    assert said in "".join(remarks)
+    assert bool(remarks) == bool(said)

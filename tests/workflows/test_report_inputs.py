@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from radlens.base.errors import DataError
+from radlens.config import resolve
 from radlens.dataset.manifest import DatasetInfo, Manifest
-from radlens.imaging.limits import DecodeLimits
 from radlens.workflows.pictures import picture_reader
 from radlens.workflows.report_inputs import _within
 
@@ -39,7 +39,7 @@ def test_a_picture_is_read_by_its_manifest_path_and_is_small(manifest: Manifest)
 
 def test_a_picture_that_has_gone_or_exceeds_the_limits_is_refused(manifest: Manifest, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="pixels"):
-        picture_reader(manifest, DecodeLimits(max_pixels=1000))("sub/a.png")
+        picture_reader(manifest, resolve(assignments=("data.limits.max_pixels=1000",)))("sub/a.png")
     (tmp_path / "sub" / "a.png").unlink()
     with pytest.raises(DataError, match=r"a\.png"):
         picture_reader(manifest)("sub/a.png")

@@ -10,6 +10,7 @@ from radlens.assessment.alpha_words import alpha_in_words
 from radlens.assessment.framing_words import advice, change_in_words, verdict_in_words
 from radlens.assessment.operating_words import bound, bounds_in_words, rule_in_words
 from radlens.base.yaml_text import dump_yaml
+from radlens.imaging.depth import describe_depth
 from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.record_base import Figure
 
@@ -97,12 +98,14 @@ def _summary(config: ModelConfig) -> str:
 def _model(config: ModelConfig) -> str:
     contract = config.preprocessing
     colour = "grey" if contract.channels == 1 else "colour"
+    one_scale = not isinstance(contract.depth, str)
+    depth = f" Values of an undeclared depth: {describe_depth(contract.depth)}." if one_scale else ""
     flip_tta = " The answer is the mean of those to an image and to its mirror image." if config.flip_tta else ""
     return (
         f"{_text(config.network)}, trained by radlens {_text(config.radlens_version)} with seed {config.seed}; the "
         f"weights are those of epoch {config.best_epoch}, the best on validation. It sees {contract.height} x "
         f"{contract.width} {colour} pixels ({contract.fit}, {contract.resample}), scaled from {contract.low:g} to "
-        f"{contract.high:g}.{flip_tta}"
+        f"{contract.high:g}.{flip_tta}{depth}"
     )
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import threading
 import zipfile
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ from radlens.imaging.regular_file import open_regular
 
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _MAX_DIGITS = 18
+# Types of images in arrays, whatever their byte order; those of more than 8 bits declare no depth.
+ARRAY_KINDS = ("uint8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 # A compressed array can only be read whole: one thread does, and the others wait for it.
 _LOADING = threading.Lock()
 
@@ -34,12 +36,12 @@ def is_array_location(location: str) -> bool:
     return "::" in location and location.partition("::")[0].endswith(".npz")
 
 
-def read_array(location: str, limits: DecodeLimits = DEFAULT_LIMITS) -> npt.NDArray[np.uint8]:
-    """One image of an array: uint8, shape (height, width) or (height, width, 3), read-only.
+def read_array(location: str, limits: DecodeLimits = DEFAULT_LIMITS) -> npt.NDArray[Any]:
+    """One image of an array: uint8, or wider or floating-point values; shape (height, width) or (height, width, 3).
 
     Raises:
-        DecodeError: the archive, the array or the index does not exist, the array holds no 8-bit images, or comes to
-            more than ``limits.max_inflated`` bytes.
+        DecodeError: the archive, the array or the index does not exist, the array holds no images, or comes to more
+            than ``limits.max_inflated`` bytes.
     """
     archive, _, member = location.partition("::")
     name, _, index = member.rpartition("/")
@@ -55,7 +57,7 @@ def read_array(location: str, limits: DecodeLimits = DEFAULT_LIMITS) -> npt.NDAr
             if int(index) >= len(images):
                 raise RefusedError(f"no such image in the archive: the array has {len(images):,}")
             image = images[int(index)]
-            require_size(image.shape[1], image.shape[0], 3 if image.ndim == 3 else 1, limits)
+            require_size(image.shape[1], image.shape[0], image[:1, :1].nbytes, limits)
         except DamagedError as error:
             raise DecodeError(f"{location}: no such image in the archive ({error})") from error
         except RefusedError as error:
@@ -78,7 +80,7 @@ class _Archive:
 
 
 @functools.lru_cache(maxsize=4)
-def _load(archive: _Archive, name: str, limits: DecodeLimits) -> npt.NDArray[np.uint8]:
+def _load(archive: _Archive, name: str, limits: DecodeLimits) -> npt.NDArray[Any]:
     """The image array of an archive, kept until the archive is modified."""
     with third_party():
         members = zipfile.ZipFile(archive.file)
@@ -98,27 +100,30 @@ def _load(archive: _Archive, name: str, limits: DecodeLimits) -> npt.NDArray[np.
         with third_party():
             stream = members.open(member)
         with stream:
-            shape, fortran_order = _read_form(stream, name, member.file_size)
+            shape, fortran_order, kind = _read_form(stream, name, member.file_size)
+            wanted = math.prod(shape) * kind.itemsize
             with third_party():
-                content = stream.read(math.prod(shape))
-    if len(content) != math.prod(shape):
+                content = stream.read(wanted)
+    if len(content) != wanted:
         raise RefusedError(f"no such image in the archive: the array {name} is cut short")
-    return np.frombuffer(content, dtype=np.uint8).reshape(shape, order="F" if fortran_order else "C")
+    images = np.frombuffer(content, dtype=kind).reshape(shape, order="F" if fortran_order else "C")
+    return images.astype(kind.newbyteorder("="), copy=False)
 
 
-def _read_form(stream: IO[bytes], name: str, size: int) -> tuple[tuple[int, ...], bool]:
-    """The shape of an array of images, and whether its first axis varies fastest, as its header declares them."""
+def _read_form(stream: IO[bytes], name: str, size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """The shape of an array of images, whether its first axis varies fastest, and its type, as its header says."""
     with third_party():
         version = np.lib.format.read_magic(stream)
     if version not in _READERS:
         raise RefusedError(f"no such image in the archive: array format {version} is not read")
     with third_party():
         shape, fortran_order, kind = _READERS[version](stream)
-    if kind != np.uint8 or not (len(shape) == 3 or (len(shape) == 4 and shape[-1] == 3)):
+    if kind.name not in ARRAY_KINDS or not (len(shape) == 3 or (len(shape) == 4 and shape[-1] == 3)):
         raise RefusedError(
-            f"no such image in the archive: array {name} has type {kind} and shape {shape}; uint8 images of "
-            "shape (number, height, width) or (number, height, width, 3) were expected"
+            f"no such image in the archive: array {name} has type {kind} and shape {shape}; images of "
+            f"type {', '.join(ARRAY_KINDS)} and shape (number, height, width) or (number, height, width, 3) were "
+            "expected"
         )
-    if any(type(side) is not int or side < 0 for side in shape) or math.prod(shape) > size:
+    if any(type(side) is not int or side < 0 for side in shape) or math.prod(shape) * kind.itemsize > size:
         raise RefusedError(f"no such image in the archive: shape {shape} in {size:,} bytes is damaged")
-    return shape, fortran_order
+    return shape, fortran_order, kind

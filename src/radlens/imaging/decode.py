@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from radlens.imaging.arrays import is_array_location, read_array
 from radlens.imaging.content import format_of, read_file, require_bytes
-from radlens.imaging.display import Box, Depth, displayed, upright
+from radlens.imaging.depth import Depth, ValueRange, range_of
+from radlens.imaging.display import Box, black_and_white, displayed, upright
 from radlens.imaging.formats.bmp import read_bmp
 from radlens.imaging.formats.jpeg import read_jpeg
 from radlens.imaging.formats.png import read_png
@@ -55,6 +58,11 @@ class FileFacts:
             empty where it is unknown.
         remarks: what is wrong with a DICOM header and did not keep the picture from being shown; what comes before a
             colon names the kind of fault.
+        undeclared: NumPy's name of the type of the values, where they have more than 8 bits and the file does not
+            declare how many of them are in use; else empty.
+        low: of such values the lowest but for outliers (:func:`radlens.imaging.depth.range_of`).
+        high: of such values the highest but for outliers.
+        clipped: share of the values of more than 8 bits that are brighter than what was shown white.
     """
 
     width: int
@@ -66,6 +74,15 @@ class FileFacts:
     std: float = float("nan")
     compression: str = ""
     remarks: tuple[str, ...] = ()
+    undeclared: str = ""
+    low: float = 0.0
+    high: float = 0.0
+    clipped: float = 0.0
+
+    @property
+    def values(self) -> ValueRange | None:
+        """How far values reach whose depth the file does not declare."""
+        return ValueRange(self.undeclared, self.low, self.high) if self.undeclared else None
 
 
 @dataclass(frozen=True)
@@ -95,7 +112,8 @@ def read_bytes(location: str, limits: DecodeLimits = DEFAULT_LIMITS) -> bytes:
     if is_array_location(location):
         pixels = read_array(location, limits)
         # The same bytes in another shape are another image.
-        return repr(pixels.shape).encode() + pixels.tobytes()
+        kind = "" if pixels.dtype == np.uint8 else pixels.dtype.name
+        return f"{pixels.shape!r}{kind}".encode() + pixels.tobytes()
     return read_file(location, limits)
 
 
@@ -123,13 +141,13 @@ def decode(
             JPEG is then decoded at a reduced scale, as small as loses nothing of what such a reduction keeps.
         limits: bounds on the file, checked before memory is spent.
         grey: only the brightness is wanted, which a JPEG gives without its colours.
-        depth: how values of more than 8 bits are scaled; see :class:`radlens.imaging.preprocess.Preprocessing`.
+        depth: how values of more than 8 bits are scaled; see :func:`radlens.imaging.display.displayed`.
 
     Raises:
         DecodeError: the bytes are not an image of an allowed format, are damaged or cut short, or exceed the limits.
     """
     if is_array_location(location):
-        return _decode_array(location, limits)
+        return decode_values(read_array(location, limits), location, depth)
     content = read_file(location, limits) if content is None else content
     try:
         require_bytes(len(content), limits)
@@ -147,7 +165,43 @@ def decode(
     except MemoryError as error:
         raise DecodeError(f"{location}: there is not enough memory to decode the image") from error
     facts = FileFacts(stored.width, stored.height, stored.mode, form, len(content), compression=stored.compression)
-    return Decoded(image, _with_brightness(facts, image), box)
+    return Decoded(image, _with_brightness(_with_values(facts, stored, depth), image), box)
+
+
+def decode_values(pixels: npt.NDArray[Any], location: str, depth: Depth = "significant") -> Decoded:
+    """What :func:`decode` makes of the values of an array: uint8, wider, or floating-point.
+
+    Args:
+        pixels: shape (height, width) or (height, width, 3).
+        location: named in errors.
+        depth: as for :func:`decode`.
+
+    Raises:
+        DecodeError: a value is not a finite number.
+    """
+    height, width = pixels.shape[:2]
+    values = Image.fromarray(np.ascontiguousarray(pixels)) if pixels.dtype == np.uint8 else pixels
+    mode = values.mode if isinstance(values, Image.Image) else f"{'L' if pixels.ndim == 2 else 'RGB'};{pixels.dtype}"
+    stored = Stored(values, width, height, mode, "")
+    try:
+        image = displayed(stored, depth)
+    except RefusedError as error:
+        raise DecodeError(f"{location}: {error}") from None
+    facts = _with_values(FileFacts(width, height, mode, "ARRAY", pixels.nbytes), stored, depth)
+    return Decoded(image, _with_brightness(facts, image), (0.0, 0.0, width, height))
+
+
+def _with_values(facts: FileFacts, stored: Stored, depth: Depth) -> FileFacts:
+    """The facts, with how far values of more than 8 bits reach."""
+    if isinstance(stored.pixels, Image.Image):
+        return facts
+    has_alpha = stored.pixels.ndim == 3 and stored.pixels.shape[2] in (2, 4)
+    values: npt.NDArray[Any] = stored.pixels[..., :-1] if has_alpha else stored.pixels
+    facts = replace(facts, clipped=float((values > black_and_white(stored, values, depth)[1]).mean()))
+    if stored.declared:
+        return facts
+    kind, low, high = range_of(values)
+    return replace(facts, undeclared=kind, low=low, high=high)
 
 
 def _read_jpeg(content: bytes, limits: DecodeLimits, target: tuple[int, int] | Reduction | None, grey: bool) -> Stored:
@@ -171,14 +225,6 @@ def _decode_dicom(location: str, content: bytes, limits: DecodeLimits) -> Decode
         remarks=shown.remarks,
     )
     return Decoded(shown.image, _with_brightness(facts, shown.image), (0.0, 0.0, *shown.image.size))
-
-
-def _decode_array(location: str, limits: DecodeLimits) -> Decoded:
-    pixels = read_array(location, limits)
-    height, width = pixels.shape[:2]
-    image = Image.fromarray(pixels)
-    facts = FileFacts(width, height, image.mode, "ARRAY", pixels.nbytes)
-    return Decoded(image, _with_brightness(facts, image), (0.0, 0.0, width, height))
 
 
 def _with_brightness(facts: FileFacts, image: Image.Image) -> FileFacts:

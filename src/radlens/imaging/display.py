@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from radlens.imaging.depth import Depth, range_of
 from radlens.imaging.formats.stored import Stored
 from radlens.imaging.limits import RefusedError
 
-Depth = Literal["significant", "full", "range"]
 Box = tuple[float, float, float, float]
 
-_BITS = (8, 10, 12, 14, 16)
 _ROWS = 256
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -34,13 +33,17 @@ def displayed(stored: Stored, depth: Depth = "significant") -> Image.Image:
     on black, unless the whole picture is: then its transparency means nothing. Values of more than 8 bits are scaled
     as ``depth`` says:
 
-    - ``significant``: from 0 to the largest value of the significant bits. These are what a PNG's ``sBIT`` or a
-      TIFF's bits per sample or ``MaxSampleValue`` declare, else the smallest of 8, 10, 12, 14 and 16 that holds the
-      picture's largest value; so 12 bits in a container of 16 do not come out dark. A value above what is declared
-      means that the values were scaled to the whole container, as the PNG standard asks for.
+    - a number of bits, or the values of black and white: the scale that was decided for the whole data set
+      (:func:`radlens.imaging.depth.decide_depth`), for values whose depth the file does not declare. What lies outside
+      is clipped. A number of bits is for unsigned values of 16 bits alone.
+    - ``significant``, and ``auto`` where nothing was decided: from 0 to the largest value of the significant bits.
+      These are what a PNG's ``sBIT`` or a TIFF's bits per sample or ``MaxSampleValue`` declare, else the smallest of
+      8, 10, 12, 14 and 16 that holds the picture's values but for outliers; so 12 bits in a container of 16 do not
+      come out dark. More than a few values above what is declared mean that they were scaled to the whole container,
+      as the PNG standard asks for.
     - ``full``: from 0 to the largest value that the container holds.
-    - ``range``: from the picture's smallest value to its largest. Signed, 32-bit and floating values have no nominal
-      range, and are always scaled so.
+    - ``range``: from the picture's smallest value to its largest. So are signed, 32-bit and floating values, which have
+      no nominal range, unless the values of black and white were decided.
 
     Raises:
         RefusedError: a value is not a finite number.
@@ -107,11 +110,11 @@ def _palette_is_grey(picture: Image.Image) -> bool:
 
 def _from_wide(stored: Stored, wide: npt.NDArray[np.generic], depth: Depth) -> Image.Image:
     if wide.dtype != np.uint16:
-        return Image.fromarray(_stretched(wide))
+        return Image.fromarray(_stretched(wide, *black_and_white(stored, wide, depth)))
     values = wide.view(np.uint16)
     has_alpha = values.ndim == 3 and values.shape[2] in (2, 4)
     colours = values[..., :-1] if has_alpha else values
-    low, high = (int(colours.min()), int(colours.max())) if depth == "range" else (0, _top(stored, colours, depth))
+    low, high = black_and_white(stored, colours, depth)
     span = max(high - low, 1)
     levels = np.clip((np.arange(2**16, dtype=np.float64) - low) * 255 / span, 0, 255)
     table = (levels + 0.5).astype(np.uint8)
@@ -125,24 +128,30 @@ def _from_wide(stored: Stored, wide: npt.NDArray[np.generic], depth: Depth) -> I
     return _on_black(Image.fromarray(shown, "LA" if values.shape[2] == 2 else "RGBA"))
 
 
-def _top(stored: Stored, values: npt.NDArray[np.generic], depth: Depth) -> int:
-    """The value that becomes white."""
+def black_and_white(stored: Stored, values: npt.NDArray[Any], depth: Depth) -> tuple[float, float]:
+    """The values that become black and white, of wide values without their alpha; see :func:`displayed`."""
+    if values.dtype != np.uint16:
+        return depth if isinstance(depth, tuple) else (float(values.min()), float(values.max()))
+    if depth == "range":
+        return int(values.min()), int(values.max())
     if depth == "full":
-        return int(2**stored.container - 1)
-    bits = int(values.max()).bit_length()
+        return 0, 2**stored.container - 1
     if stored.declared:
-        return int(2 ** (stored.declared if bits <= stored.declared else stored.container) - 1)
-    return int(2 ** next(known for known in _BITS if bits <= known) - 1)
+        fits = range_of(values).high < 2**stored.declared
+        return 0, 2 ** (stored.declared if fits else stored.container) - 1
+    if isinstance(depth, tuple):
+        return depth
+    return 0, 2 ** (depth if isinstance(depth, int) else range_of(values).bits) - 1
 
 
-def _stretched(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-    """Linear from the smallest to the largest value onto 0 to 255, a few rows at a time to save memory."""
-    low, high = float(values.min()), float(values.max())
+def _stretched(values: npt.NDArray[np.generic], low: float, high: float) -> npt.NDArray[np.uint8]:
+    """Linear from black to white onto 0 to 255, a few rows at a time to save memory."""
     # Neither an infinity nor a NaN can hide from both extremes.
-    if not np.isfinite([low, high]).all():
+    if not np.isfinite([low, high, float(values.min()), float(values.max())]).all():
         raise RefusedError("a pixel value is not a finite number")
     scale = 255.0 / (high - low) if high > low else 0.0
     shown = np.empty(values.shape, dtype=np.uint8)
     for row in range(0, len(values), _ROWS):
-        shown[row : row + _ROWS] = (values[row : row + _ROWS].astype(np.float64) - low) * scale + 0.5
+        levels = (values[row : row + _ROWS].astype(np.float64) - low) * scale
+        shown[row : row + _ROWS] = np.clip(levels, 0, 255) + 0.5
     return shown

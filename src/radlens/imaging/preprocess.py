@@ -9,7 +9,8 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from radlens.imaging.display import Box, Depth
+from radlens.imaging.depth import Depth
+from radlens.imaging.display import Box
 
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -42,11 +43,13 @@ class Preprocessing(BaseModel):
         description="Filter that resizes; each widens with the reduction, so that shrinking does not alias.",
     )
     depth: Depth = Field(
-        default="significant",
-        description="What becomes white in files of more than 8 bits that are not DICOM. significant: the largest "
-        "value of the significant bits, which are those that the file declares, else the fewest of 8, 10, 12, 14 and "
-        "16 that hold the image's largest value; full: the largest value of the container; range: the image's own "
-        "largest value, with its smallest as black, as signed, 32-bit and floating values always are.",
+        default="auto",
+        description="What becomes white in files of more than 8 bits that do not declare how many are in use. auto: "
+        "one scale for the whole data set, decided from the training images and written down here, so that the model "
+        "keeps it; 8 to 16: so many bits; [black, white]: these values; significant: each image by the fewest of 8, "
+        "10, 12, 14 and 16 bits that hold its own values but for outliers; full: the largest value of the container; "
+        "range: each image from its smallest value to its largest. full and range hold for files that declare a depth, "
+        "too. DICOM has rules of its own.",
     )
     low: float = Field(default=0.0, description="What the network sees for black.")
     high: float = Field(default=1.0, description="What the network sees for white.")
@@ -60,6 +63,8 @@ class Preprocessing(BaseModel):
     def _range_is_one(self) -> Self:
         if not self.low < self.high:
             raise ValueError(f"low must be below high, got low={self.low}, high={self.high}")
+        if isinstance(self.depth, tuple) and not self.depth[0] < self.depth[1]:
+            raise ValueError(f"depth: the value of black must be below that of white, got {list(self.depth)}")
         return self
 
     @property

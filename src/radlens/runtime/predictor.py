@@ -94,7 +94,8 @@ class Predictor:
         Args:
             images: a path, the bytes of a file, or a picture as array; or any number of them. A picture is uint8, shape
                 (height, width) or (height, width, 3), 0 black to 255 white, bone bright, as
-                :func:`radlens.imaging.decode.decode` gives it.
+                :func:`radlens.imaging.decode.decode` gives it; or of wider values, where the model recorded in
+                training which of them is white.
             fail_fast: raise for the first image that cannot be read; else its answer says why.
 
         Returns:
@@ -186,7 +187,7 @@ class Predictor:
         Raises:
             DecodeError: the image cannot be read.
         """
-        return overlay(picture_of(image, self._limits), cam, answer, self.config)
+        return overlay(picture_of(image, self.preprocessing, self._limits), cam, answer, self.config)
 
     def _answer(self, sources: Sequence[Source], onlooker: Onlooker | None) -> list[Answer]:
         """Answers for a few sources; those that cannot be read are told apart before the network runs."""

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from radlens.imaging.decode import DecodeError, FileFacts, decode
+from radlens.imaging.depth import OUTLIERS, ValueRange, describe_depth
 from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
 from radlens.imaging.preprocess import Preprocessing
 
@@ -52,6 +53,8 @@ def remarks_of(
         remarks.append(f"tiny, {facts.width} x {facts.height} pixels")
     if is_colourful and contract.channels == 1:
         remarks.append("in colour where grey is expected")
+    if facts is not None:
+        remarks += _remarks_on_depth(facts, contract)
     return tuple(remarks)
 
 
@@ -96,6 +99,25 @@ def _remarks_on_levels(pixels: npt.NDArray[np.uint8]) -> list[str]:
     if share[255] > WHITE_SHARE:
         remarks.append(f"clipped, {share[255]:.0%} white")
     return remarks
+
+
+def _remarks_on_depth(facts: FileFacts, contract: Preprocessing) -> list[str]:
+    """Whether values of more than 8 bits fit the scale that was recorded, if one was."""
+    values = facts.values
+    if isinstance(contract.depth, str):
+        guessed = contract.depth in ("auto", "significant")
+        return [f"{_own_scale(values)}, since training recorded none"] if values is not None and guessed else []
+    if facts.clipped > OUTLIERS:
+        return [f"brighter than in training, {facts.clipped:.0%} clipped ({describe_depth(contract.depth)})"]
+    if isinstance(contract.depth, int) and values is not None and values.kind != "uint16":
+        return [f"{_own_scale(values)}, since training recorded one for 16 bits alone"]
+    return []
+
+
+def _own_scale(values: ValueRange) -> str:
+    if values.kind == "uint16":
+        return f"depth told by the picture itself ({values.bits} bits)"
+    return f"values of type {values.kind} scaled by their own range"
 
 
 def _without_padding(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from radlens.base.files import claim_output
 from radlens.base.folder_lock import writes_folder
+from radlens.config import DataSettings
 from radlens.dataset.audit import Audit
 from radlens.dataset.audit import audit as audit_manifest
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
 from radlens.imaging.cache.pixel_cache import PixelCache
+from radlens.imaging.preprocess import Preprocessing
+from radlens.workflows.depth import read_on_one_scale
 from radlens.workflows.options import RunOptions, check_folder, settings_of
 from radlens.workflows.prepare import keep_splits, named, write_audit
 
@@ -64,10 +67,15 @@ def audit(
     if out is not None:
         check_folder(Path(out), overwrite, data.source)
     manifest = read_source(data)
-    cache = PixelCache.build(manifest.locations, resolved.preprocessing, data.workers, data.limits)
+    resolved, cache = read_on_one_scale(manifest, resolved, _read_all)
     rejected = named(manifest, cache)
     manifest, cache, copies = keep_splits(manifest, cache, data.split)
     result = audit_manifest(manifest, rejected, cache, resolved.seed, data.allow, duplicates=copies)
     if out is not None:
-        write_audit(claim_output(Path(out), overwrite=overwrite), manifest, result, rejected, data.limits)
+        write_audit(claim_output(Path(out), overwrite=overwrite), manifest, result, rejected, resolved)
     return result
+
+
+def _read_all(manifest: Manifest, data: DataSettings, contract: Preprocessing) -> PixelCache:
+    """However many images cannot be read: that is what the audit tells."""
+    return PixelCache.build(manifest.locations, contract, data.workers, data.limits)

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from radlens.assessment.comparison import Comparisons
 from radlens.assessment.comparison import compare as compare_runs
@@ -16,11 +15,9 @@ from radlens.assessment.matched_runs import Run, match_runs
 from radlens.base.errors import DataError, UsageError
 from radlens.base.files import check_output, claim_output, write_text
 from radlens.base.folder_lock import writes_folder
+from radlens.config import RunSettings, resolve
 from radlens.runtime.framing_records import FramingSummary
 from radlens.workflows.result import Result
-
-if TYPE_CHECKING:
-    from radlens.dataset.manifest import Manifest
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +73,7 @@ def compare(
     comparisons = replace(comparisons, framing=_framing(dict(zip(names, results, strict=True)), matched.split))
     # 4. Evidence and page.
     if out is not None:
-        _write(comparisons, results[0].manifest, claim_output(Path(out), overwrite=overwrite))
+        _write(comparisons, results[0], claim_output(Path(out), overwrite=overwrite))
     return comparisons
 
 
@@ -91,17 +88,20 @@ def _framing(results: Mapping[str, Result], split: str) -> dict[str, FramingSumm
     return summaries
 
 
-def _write(comparisons: Comparisons, manifest: Manifest, folder: Path) -> None:
+def _write(comparisons: Comparisons, first: Result, folder: Path) -> None:
     from radlens.reporting.comparison_page import write_comparison_page
     from radlens.workflows.pictures import picture_reader
 
+    manifest, config = first.manifest, first.folder / "config.yaml"
     paths = comparisons.matched.tables[0]["path"]
     listed = manifest.table["path"].isin(paths)
     # Matched by file name, the images keep the paths of the first run's manifest.
     kept = manifest.only(listed) if listed.any() else manifest
     kept.write(folder)
     write_text(folder / "comparison.json", json.dumps(as_json(comparisons), indent=2, ensure_ascii=False) + "\n")
-    write_comparison_page(comparisons, picture_reader(manifest) if listed.any() else None, folder / "comparison.html")
+    settings = resolve(file=config) if config.is_file() else RunSettings()
+    reader = picture_reader(manifest, settings) if listed.any() else None
+    write_comparison_page(comparisons, reader, folder / "comparison.html")
 
 
 def _result(folder: Path) -> Result:

@@ -25,6 +25,7 @@ from radlens.dataset.sources import read_source
 from radlens.runtime.metrics_sections import FoldFigures
 from radlens.runtime.model_folder import hash_weights
 from radlens.workflows.blocked import keep_blocked, read_audit
+from radlens.workflows.depth import read_on_one_scale
 from radlens.workflows.judge import log_test_access, write_evidence
 from radlens.workflows.judged import Judged
 from radlens.workflows.options import RunKeywords, RunOptions, check_folder, settings_of
@@ -97,7 +98,7 @@ def _start(source: str | Path | None, folder: Path, folds: int, options: RunOpti
     settings = settings_of(source, options)
     check_folder(folder, options.overwrite, settings.data.source)
     manifest = read_source(settings.data).fully_labelled()
-    cache = read_images(manifest, settings.data, settings.preprocessing)
+    settings, cache = read_on_one_scale(manifest, settings, read_images)
     rules = settings.data.split.model_copy(update={"official": False})
     manifest, cache, copies = find_copies(manifest, cache, rules)
     manifest = _in_folds(manifest, copies, folds, settings.seed)

@@ -22,6 +22,7 @@ from radlens.dataset.positive_class import settle_positive
 from radlens.dataset.sources import read_source
 from radlens.dataset.sources.table_cells import splits_of
 from radlens.runtime.model_folder import run_of
+from radlens.workflows.depth import read_on_one_scale
 from radlens.workflows.judge import log_test_access, require_subgroups, write_evidence
 from radlens.workflows.judged import Judged
 from radlens.workflows.prepare import Listed, Prepared, list_only, prepare, read_images, write_start
@@ -82,7 +83,7 @@ def evaluate_outside(
     # 3. The audit.
     prepared: Prepared | Listed
     if with_source:
-        cache = read_images(manifest, settings.data, settings.preprocessing)
+        settings, cache = read_on_one_scale(manifest, settings, read_images)
         prepared = prepare(manifest, cache, settings.data, settings.seed)
     else:
         prepared = list_only(manifest, settings.data.allow)

@@ -9,25 +9,26 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from radlens.config import RunSettings
 from radlens.dataset.manifest import Manifest
 from radlens.imaging.cache.pixel_cache import PixelCache
 from radlens.imaging.decode import decode
-from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
 from radlens.imaging.paint import paint
 from radlens.learning.trained_model import TrainedModel
 from radlens.reporting.content import MapPainter
 
 _SHOWN_SIZE = (320, 320)
+_DEFAULTS = RunSettings()
 
 
-def picture_reader(manifest: Manifest, limits: DecodeLimits = DEFAULT_LIMITS) -> Callable[[str], npt.NDArray[np.uint8]]:
+def picture_reader(manifest: Manifest, settings: RunSettings = _DEFAULTS) -> Callable[[str], npt.NDArray[np.uint8]]:
     """What gives a page the picture of a manifest path; see :func:`shown`."""
     location_of = dict(zip(manifest.table["path"], manifest.locations, strict=True))
 
     # A page shows a picture and then the same one painted over.
     @functools.lru_cache(maxsize=1)
     def read_pixels(path: str) -> npt.NDArray[np.uint8]:
-        return shown(location_of[path], limits)
+        return shown(location_of[path], settings)
 
     return read_pixels
 
@@ -59,8 +60,9 @@ def map_painter(
     return painted
 
 
-def shown(location: str, limits: DecodeLimits = DEFAULT_LIMITS) -> npt.NDArray[np.uint8]:
-    """The image itself, small enough for a page: uint8, shape (height, width) or (height, width, 3)."""
-    image = decode(location, target=_SHOWN_SIZE, limits=limits).image
+def shown(location: str, settings: RunSettings) -> npt.NDArray[np.uint8]:
+    """The image itself on the settings' scale, small for a page: uint8, (height, width) or (height, width, 3)."""
+    limits, depth = settings.data.limits, settings.preprocessing.depth
+    image = decode(location, target=_SHOWN_SIZE, limits=limits, depth=depth).image
     image.thumbnail(_SHOWN_SIZE)
     return np.asarray(image)

@@ -22,7 +22,6 @@ from radlens.dataset.copies import drop_conflicts
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.split import OFFICIAL_UNUSED, assign_splits, drop_overlap
 from radlens.imaging.cache.pixel_cache import PixelCache
-from radlens.imaging.limits import DecodeLimits
 from radlens.imaging.preprocess import Preprocessing
 from radlens.learning.data_module import LabelledPixels
 from radlens.learning.device import visible_gpus
@@ -200,13 +199,13 @@ def write_start(folder: Path, settings: RunSettings, manifest: Manifest, prepare
 
 
 def write_audit(
-    folder: Path, manifest: Manifest, audit: Audit, rejected: list[tuple[str, str]], limits: DecodeLimits
+    folder: Path, manifest: Manifest, audit: Audit, rejected: list[tuple[str, str]], settings: RunSettings
 ) -> None:
     """Write an audit alone: ``audit.json``, ``audit.html``, the manifest and the rejected files."""
     manifest.write(folder)
     audit.write(folder)
     _write_rejected(folder, rejected)
-    write_audit_page(audit, manifest, rejected, picture_reader(manifest, limits), folder / "audit.html")
+    write_audit_page(audit, manifest, rejected, picture_reader(manifest, settings), folder / "audit.html")
 
 
 def _write_rejected(folder: Path, rejected: list[tuple[str, str]]) -> None:

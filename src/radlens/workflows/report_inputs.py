@@ -45,7 +45,7 @@ def report_content(
         folder: the run folder, in which environment, history and the test-set access log are written down already.
     """
     manifest, cache, model, fitted = prepared.manifest, prepared.cache, judged.model, judged.fitted
-    read_pixels = picture_reader(manifest, settings.data.limits) if cache else None
+    read_pixels = picture_reader(manifest, settings) if cache else None
     accesses = read_access_log(folder) if "test" in measured.metrics else []
     shown_errors = list(measured.failures["path"].head(MOST_ERRORS))
     return ReportContent(

@@ -22,6 +22,7 @@ from radlens.learning.process_settings import process_settings
 from radlens.runtime.model_folder import hash_weights, read_model_folder
 from radlens.runtime.predictor import Predictor
 from radlens.workflows.blocked import keep_blocked, read_audit
+from radlens.workflows.depth import has_undeclared, read_on_one_scale
 from radlens.workflows.judge import (
     log_test_access,
     measure_split_framing,
@@ -118,9 +119,12 @@ def _start(source: str | Path | None, folder: Path, options: RunOptions) -> tupl
     # 2. Which images there are, whose, labelled what.
     manifest = read_source(settings.data)
     # 3. Their pixels.
-    cache = read_images(manifest, settings.data, settings.preprocessing)
-    # 4. Training, validation and test images.
+    given = settings
+    settings, cache = read_on_one_scale(manifest, given, read_images)
+    # 4. Training, validation and test images; what is white in undeclared depths is for the training images to say.
     manifest, cache, duplicates = part(manifest, cache, settings)
+    if has_undeclared(cache):
+        settings, cache = read_on_one_scale(manifest, given, read_images)
     # 5. The audit, which may stop the run.
     keep = keep_blocked(folder, settings, manifest, cache)
     prepared = prepare(manifest, cache, settings.data, settings.seed, duplicates=duplicates, keep=keep)

@@ -39,6 +39,7 @@ from radlens.dataset.sources import read_source
 from radlens.imaging.decode import decode
 from radlens.imaging.framing import SUITE, Framing, reframe
 from radlens.learning.quality import QUALITY_SUITE, change_quality
+from radlens.workflows.depth import at_decided_depth
 from radlens.workflows.evaluate import select_images
 from radlens.workflows.options import RunOptions, check_folder, settings_of
 from radlens.workflows.stress_sample import Sample, draw_sample
@@ -113,6 +114,7 @@ def write_stress_images(
     manifest, name = select_images(whole, split)
     named = split != "all" and (whole.table["split"] == name).any()
     sample = draw_sample(manifest, resolved.data, resolved.preprocessing, images, resolved.seed)
+    resolved = at_decided_depth(resolved, sample.cache.facts)
     plan = _plan(sample, name if named else "all", longest, resolved)
     # 2. The space that they take.
     job = _Writing(folder, plan, sample, resolved)
@@ -249,7 +251,8 @@ class _Writing:
 
     def _pixels(self, number: int) -> Pixels:
         """An image at its own resolution: uint8, shape (1 or 3, height, width)."""
-        image = decode(self.sample.manifest.locations[number], limits=self.settings.data.limits).image
+        limits, depth = self.settings.data.limits, self.settings.preprocessing.depth
+        image = decode(self.sample.manifest.locations[number], limits=limits, depth=depth).image
         # Reduced, never enlarged.
         image.thumbnail((self.plan.longest, self.plan.longest), Image.Resampling.LANCZOS)
         pixels = np.asarray(image, dtype=np.uint8)

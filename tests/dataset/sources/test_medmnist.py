@@ -121,7 +121,7 @@ def test_other_arrays_are_said_aloud(tmp_path: Path, caplog: pytest.LogCaptureFi
         ({"train_images": images(4)}, "lacks the array train_labels"),
         ({"train_labels": two_classes(4)}, "lacks the array train_images"),
         ({"train_images": images(4), "train_labels": two_classes(3)}, "has 4 images, but train_labels has shape"),
-        ({"train_images": images(4).astype(float), "train_labels": two_classes(4)}, "type float64"),
+        ({"train_images": images(4).astype(np.float16), "train_labels": two_classes(4)}, "type float16"),
         ({"train_images": images(4, 4), "train_labels": two_classes(4)}, r"shape \(4, 8, 8, 4\)"),
         ({"train_images": images(4, 8, 3), "train_labels": two_classes(4)}, r"shape \(4, 8, 8, 8, 3\)"),
         ({"train_images": images(0), "train_labels": two_classes(0)}, "without any image"),

@@ -203,9 +203,12 @@ def test_the_orientation_is_read_and_not_yet_applied(orientation: int) -> None:
     np.testing.assert_array_equal(np.asarray(stored.pixels), values("u1"))
 
 
-@pytest.mark.parametrize(("largest", "bits"), [(4095, 12), (4000, 12), (1023, 10), (65535, 0), (0, 0)])
-def test_significant_bits_are_those_of_the_largest_value_declared(largest: int, bits: int) -> None:
-    assert read(tiff(values("u2"), changed={281: (3, [largest])})).declared == bits
+@pytest.mark.parametrize(("largest", "bits"), [(4095, 12), (1023, 10), (65535, 0), (0, 0), (4000, 0), (1, 0)])
+@pytest.mark.parametrize("tag", [281, 341])
+def test_a_largest_value_that_fills_its_bits_declares_them_and_a_measured_one_none(
+    tag: int, largest: int, bits: int
+) -> None:
+    assert read(tiff(values("u2"), changed={tag: (3, [largest])})).declared == bits
 
 
 def test_tags_that_only_describe_do_no_harm(recwarn: pytest.WarningsRecorder) -> None:

@@ -21,6 +21,7 @@ Severity = Literal["block", "warn", "note"]
 Check = Literal[
     "class_imbalance",
     "conflicting_labels",
+    "depth",
     "drift",
     "duplicate",
     "file_name_families",

@@ -16,6 +16,7 @@ from radlens.dataset.audit.basics import (
     unknown_patients,
     unreadable,
 )
+from radlens.dataset.audit.depth import depth_findings
 from radlens.dataset.audit.distributions import Distribution, describe
 from radlens.dataset.audit.drift import Drift, compare_splits
 from radlens.dataset.audit.duplicates import Duplicates, duplicate_findings, find_duplicates
@@ -78,6 +79,7 @@ def audit(
             findings += [*flat_findings(kept, images), *header_findings(kept, images)]
             findings += seen_findings(kept, images, trained_on)
             findings += [*presentation_findings(kept, images), *negative_findings(kept, images)]
+            findings += depth_findings(kept, images)
             if duplicates is None:
                 copies = find_duplicates(images.digests, images.pixels, images.rows)
             else:

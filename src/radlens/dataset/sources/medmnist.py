@@ -19,6 +19,7 @@ from radlens.config import DataSettings
 from radlens.dataset.manifest import SPLITS, DatasetInfo, Manifest, order_classes, task_of
 from radlens.dataset.sources.patients import assign_patients
 from radlens.decision import Task
+from radlens.imaging.arrays import ARRAY_KINDS
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +44,9 @@ _ORGANS = (
     "spleen",
 )
 _FORM = (
-    "Expected the MedMNIST form: train_images, val_images and/or test_images, uint8, shape (images, height, width) or "
-    "(images, height, width, 3), and train_labels, val_labels and/or test_labels, whole numbers, shape (images, 1), "
-    "or (images, labels) of 0 and 1."
+    "Expected the MedMNIST form: train_images, val_images and/or test_images, uint8 (or another of the types "
+    f"{', '.join(ARRAY_KINDS)}), shape (images, height, width) or (images, height, width, 3), "
+    "and train_labels, val_labels and/or test_labels, whole numbers, shape (images, 1), or (images, labels) of 0 and 1."
 )
 
 
@@ -241,7 +242,7 @@ def _has_images(headers: dict[str, _Header], split: str, file: Path) -> bool:
                 f"Save it again as an array of numbers. {_FORM}"
             )
     grey, colour = len(images.shape) == 3, len(images.shape) == 4 and images.shape[-1] == 3
-    if images.dtype != np.uint8 or not (grey or colour) or 0 in images.shape[1:]:
+    if images.dtype.name not in ARRAY_KINDS or not (grey or colour) or 0 in images.shape[1:]:
         raise DataError(f"{file}: {split}_images has type {images.dtype} and shape {images.shape}. {_FORM}")
     if not labels.shape or images.shape[0] != labels.shape[0]:
         raise DataError(

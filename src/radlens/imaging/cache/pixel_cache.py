@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -42,6 +42,7 @@ class PixelCache:
         facts: one for each location, None where the image was rejected.
         rejected: location and reason of each image that could not be read.
         digests: SHA-256 of the content at each location, empty where that could not be read.
+        contract: what was made of each image.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -49,6 +50,7 @@ class PixelCache:
     facts: tuple[FileFacts | None, ...]
     rejected: tuple[tuple[str, str], ...]
     digests: tuple[str, ...]
+    contract: Preprocessing = field(default_factory=Preprocessing)
 
     @classmethod
     def build(
@@ -82,7 +84,7 @@ class PixelCache:
                 if missing := images.missing(stored):
                     _read_missing(images, missing, store, Reader(contract, limits, store.known()), workers)
                 else:
-                    return _assemble(images, stored)
+                    return _assemble(images, stored, contract)
             except DamagedError:
                 store.mend(images.digests)
         raise RadlensError(f"Another program removes the pixel cache in {store.folder} again and again.")
@@ -92,7 +94,7 @@ class PixelCache:
         chosen = np.flatnonzero(mask)
         facts = tuple(self.facts[number] for number in chosen)
         digests = tuple(self.digests[number] for number in chosen)
-        return PixelCache(self.pixels, self.rows[chosen], facts, self.rejected, digests)
+        return PixelCache(self.pixels, self.rows[chosen], facts, self.rejected, digests, self.contract)
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def _read_missing(images: _Images, missing: Sequence[int], store: PixelStore, re
             store.shrink(images.digests)
 
 
-def _assemble(images: _Images, stored: Stored) -> PixelCache:
+def _assemble(images: _Images, stored: Stored, contract: Preprocessing) -> PixelCache:
     rows = np.full(len(images.locations), -1, dtype=np.int64)
     facts: list[FileFacts | None] = [None] * len(rows)
     rejected = []
@@ -158,7 +160,7 @@ def _assemble(images: _Images, stored: Stored) -> PixelCache:
             rejected.append((location, entry))
         else:
             rows[number], facts[number] = row, entry
-    return PixelCache(stored.pixels, rows, tuple(facts), tuple(rejected), tuple(images.digests))
+    return PixelCache(stored.pixels, rows, tuple(facts), tuple(rejected), tuple(images.digests), contract)
 
 
 def _parallel(

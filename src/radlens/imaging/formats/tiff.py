@@ -147,11 +147,15 @@ def _read_form(directory: Directory) -> _Form:
 
 
 def _declared(directory: Directory, form: _Form) -> int:
-    """Significant bits of the largest value that is said to be in use, whose default is all that fits."""
+    """Significant bits of the largest value that is said to be in use, whose default is all that fits.
+
+    A largest value that does not fill its bits was measured in this picture, and declares no depth.
+    """
     if form.bits == 12:
         return 12
-    largest = directory.first(tags.MAX_SAMPLE, 0)
-    return largest.bit_length() if form.bits == 16 and largest < 2**16 - 1 else 0
+    largest = directory.first(tags.MAX_SAMPLE, 0) or directory.first(tags.S_MAX_SAMPLE, 0)
+    bits = largest.bit_length()
+    return bits if form.bits == 16 and 8 <= bits < 16 and largest == 2**bits - 1 else 0
 
 
 def _rewritten(directory: Directory, form: _Form, limits: DecodeLimits) -> Directory:
