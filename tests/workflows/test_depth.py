@@ -22,7 +22,7 @@ SMALL = ("preprocessing.height=24", "preprocessing.width=24", "preprocessing.low
 
 
 def values(bits: int, brightest: int = 0) -> npt.NDArray[np.uint16]:
-    ramp = (np.linspace(0.1, 0.9, 24 * 24).reshape(24, 24) * (2**bits - 1)).astype(np.uint16)
+    ramp: npt.NDArray[np.uint16] = (np.linspace(0.1, 0.9, 24 * 24).reshape(24, 24) * (2**bits - 1)).astype(np.uint16)
     if brightest:
         ramp[0, 0] = brightest
     return ramp
@@ -64,10 +64,10 @@ def test_the_training_images_decide_and_not_those_to_be_judged(tmp_path: Path) -
 def test_what_was_stated_stays_and_eight_bits_leave_nothing_to_decide(tmp_path: Path) -> None:
     manifest = images(tmp_path, {"train": [values(12)] * 4})
     for depth in (14, (0.0, 3000.0), "full", "significant"):
-        settings, cache = read(manifest, depth)  # type: ignore[arg-type]
+        settings, cache = read(manifest, depth)
         assert settings.preprocessing.depth == depth == cache.contract.depth
     (tmp_path / "grey").mkdir()
-    grey = images(tmp_path / "grey", {"train": [values(8).astype(np.uint8)] * 4})  # type: ignore[list-item]
+    grey = images(tmp_path / "grey", {"train": [values(8).astype(np.uint8)] * 4})
     settings, cache = read(grey)
     assert settings.preprocessing.depth == "significant"
     assert not has_undeclared(cache)
