@@ -62,7 +62,7 @@ def test_the_limit_on_bytes_holds_to_the_byte(tmp_path: Path) -> None:
     path.write_bytes(bytes(1000))
     assert len(read(path)) == 1000
     path.write_bytes(bytes(1001))
-    with pytest.raises(DecodeError, match=r"1,001 bytes; at most 1,000 are read \(data\.limits\.max_bytes\)"):
+    with pytest.raises(DecodeError, match=r"1,001 bytes; at most 1,000 are read .*data\.limits\.max_bytes=1001\)"):
         read(path)
     path.write_bytes(b"")
     with pytest.raises(DecodeError, match="the file is empty"):

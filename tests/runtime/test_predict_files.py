@@ -111,8 +111,12 @@ def test_nothing_to_answer_for_is_said(radlens: Call, tiny_folder: Path, tmp_pat
     done = radlens("predict", tiny_folder, tmp_path / "empty", "--format", "csv")
     assert done.returncode == 0
     assert "There was no image to answer for." in done.stderr
-    assert "1 hidden or system file(s)" in done.stderr
+    assert "left out" not in done.stderr
     assert done.stdout.strip().split(",") == list(csv_columns(load(tiny_folder).config))
+    (tmp_path / "empty" / "notes.txt").touch()
+    done = radlens("predict", tiny_folder, tmp_path / "empty")
+    assert done.returncode == 1
+    assert "There was no image to answer for. 1 file(s) that are not images are left out: 1 .txt (" in done.stderr
 
 
 @pytest.mark.parametrize(

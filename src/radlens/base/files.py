@@ -236,8 +236,8 @@ def check_output(folder: Path, *, overwrite: bool) -> Path:
             )
         if not overwrite:
             raise UsageError(
-                f"The output folder {folder} exists and is not empty. "
-                "Choose another --out, or pass --overwrite to replace it (or --resume to go on with a stopped run)."
+                f"The output folder {folder} exists and is not empty. Choose another --out, or pass --overwrite to "
+                "replace it (a stopped run goes on with: radlens run --resume)."
             )
     return folder
 

@@ -39,6 +39,14 @@ def predict(
     batch_size: Annotated[int, typer.Option(min=1, help="Most images that the network takes at once.")] = 4,
     workers: Annotated[int, typer.Option(min=0, help="Threads that read and answer; 0: one a core.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Cores that one thread's network uses.")] = 1,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Another bound on files than in training, such as data.limits.max_pixels=200000000. Repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Answer for images: the class at the model's operating point, calibrated probabilities, and what is odd.
 
@@ -50,7 +58,7 @@ def predict(
     if form not in (None, "table"):
         write_same_bytes()
     tally = predict_files(
-        load(model, operating_point=operating_point, prevalence=prevalence, threads=threads),
+        load(model, operating_point=operating_point, prevalence=prevalence, threads=threads, settings=settings or ()),
         images,
         sys.stdout,
         form=form,

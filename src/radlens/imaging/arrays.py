@@ -20,6 +20,7 @@ from radlens.imaging.limits import (
     RefusedError,
     require_size,
     third_party,
+    to_open,
 )
 from radlens.imaging.regular_file import open_regular
 
@@ -93,7 +94,7 @@ def _load(archive: _Archive, name: str, limits: DecodeLimits) -> npt.NDArray[Any
         if member.file_size > limits.max_inflated:
             raise RefusedError(
                 f"the array comes to {member.file_size:,} bytes; at most {limits.max_inflated:,} are inflated "
-                "(data.limits.max_inflated)"
+                f"({to_open('max_inflated', member.file_size)})"
             )
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise RefusedError(f"no such image in the archive: compression {member.compress_type} is not read")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from radlens.imaging.dicom.encoding import has_prefix, looks_like_dicom
-from radlens.imaging.limits import DecodeLimits, Format, RefusedError
+from radlens.imaging.limits import DecodeLimits, Format, RefusedError, to_open
 from radlens.imaging.regular_file import open_regular
 
 _SIGNATURES: tuple[tuple[bytes, Format], ...] = (
@@ -17,6 +17,9 @@ _SIGNATURES: tuple[tuple[bytes, Format], ...] = (
     (b"MM\0+", "TIFF"),
     (b"BM", "BMP"),
 )
+# What tells a kind of file stands within its first bytes; of a DICOM file without prefix, its first elements.
+HEAD_BYTES = 1024
+_BITMAP_HEADERS = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
 _OTHER_KINDS = (
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive"),
@@ -57,7 +60,7 @@ def require_bytes(size: int, limits: DecodeLimits) -> None:
         raise RefusedError("the file is empty")
     if size > limits.max_bytes:
         raise RefusedError(
-            f"the file has {size:,} bytes; at most {limits.max_bytes:,} are read (data.limits.max_bytes)"
+            f"the file has {size:,} bytes; at most {limits.max_bytes:,} are read ({to_open('max_bytes', size)})"
         )
 
 
@@ -75,6 +78,25 @@ def format_of(content: bytes, limits: DecodeLimits) -> Format:
     return form
 
 
+def begins_as_image(head: bytes) -> bool:
+    r"""Whether a file that begins so is of a format that is opened, whatever its name.
+
+    >>> begins_as_image(b"\xff\xd8\xff\xe0" + bytes(20)), begins_as_image(b"BMI by patient")
+    (True, False)
+    """
+    form = _recognised(head)
+    # Two letters tell a bitmap, which a text may begin with as well.
+    return form is not None and (form != "BMP" or int.from_bytes(head[14:18], "little") in _BITMAP_HEADERS)
+
+
+def other_kind(head: bytes) -> str:
+    """What a file is that begins so and is not opened: ``a GIF``; empty where it is not known."""
+    for signature, name in _OTHER_KINDS:
+        if head.startswith(signature):
+            return name
+    return "a HEIC, AVIF or video file" if head[4:8] == b"ftyp" else ""
+
+
 def _recognised(content: bytes) -> Format | None:
     if has_prefix(content):
         return "DICOM"
@@ -87,11 +109,8 @@ def _recognised(content: bytes) -> Format | None:
 
 
 def _other_kind(content: bytes) -> str:
-    for signature, name in _OTHER_KINDS:
-        if content.startswith(signature):
-            return f"the file is {name}"
-    if content[4:8] == b"ftyp":
-        return "the file is a HEIC, AVIF or video file"
+    if other_kind(content):
+        return f"the file is {other_kind(content)}"
     beginning = content[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if beginning.startswith((b"<!doctype html", b"<html")):
         return "the file is a web page, perhaps what a download answered instead of the picture"

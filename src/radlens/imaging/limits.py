@@ -100,6 +100,15 @@ class DecodeLimits(BaseModel):
 DEFAULT_LIMITS = DecodeLimits()
 
 
+def to_open(limit: str, needed: int) -> str:
+    """What to set for a file that exceeds a limit, in words; every command that opens files takes it.
+
+    >>> to_open("max_pixels", 101_000_000)
+    'to open it: --set data.limits.max_pixels=101000000'
+    """
+    return f"to open it: --set data.limits.{limit}={needed}"
+
+
 def require_size(width: int, height: int, bytes_per_pixel: float, limits: DecodeLimits) -> None:
     """Check the declared size of a picture before memory is spent on it.
 
@@ -112,12 +121,13 @@ def require_size(width: int, height: int, bytes_per_pixel: float, limits: Decode
     if max(width, height) > MAX_SIDE:
         raise RefusedError(f"{size}; at most {MAX_SIDE:,} on a side are opened")
     if width * height > limits.max_pixels:
-        raise RefusedError(f"{size}; at most {limits.max_pixels:,} are opened (data.limits.max_pixels)")
+        remedy = to_open("max_pixels", width * height)
+        raise RefusedError(f"{size}; at most {limits.max_pixels:,} are opened ({remedy})")
     inflated = int(width * height * bytes_per_pixel)
     if inflated > limits.max_inflated:
         raise RefusedError(
             f"{size} come to {inflated:,} bytes; at most {limits.max_inflated:,} are inflated "
-            "(data.limits.max_inflated)"
+            f"({to_open('max_inflated', inflated)})"
         )
 
 

@@ -1,4 +1,8 @@
-"""Looking through folders for images, and keeping account of all that is left out."""
+"""Looking through folders for images, and keeping account of all that is left out.
+
+Content decides what is an image. A file that is called like one is not opened for that: reading it says what is wrong
+with it. Any other is, for its first bytes; so is a PNG, which may be an overlay that radlens made.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".dcm", ".dic", ".dicom", ".ima", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+from radlens.imaging.content import HEAD_BYTES, begins_as_image, other_kind
+from radlens.imaging.own_output import is_own_folder, is_own_output
+
+_IMAGE_SUFFIXES = frozenset(
+    (
+        *(".bmp", ".dib", ".dcm", ".dic", ".dicom", ".ima", ".png", ".tif", ".tiff", ".webp"),
+        *(".jpeg", ".jpg", ".jpe", ".jfif", ".jfi", ".jif", ".pjpeg", ".pjp"),
+    )
 )
-_IGNORED = frozenset({"__macosx", "thumbs.db", "desktop.ini", "dicomdir", "@eadir", "$recycle.bin"})
-_DICOM_PREFIX = 128
+# What operating systems, file managers and media leave behind; nobody need hear of it.
+_LITTER = frozenset(
+    (
+        *("__macosx", ".ds_store", ".apdisk", ".fseventsd", ".localized", ".spotlight-v100", ".temporaryitems"),
+        *(".trashes", "icon\r", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "$recycle.bin"),
+        *("system volume information", "lost+found", ".directory", ".nomedia", "@eadir", "picasa.ini", ".picasa.ini"),
+    )
+)
+_EXAMPLES = 3
 
 
 class Listing(NamedTuple):
@@ -21,18 +38,20 @@ class Listing(NamedTuple):
 
     Attributes:
         folders: folders, and links to folders.
-        images: what is an image by its suffix, whether it can be read or not, or a DICOM file by its content.
-        others: files of other kinds.
-        hidden: what begins with a dot, and what operating systems leave behind.
+        images: what is an image by its name, whether it can be read or not, or by its content.
+        others: files of other kinds, each with its kind: the suffix, else what its content is.
+        hidden: what begins with a dot, but for what operating systems leave behind.
         lost: links that lead nowhere and files that cannot be opened, of which the name does not tell what they were,
             with the reason.
+        own: files and folders that radlens wrote.
     """
 
     folders: list[str]
     images: list[str]
-    others: list[str]
+    others: list[tuple[str, str]]
     hidden: list[str]
     lost: list[tuple[str, str]]
+    own: list[str]
 
 
 @dataclass
@@ -40,29 +59,53 @@ class LeftOut:
     """What was found apart from the images.
 
     Attributes:
-        others: number of other files of each type.
-        hidden: number of hidden files and folders and of those that operating systems leave behind.
+        others: number of other files of each kind.
+        examples: the first paths of each kind.
+        hidden: number of hidden files and folders.
         lost: what could not be looked at, by its path, with the reason.
         again: links to folders that were read already.
+        own: files and folders that radlens wrote, such as overlays and runs.
     """
 
     others: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
     hidden: int = 0
     lost: list[tuple[str, str]] = field(default_factory=list)
     again: list[str] = field(default_factory=list)
+    own: list[str] = field(default_factory=list)
 
     def add(self, other: LeftOut) -> None:
         """Count that of another folder too."""
         self.others += other.others
+        for kind, paths in other.examples.items():
+            self.examples[kind] = (self.examples.get(kind, []) + paths)[:_EXAMPLES]
         self.hidden += other.hidden
         self.lost += other.lost
         self.again += other.again
+        self.own += other.own
+
+    def add_other(self, path: str, kind: str) -> None:
+        """Count a file of another kind."""
+        self.others[kind] += 1
+        examples = self.examples.setdefault(kind, [])
+        if len(examples) < _EXAMPLES:
+            examples.append(path)
+
+    def named_others(self) -> str:
+        """The other files by their kind, with the first of each: ``3 .txt (a.txt, b.txt, …), 1 a GIF (c)``."""
+        parts = []
+        for kind, count in self.others.most_common():
+            shown = [writable(path) for path in self.examples.get(kind, [])]
+            parts.append(f"{counted(kind, count)} ({', '.join(shown)}{', …' if count > len(shown) else ''})")
+        return ", ".join(parts)
 
     def count(self, folder: str, listing: Listing) -> None:
         """Count what lies in a folder apart from images and folders."""
-        self.others.update(map(suffix_of, listing.others))
+        for name, kind in listing.others:
+            self.add_other(joined(folder, name), kind)
         self.hidden += len(listing.hidden)
         self.lost += [(joined(folder, name), reason) for name, reason in listing.lost]
+        self.own += [joined(folder, name) for name in listing.own]
 
     def notes(self) -> tuple[str, ...]:
         """What a reader must know of it."""
@@ -78,6 +121,11 @@ class LeftOut:
                 f"{len(self.again)} link(s) to a folder that was read already are left out, first "
                 f"{writable(self.again[0])}."
             )
+        if self.own:
+            notes.append(
+                f"{len(self.own):,} file(s) or folder(s) that radlens wrote are left out, first "
+                f"{writable(self.own[0])}."
+            )
         return tuple(notes)
 
 
@@ -87,10 +135,13 @@ def list_folder(folder: Path) -> Listing:
     Raises:
         OSError: the folder cannot be listed.
     """
-    listing = Listing([], [], [], [], [])
+    listing = Listing([], [], [], [], [], [])
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(".") or entry.name.casefold() in _IGNORED:
+            # The directory of a DICOM medium is DICOM without a picture.
+            if is_litter(entry.name) or entry.name.casefold() == "dicomdir":
+                continue
+            if entry.name.startswith("."):
                 listing.hidden.append(entry.name)
             else:
                 _assign(entry, listing)
@@ -151,9 +202,18 @@ def suffix_of(name: str) -> str:
     return f".{name.rpartition('.')[2].lower()}" if "." in name else ""
 
 
-def listed(counts: Counter[str]) -> str:
-    """Counts by file type as words: ``3 .txt, 1 without suffix``."""
-    return ", ".join(f"{count} {writable(suffix) or 'without suffix'}" for suffix, count in counts.most_common())
+def is_litter(name: str) -> bool:
+    """Whether a file or folder is one that operating systems and file managers leave behind.
+
+    >>> is_litter("Thumbs.db"), is_litter("._scan.png"), is_litter(".hidden.png")
+    (True, True, False)
+    """
+    return name.casefold() in _LITTER or name.startswith("._")
+
+
+def counted(kind: str, count: int) -> str:
+    """So many files of a kind in words: ``3 .txt``, ``1 without suffix``."""
+    return f"{count:,} {writable(kind) or 'without suffix'}"
 
 
 def is_writable(names: Iterable[str]) -> bool:
@@ -177,27 +237,41 @@ def writable(name: str) -> str:
 def _assign(entry: os.DirEntry[str], listing: Listing) -> None:
     try:
         if entry.is_dir():
-            listing.folders.append(entry.name)
+            (listing.own if is_own_folder(Path(entry.path)) else listing.folders).append(entry.name)
             return
         regular = entry.is_file()
     except OSError:
         # A link to itself, or to where one may not look.
         regular = False
     suffix = suffix_of(entry.name)
-    if suffix in IMAGE_SUFFIXES:
+    if suffix in _IMAGE_SUFFIXES and not (regular and suffix == ".png" and is_own_file(entry.path)):
         listing.images.append(entry.name)
     elif not regular and entry.is_symlink():
         listing.lost.append((entry.name, "a link that leads nowhere"))
-    # DICOM files often have no suffix, or a unique identifier as name, which ends in a number.
-    elif not regular or (suffix and not suffix[1:].isdecimal()):
-        listing.others.append(entry.name)
+    elif not regular:
+        listing.others.append((entry.name, suffix))
     else:
         try:
-            (listing.images if _is_dicom(entry.path) else listing.others).append(entry.name)
+            head = _head(entry.path)
         except OSError as error:
             listing.lost.append((entry.name, error.strerror or str(error)))
+            return
+        if is_own_output(head):
+            listing.own.append(entry.name)
+        elif begins_as_image(head):
+            listing.images.append(entry.name)
+        else:
+            listing.others.append((entry.name, suffix or other_kind(head)))
 
 
-def _is_dicom(path: str) -> bool:
-    with Path(path).open("rb") as file:
-        return file.read(_DICOM_PREFIX + 4)[_DICOM_PREFIX:] == b"DICM"
+def is_own_file(path: str) -> bool:
+    """Whether a file is one that radlens wrote; not, where it cannot be looked at."""
+    try:
+        return is_own_output(_head(path))
+    except (OSError, ValueError):
+        return False
+
+
+def _head(path: str) -> bytes:
+    with Path(path).open("rb", buffering=0) as file:
+        return file.read(HEAD_BYTES)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from radlens.base.errors import UsageError
-from radlens.imaging.scan import LeftOut, listed, walk
+from radlens.imaging.scan import LeftOut, is_litter, is_own_file, walk
 
 STANDARD_INPUT = "-"
 
@@ -16,11 +16,11 @@ STANDARD_INPUT = "-"
 def find_images(arguments: Sequence[str], left_out: LeftOut, standard_input: int = 0) -> Iterator[str]:
     """The paths of the images, one by one, in a fixed order.
 
-    A file is taken whatever its name. Of a folder the images below it are, told by suffix or, for DICOM files without
-    one, by content; hidden files, what operating systems leave behind and other files are counted in ``left_out``. A
-    pattern (``*``, ``?``, ``[...]``, and ``**`` for any folders) stands for what it matches, as in a shell, but never
-    for hidden names; with ``**`` for files alone. What does not exist is given back as it is, so that its answer
-    says so.
+    A file is taken whatever its name. Of a folder the images below it are, told by content where the name does not;
+    hidden files and files of other kinds are counted in ``left_out``, what operating systems leave behind is not.
+    Pictures that radlens made of others, such as overlays, are left out everywhere, however they are given. A pattern
+    (``*``, ``?``, ``[...]``, and ``**`` for any folders) stands for what it matches, as in a shell, but never for
+    hidden names; with ``**`` for files alone. What does not exist is given back as it is, so that its answer says so.
 
     Args:
         arguments: as the user gave them; ``-``: one path a line, of a file or a folder, from standard input.
@@ -39,9 +39,10 @@ def describe(left_out: LeftOut) -> list[str]:
     """What was left out, in sentences; none where it is nothing."""
     said = list(left_out.notes())
     if left_out.hidden:
-        said.append(f"{left_out.hidden:,} hidden or system file(s) or folder(s) are left out.")
+        said.append(f"{left_out.hidden:,} hidden file(s) or folder(s) are left out.")
     if left_out.others:
-        said.append(f"{left_out.others.total():,} file(s) that are not images are left out: {listed(left_out.others)}.")
+        count, kinds = left_out.others.total(), left_out.named_others()
+        said.append(f"{count:,} file(s) that are not images are left out: {kinds}.")
     return said
 
 
@@ -60,13 +61,16 @@ def _matching(pattern: str, left_out: LeftOut) -> Iterator[str]:
     matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
     if "**" in pattern:
         matches = [path for path in matches if not Path(path).is_dir()]
-    for path in matches or [pattern]:
+    matches = [path for path in matches if not any(map(is_litter, Path(path).parts))] or [pattern]
+    for path in matches:
         yield from _named(path, left_out)
 
 
 def _named(path: str, left_out: LeftOut) -> Iterator[str]:
     if Path(path).is_dir():
         yield from walk(Path(path), path.rstrip("/"), left_out)
+    elif Path(path).is_file() and is_own_file(path):
+        left_out.own.append(path)
     else:
         yield path
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from radlens.base.errors import MissingPackageError
-from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
+from radlens.imaging.limits import DecodeLimits
 from radlens.runtime.model_folder import (
     CONFIG_FILE,
     ONNX_FILE,
@@ -26,7 +27,7 @@ def load(
     operating_point: str | None = None,
     prevalence: float | None = None,
     threads: int = 1,
-    limits: DecodeLimits = DEFAULT_LIMITS,
+    limits: DecodeLimits | Mapping[str, Any] | None = None,
     without_graph: Callable[[ModelFolder], Network] | None = None,
 ) -> Predictor:
     """Load a model that answers.
@@ -41,7 +42,8 @@ def load(
         prevalence: share of positive images where the model is used, to tell probabilities for; see :class:`Predictor`.
         threads: processor cores for one run of ``model.onnx``. One is best for many images, since several are then
             answered side by side; more answer a single image sooner.
-        limits: bounds on the files that are opened.
+        limits: bounds on the files that are opened; None: those of training; a mapping: those of training but for
+            the ones named in it.
         without_graph: makes what answers where the folder has no ``model.onnx``.
 
     Raises:
@@ -51,6 +53,8 @@ def load(
         RadlensError: a model of the hub cannot be fetched.
     """
     folder = open_model_folder(find_model(model))
+    if isinstance(limits, Mapping):
+        limits = folder.config.limits.model_copy(update=dict(limits))
     graph = folder.file(ONNX_FILE)
     network: Network
     if graph is not None:

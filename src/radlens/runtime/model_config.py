@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from radlens.decision import Calibration, CalibrationKind, OperatingPoint, Task
+from radlens.imaging.limits import DecodeLimits
 from radlens.imaging.preprocess import Preprocessing
 from radlens.runtime.record_base import Record, with_new_names
 from radlens.runtime.records import (
@@ -30,6 +31,9 @@ class ModelConfig(Record):
     classes: tuple[str, ...] = Field(min_length=1, description="Class names in the order of the probabilities.")
     network: str = Field(description="Name in the registry of networks.")
     preprocessing: Preprocessing = Field(description="From a decoded image to what the network sees.")
+    limits: DecodeLimits = Field(
+        default_factory=DecodeLimits, description="Bounds on the files that were opened in training, kept in use."
+    )
     threshold: float = Field(gt=0, lt=1, description="The operating point, chosen without test images.")
     calibration_slope: float = Field(default=1.0, gt=0, description="What the logits are multiplied by.")
     calibration_offset: float = Field(default=0.0, description="What is added to the logits after that.")

@@ -16,9 +16,10 @@ from typing import TextIO
 import numpy as np
 import numpy.typing as npt
 
-from radlens.base.errors import UsageError, did_you_mean
+from radlens.base.errors import DataError, UsageError, did_you_mean
 from radlens.base.files import replacing
 from radlens.imaging.limits import DecodeError
+from radlens.imaging.own_output import picture_mark
 from radlens.imaging.scan import LeftOut
 from radlens.runtime.answer_file import AnswerFile, answer_file
 from radlens.runtime.answer_rows import FORMATS, Maker, TableRows, Writer, rows_in
@@ -77,14 +78,16 @@ def predict_files(
         out: file for the rows; see :func:`radlens.runtime.answer_file.answer_file`.
         resume: write rows only for images that have none in ``out``.
         overwrite: replace ``out``.
-        explain: folder for pictures with class activation maps, named as the images are.
+        explain: folder for pictures with class activation maps, named as the images are and marked as written by
+            radlens, so that a later call does not answer for them.
         fail_fast: raise for the first image that cannot be read.
         batch_size: most images that the network takes at once.
         workers: threads; 0: one a core.
 
     Raises:
         UsageError: options that do not go together.
-        DataError: with ``fail_fast``, an image cannot be read; or the model makes no maps.
+        DataError: with ``fail_fast``, an image cannot be read; or the model makes no maps; or files were left out and
+            none is an image.
         RadlensError: a file cannot be written.
     """
     form = _form(form, out, resume=resume or overwrite)
@@ -184,7 +187,7 @@ def _overlays(predictor: Predictor, folder: Path) -> Onlooker:
             logger.warning("There is no overlay of %s", error)
             return
         with replacing(overlay_path(folder, answer.path)) as temporary:
-            picture.save(temporary, "PNG")
+            picture.save(temporary, "PNG", pnginfo=picture_mark())
 
     return write
 
@@ -206,9 +209,12 @@ def _progress(arguments: Sequence[str], before: int, *, is_hidden: bool) -> Iter
 
 def _tell(tally: Tally, left_out: LeftOut, seconds: float) -> None:
     """The end of it in words, on standard error."""
-    for sentence in describe(left_out):
-        logger.warning("%s", sentence)
     answered = tally.answers.total()
+    passed_over = describe(left_out)
+    if passed_over and not (answered or tally.failed or tally.skipped):
+        raise DataError(f"There was no image to answer for. {' '.join(passed_over)}")
+    for sentence in passed_over:
+        logger.warning("%s", sentence)
     if tally.skipped:
         logger.info("%d image(s) had an answer already.", tally.skipped)
     counts = ", ".join(f"{count:,} {name}" for name, count in tally.answers.most_common())

@@ -14,7 +14,7 @@ from PIL import Image
 
 from radlens.base.cpu import available_cores
 from radlens.base.errors import DataError, RadlensError, UsageError, did_you_mean
-from radlens.imaging.limits import DEFAULT_LIMITS, DecodeLimits
+from radlens.imaging.limits import DecodeLimits
 from radlens.runtime.answers import Answer, Outputs, ReadImage, answer_of, needed_outputs
 from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.overlay import overlay
@@ -51,7 +51,7 @@ class Predictor:
         operating_point: name of one of the operating points that the model carries; None: its own threshold.
         prevalence: share of images of the positive class where the model is used, for a binary model; probabilities and
             threshold are then told for it, and the answers stay what they were. None: as in validation.
-        limits: bounds on the files that are opened.
+        limits: bounds on the files that are opened; None: those of training.
 
     Attributes:
         threshold: the operating point in force, on the scale of the probabilities that are told.
@@ -69,14 +69,14 @@ class Predictor:
         *,
         operating_point: str | None = None,
         prevalence: float | None = None,
-        limits: DecodeLimits = DEFAULT_LIMITS,
+        limits: DecodeLimits | None = None,
     ) -> None:
         self.config, self.identity = config, identity
         self.task, self.classes, self.preprocessing = config.task, config.classes, config.preprocessing
         self._decide_at = _threshold(config, operating_point)
         self._prevalence = Prevalence(config, prevalence)
         self.threshold = float(self._prevalence.tell(np.array([[1 - self._decide_at, self._decide_at]]))[0, 1])
-        self._network, self._limits, self._needed = network, limits, needed_outputs(config)
+        self._network, self._limits, self._needed = network, limits or config.limits, needed_outputs(config)
         missing = sorted({*self._needed} - network.outputs)
         if missing:
             raise DataError(

@@ -70,8 +70,8 @@ def _decoded(pixels: npt.NDArray[Any], contract: Preprocessing) -> Decoded:
     known = ("uint8", "uint16") if isinstance(contract.depth, int) else ("uint8",)
     if pixels.dtype.name not in known and not isinstance(contract.depth, tuple):
         raise DecodeError(
-            f"array: what is white in values of type {pixels.dtype} was not recorded in training "
-            f"(preprocessing.depth is {contract.depth}). Give a file or its bytes where the values have more than 8 "
+            f"array: what is white in values of type {pixels.dtype} was not recorded in training. "
+            "Give a file or its bytes where the values have more than 8 "
             "bits, so that they are shown as in training, or uint8: 0 black to 255 white"
         )
     return decode_values(pixels.astype(pixels.dtype.newbyteorder("="), copy=False), "array", contract.depth)

@@ -8,7 +8,7 @@ from pathlib import Path
 from radlens.base.errors import DataError, UsageError
 from radlens.base.files import claim_output
 from radlens.base.folder_lock import writes_folder
-from radlens.config import is_stated
+from radlens.config import RunSettings, is_stated
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.positive_class import STATED
 from radlens.dataset.sources import read_source
@@ -79,7 +79,7 @@ def evaluate(
     model = find_model(model)
     model_config, tensors = read_model_folder(model)
     trained = trained_model(model_config, tensors)
-    resolved = resolved.model_copy(update={"preprocessing": model_config.preprocessing})
+    resolved = with_contract_of(model_config, resolved, options)
     check_folder(folder, overwrite, resolved.data.source, model)
     # 2. The images, and whether the model was made with any of them.
     manifest, name = select_images(
@@ -100,6 +100,14 @@ def evaluate(
     predictions = predict_split(trained, model_config, prepared, name)
     judged = Judged("model", predictions, model_config.threshold, trained, model_at=model)
     return write_evidence(resolved, prepared, judged, folder)
+
+
+def with_contract_of(model: ModelConfig, settings: RunSettings, options: RunOptions) -> RunSettings:
+    """The settings with the model's preprocessing, and the bounds on files of its training unless others are stated."""
+    data = settings.data
+    if not options.state("data.limits"):
+        data = data.model_copy(update={"limits": model.limits})
+    return settings.model_copy(update={"preprocessing": model.preprocessing, "data": data})
 
 
 def select_images(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:

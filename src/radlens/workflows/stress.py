@@ -28,7 +28,7 @@ from radlens.runtime.known_images import NO_IMAGES_KNOWN
 from radlens.runtime.model_config import ModelConfig
 from radlens.runtime.model_folder import find_model, hash_weights, read_model_folder, run_of
 from radlens.runtime.training_images import read_training_images
-from radlens.workflows.evaluate import for_model, require_own_operating_point, select_images
+from radlens.workflows.evaluate import for_model, require_own_operating_point, select_images, with_contract_of
 from radlens.workflows.evaluate_external import is_predictions_file
 from radlens.workflows.judge import log_test_access
 from radlens.workflows.options import RunOptions, check_folder, settings_of
@@ -92,7 +92,7 @@ def stress(
     if source is None and run is None:
         raise UsageError("Labelled images are needed: give a SOURCE. Only the folder of a run has images of its own.")
     resolved = settings_of(source or run, options)
-    resolved = resolved.model_copy(update={"preprocessing": model_config.preprocessing})
+    resolved = with_contract_of(model_config, resolved, options)
     check_folder(folder, overwrite, None if resolved.data.source == str(run) else resolved.data.source, model)
     manifest = for_model(read_source(resolved.data, ask_positive=False).fully_labelled(), model_config)
     own = run is not None and resolved.data.source is not None and Path(resolved.data.source) == run.resolve()

@@ -53,6 +53,7 @@ def train_model(settings: RunSettings, prepared: Prepared, folder: Path) -> tupl
         radlens_version=__version__,
         network=settings.train.network,
         preprocessing=settings.preprocessing,
+        limits=settings.data.limits,
         flip_tta=settings.evaluate.flip_tta,
         seed=settings.seed,
         best_epoch=fitted.best_epoch,

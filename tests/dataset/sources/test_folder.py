@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from made_pictures import encoded, noise
 from radlens.base.errors import DataError
 from radlens.config import DataSettings
 from radlens.dataset.manifest import Manifest
@@ -74,7 +75,7 @@ def test_other_files_are_counted_and_said_aloud(tmp_path: Path, caplog: pytest.L
     touch(tmp_path, "NORMAL/a.png", "NORMAL/notes.txt", "PNEUMONIA/b.png", "PNEUMONIA/c.txt", "PNEUMONIA/LICENSE")
     assert len(read_folder(tmp_path, ANY)) == 2
     assert "Ignored 3 file(s)" in caplog.text
-    assert "2 .txt, 1 without suffix" in caplog.text
+    assert "2 .txt (NORMAL/notes.txt, PNEUMONIA/c.txt), 1 without suffix (PNEUMONIA/LICENSE)" in caplog.text
 
 
 def test_images_and_folders_beside_the_layout_are_said_aloud(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -83,6 +84,15 @@ def test_images_and_folders_beside_the_layout_are_said_aloud(tmp_path: Path, cap
     assert "Ignored the folder(s) extra" in caplog.text
     assert "1 image(s)" in caplog.text
     assert "loose.png" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["a.jfif", "a.JPE", "a", "a.txt", "a.png"])
+def test_content_decides_what_is_an_image(name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for label in ("A", "B"):
+        (tmp_path / label).mkdir()
+        (tmp_path / label / name).write_bytes(encoded(noise(), "JPEG"))
+    assert list(read_folder(tmp_path, ANY).table["path"]) == [f"A/{name}", f"B/{name}"]
+    assert "Ignored" not in caplog.text
 
 
 def test_files_without_a_suffix_count_when_they_are_dicom(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from radlens.dataset.sources.folder_reading import LAYOUT, FolderReading
 from radlens.dataset.sources.folder_tree import FolderTree
 from radlens.dataset.sources.header_columns import enrich_from_headers
 from radlens.dataset.sources.names import one_spelling, split_of
-from radlens.imaging.scan import is_writable, listed, writable
+from radlens.imaging.scan import is_writable, writable
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +33,10 @@ def read_folder(folder: Path, settings: DataSettings) -> Manifest:
     do not. A class may be spelled with other capitals in each split. Folders inside a class folder are walked. A folder
     that only holds another one, as archives do, is entered. What is named as masks, annotations or the like is left
     out, and so is a split without class folders; both are said aloud and noted in the manifest.
-    Hidden files and what operating systems leave behind are ignored; other files that are not images are counted and
-    said aloud. Files and links that have an image's name but cannot be read are listed like images, so that reading
-    them says why; what else cannot be looked at is said aloud and noted in the manifest.
+    What is an image is told by content where the name does not say. Hidden files, what operating systems leave behind
+    and what radlens wrote are left out; other files that are not images are counted and said aloud. Files and links
+    that have an image's name but cannot be read are listed like images, so that reading them says why; what else cannot
+    be looked at is said aloud and noted in the manifest.
 
     Raises:
         DataError: the layout is another one or can be read in two ways, a class folder holds no image, or there is one
@@ -69,8 +70,8 @@ def _notes(reading: FolderReading, root: Path) -> tuple[str, ...]:
     """What a reader must know of what was left out; files that are not images are said aloud and no more."""
     tree, left_out = reading.tree, reading.left_out
     if left_out.others:
-        counts = left_out.others
-        logger.warning("Ignored %d file(s) in %s that are not images: %s.", counts.total(), root, listed(counts))
+        kinds = left_out.named_others()
+        logger.warning("Ignored %d file(s) in %s that are not images: %s.", left_out.others.total(), root, kinds)
     notes = []
     if tree.companions:
         first = writable(next(iter(tree.companions)))

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from radlens.base.errors import DataError
 from radlens.dataset.class_names import fold
@@ -15,7 +16,8 @@ from radlens.dataset.sources.companions import is_companion_name
 from radlens.dataset.sources.folder_layout import enter
 from radlens.dataset.sources.folder_tree import FolderTree
 from radlens.dataset.sources.names import split_of, splits_and_classes, splits_of_siblings
-from radlens.imaging.scan import IMAGE_SUFFIXES, LeftOut, is_writable, joined, listed, suffix_of, writable
+from radlens.imaging.limits import Format
+from radlens.imaging.scan import LeftOut, counted, is_writable, joined, suffix_of, writable
 
 logger = logging.getLogger(__name__)
 
@@ -155,14 +157,19 @@ class FolderReading:
                     f"The class folder {os.fsencode(name)!r} in {self.tree.root / path} has a name that is not UTF-8 "
                     "text. Rename it."
                 )
-            if not self.tree.images[below] and not is_companion_name(name):
+            if self.tree.images[below] or is_companion_name(name):
+                continue
+            own = self.tree.below(below).own
+            if not own:
                 raise no_images(self.tree, below)
+            self.left_out.own += own
         if not names:
             raise no_classes(self.tree, path)
 
     def _mention_loose(self, path: str) -> None:
         listing = self.tree.listings[path]
         self.left_out.lost += [(joined(path, name), reason) for name, reason in listing.lost]
+        self.left_out.own += [joined(path, name) for name in listing.own]
         if listing.images:
             folder: Path = self.tree.root / path
             logger.warning(
@@ -177,9 +184,9 @@ class FolderReading:
 def no_classes(tree: FolderTree, path: str) -> DataError:
     """There are no class folders where they were expected."""
     listing = tree.listings[path]
-    files = Counter(map(suffix_of, [*listing.images, *listing.others]))
+    files = Counter([*map(suffix_of, listing.images), *(kind for _, kind in listing.others)])
     folders = f", and the folder(s) {', '.join(map(writable, listing.folders))}" if listing.folders else ""
-    content = listed(files) if files else "nothing"
+    content = ", ".join(counted(kind, count) for kind, count in files.most_common()) or "nothing"
     return DataError(f"{tree.root / path} has no class folders; found {content} in it{folders}. {LAYOUT}")
 
 
@@ -192,10 +199,10 @@ def no_images(tree: FolderTree, path: str) -> DataError:
             "annotations or the like. If these are its images: --set data.folder.companions=keep"
         )
     if left_out.others:
-        content = f"it holds {listed(left_out.others)}"
+        content = f"it holds {left_out.named_others()}"
     else:
         content = "it is empty" if not left_out.lost else f"it cannot be read: {left_out.lost[0][1]}"
     return DataError(
-        f"The class folder {tree.root / path} holds no image; {content}. Remove it, or put images of these types "
-        f"there: {', '.join(sorted(IMAGE_SUFFIXES))}."
+        f"The class folder {tree.root / path} holds no image; {content}. Remove it, or put images there: "
+        f"{', '.join(form for form in get_args(Format) if form != 'ARRAY')}, told by their content."
     )
