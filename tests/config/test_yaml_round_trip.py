@@ -28,6 +28,9 @@ from radlens.imaging.preprocess import Preprocessing
 # Lone surrogates are not characters.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
+DEPTH = st.one_of(
+    st.sampled_from(["auto", "significant", "full", "range"]), st.integers(8, 16), st.just((-1000.0, 400.5))
+)
 
 MODELS: dict[type[BaseModel], st.SearchStrategy[Any]] = {
     AugmentSettings: st.lists(st.tuples(st.floats(0.1, 3), st.floats(1, 2)), min_size=4, max_size=4).flatmap(
@@ -49,7 +52,7 @@ MODELS: dict[type[BaseModel], st.SearchStrategy[Any]] = {
         lambda layout: fields(FolderSettings, layout=st.just(layout))
     ),
     Preprocessing: st.tuples(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6)).flatmap(
-        lambda drawn: fields(Preprocessing, low=st.just(drawn[0]), high=st.just(drawn[0] + drawn[1]))
+        lambda drawn: fields(Preprocessing, low=st.just(drawn[0]), high=st.just(drawn[0] + drawn[1]), depth=DEPTH)
     ),
 }
 
