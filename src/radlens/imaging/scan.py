@@ -16,7 +16,7 @@ from typing import NamedTuple
 from radlens.imaging.content import HEAD_BYTES, begins_as_image, other_kind
 from radlens.imaging.own_output import is_own_folder, is_own_output
 
-_IMAGE_SUFFIXES = frozenset(
+IMAGE_SUFFIXES = frozenset(
     (
         *(".bmp", ".dib", ".dcm", ".dic", ".dicom", ".ima", ".png", ".tif", ".tiff", ".webp"),
         *(".jpeg", ".jpg", ".jpe", ".jfif", ".jfi", ".jif", ".pjpeg", ".pjp"),
@@ -244,7 +244,7 @@ def _assign(entry: os.DirEntry[str], listing: Listing) -> None:
         # A link to itself, or to where one may not look.
         regular = False
     suffix = suffix_of(entry.name)
-    if suffix in _IMAGE_SUFFIXES and not (regular and suffix == ".png" and is_own_file(entry.path)):
+    if suffix in IMAGE_SUFFIXES and not (regular and suffix == ".png" and is_own_file(entry.path)):
         listing.images.append(entry.name)
     elif not regular and entry.is_symlink():
         listing.lost.append((entry.name, "a link that leads nowhere"))
