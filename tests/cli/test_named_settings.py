@@ -94,9 +94,11 @@ def test_commands_without_settings_name_none() -> None:
 
 @pytest.mark.parametrize("limit", DecodeLimits.model_fields)
 def test_predict_takes_every_bound(limit: str) -> None:
-    value = '["PNG"]' if limit == "formats" else "7"
+    value, read = {"formats": ('["PNG"]', ("PNG",)), "unusable_elements": ("pass_over", "pass_over")}.get(
+        limit, ("7", 7)
+    )
     predictor = load("pneumonia-cxr", settings=(f"data.limits.{limit}={value}",))
-    assert getattr(predictor._limits, limit) == (("PNG",) if limit == "formats" else 7)
+    assert getattr(predictor._limits, limit) == read
     others = DecodeLimits().model_dump(exclude={limit})
     assert predictor._limits.model_dump(exclude={limit}) == others
     resolve(assignments=(f"data.limits.{limit}={value}",))
