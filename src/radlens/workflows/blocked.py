@@ -35,7 +35,7 @@ def keep_blocked(
             stopped = ", ".join(dict.fromkeys(finding.check for finding in audit.blocks))
             write_text(place / BLOCKED_FILE, f"The audit stopped this run: {stopped}. Nothing was trained.\n")
             write_text(place / "config.yaml", to_yaml(settings))
-            write_audit(place, manifest, audit, named(manifest, cache), settings.data.limits)
+            write_audit(place, manifest, audit, named(manifest, cache), settings)
             return place / "audit.html"
         return None
 
