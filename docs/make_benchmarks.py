@@ -30,6 +30,7 @@ page differs from these files. Speeds hold for the machine named and for no othe
 # Which page shows the whole of a data file.
 IN_FULL = {
     "ablation": ("The recipe", "explanation/recipe.md#the-shift-tests"),
+    "abstention_rate": ("When the model does not answer", "explanation/abstention.md"),
     "conformal_folds": ("When the model does not answer", "explanation/abstention.md"),
     "out_of_distribution": ("When the model does not answer", "explanation/abstention.md"),
     "framing_recipe": ("The recipe", "explanation/recipe.md#the-framing-suite-comes-first"),

@@ -68,7 +68,6 @@ def test_three_classes_and_several_labels(tmp_path: Path) -> None:
             "path,label,probability_a,probability_b\n1,a,1,0\n2,c,1,0\n",
             "label 'c' of row 3 .*has no prob",
         ),
-        ("path,label,score\n1,a,1\n2,,0\n", r"one class only, 'a'.*no value \(row 3\)"),
     ],
 )
 def test_labels_that_do_not_fit_are_named_by_their_row(text: str, message: str, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_images_are_found_by_path_location_or_a_name_held_once(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("one/a.png,0\nz.png,0\n", r"row 3 \(1 in all\) name no image of the source, first 'z.png'"),
+        ("y.png,0\nz.png,0\n", r"rows 2, 3 \(2 in all\) name no image of the source, first 'y.png'"),
         ("a.png,0\n", r"row 2 .*several images of the source by the file name alone"),
         ("b.png,0\none/b.png,0\n", r"first 'b.png' in rows 2, 3"),
     ],

@@ -61,8 +61,6 @@ def test_multilabel_targets_hold_each_label_of_a_cell(sets: list[set[str]]) -> N
     ("labels", "task", "classes", "message"),
     [
         (["normal", "sick"], "binary", ("normal", "ill"), "'sick' are not among the classes"),
-        (["normal", "normal"], "binary", ("normal", "ill"), "No image of class ill"),
-        (["a", "a"], "multiclass", ("a",), "Only one class"),
         (["a", "b"], "binary", ("a", "b", "c"), "two classes, got 3"),
         (["a", "b"], "binary", ("a", "a"), "not distinct"),
         ([], "binary", ("a", "b"), "lists no image"),
@@ -73,6 +71,24 @@ def test_labels_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         make(labels, task, classes)
+
+
+@pytest.mark.parametrize(
+    ("task", "classes", "absent", "message"),
+    [
+        ("binary", ("a", "ill"), ["ill"], "No image of class ill"),
+        ("multiclass", ("a", "b", "c"), ["b", "c"], "No image of class b, c"),
+        ("multiclass", ("a",), [], "Only one class was found in .*'a'"),
+        ("multilabel", ("a", "b"), ["b"], "No image of class b"),
+    ],
+)
+def test_what_can_be_judged_cannot_always_be_learnt(
+    task: str, classes: tuple[str, ...], absent: list[str], message: str
+) -> None:
+    manifest = make(["a", "a"], task, classes)
+    assert manifest.absent_classes() == absent
+    with pytest.raises(DataError, match=message):
+        manifest.require_every_class()
 
 
 def test_missing_columns_repeated_paths_and_strange_splits_are_refused() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import radlens
 from radlens.base.errors import DataError, UsageError
@@ -85,3 +86,28 @@ def test_groups_that_cannot_be_made_are_refused_before_test_images_are_looked_at
     with pytest.raises(UsageError, match=r"evaluate.subgroups: the manifest has no column 'age'"):
         judged(table(HARD), tmp_path / "case", "evaluate.subgroups=[age]")
     assert not (tmp_path / "case" / "out").exists()
+
+
+def test_rows_of_other_images_are_left_out_and_said(tmp_path: Path) -> None:
+    source = tmp_path / "source.csv"
+    for number in range(IMAGES):
+        Image.fromarray(np.full((8, 8), number, np.uint8)).save(tmp_path / f"{number}.png")
+    labels = table(HARD).drop(columns="score").rename(columns={"image": "path"})
+    labels.to_csv(source, index=False)
+    more = pd.DataFrame({"image": ["x.png", "y.png"], "label": "sick", "score": 0.5})
+    pd.concat([table(HARD), more]).to_csv(tmp_path / "answers.csv", index=False)
+    result = radlens.evaluate(tmp_path / "answers.csv", source, tmp_path / "out", settings=QUICK, allow=("leak",))
+    assert result.metrics["test"].n == IMAGES
+    assert "2 row(s) of answers.csv are of other images and were left out" in result.report.read_text(encoding="utf-8")
+
+
+def test_a_set_of_one_class_is_judged_by_what_it_can_tell(tmp_path: Path) -> None:
+    answers = table(HARD).iloc[1::2].rename(columns={"score": "probability_sick"})
+    result = judged(answers, tmp_path / "case")
+    block = result.metrics["test"]
+    assert block.sensitivity.value == pytest.approx(HARD[1::2].mean())
+    assert (block.specificity.value, block.auroc.value) == (None, None)
+    page = result.report.read_text(encoding="utf-8")
+    assert "Specificity, AUROC cannot be estimated: no image is other than sick." in page
+    assert "No image is of the class other than sick" in page
+    radlens.compare([result.folder, judged(answers, tmp_path / "again").folder], tmp_path / "both", resamples=100)

@@ -88,7 +88,7 @@ def changed(name: str, value: float | str) -> Callable[[pd.DataFrame], pd.DataFr
         (lambda table: table.drop(index=[5, 6]), r"no row for 2 of 324 pictures, first:\n  - pictures/0000/"),
         (lambda table: pd.concat([table, table.iloc[:1]]), "1 image.* predicted more than once"),
         (lambda table: pd.concat([table.drop(index=7), table.iloc[8:9]]), "predicted more than once"),
-        (changed("path", "elsewhere/1.png"), "row 9 .* name no image of the source"),
+        (changed("path", "elsewhere/1.png"), "no row for 1 of 324 pictures"),
         (changed("probability_ill", np.nan), "probability_ill is '' in row 9"),
         (changed("probability_ill", 1.3), "expected a probability from 0 to 1"),
         (changed("seed", 4), "row 9 .* written with seed '4'; those in .* have seed 0"),

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from radlens.assessment.outside_predictions import OutsidePredictions, number_of
+from radlens.assessment.outside_predictions import PREDICTED, OutsidePredictions, number_of
 from radlens.assessment.predictions import ANSWER, UNFAMILIARITY
 from radlens.base.errors import DataError, did_you_mean
 from radlens.config import MISSING_WORDS, DataSettings
@@ -63,21 +62,24 @@ def own_manifest(outside: OutsidePredictions, data: DataSettings) -> Manifest:
 def _labels(outside: OutsidePredictions, data: DataSettings) -> Labels:
     """The label of each row that has one; classes are spelled as the probability columns have them."""
     labels = labels_of(outside.cells, data, outside.file)
-    if outside.score or labels.task == "multilabel":
-        return labels
-    spelling = {plain(name).casefold(): name for name in outside.columns}
-    alone = next(iter(outside.columns)) if len(outside.columns) == 1 else None
-    if alone and len(labels.classes) == 2 and alone.casefold() in {name.casefold() for name in labels.classes}:
-        spelling |= {name.casefold(): name for name in labels.classes if name.casefold() != alone.casefold()}
-    invalid = ~labels.cells.str.casefold().isin(spelling.keys())
-    if invalid.any():
+    spelling = {plain(name).casefold(): name for name in outside.classes}
+    if labels.task == "multilabel":
+        present = {name.casefold() for name in labels.classes}
+        absent = [name for folded, name in spelling.items() if folded not in present]
+        return replace(labels, classes=(*labels.classes, *absent))
+    folded = labels.cells.map(plain).str.casefold()
+    invalid = ~folded.isin(spelling.keys())
+    if len(spelling) > 1 and outside.columns and invalid.any():
         first = str(labels.cells[invalid].iloc[0])
         raise DataError(
             f"{outside.file}: the label {first!r} of {name_rows(invalid, invalid.index)} ({int(invalid.sum())} in all) "
             f"has no probability column. {did_you_mean(first, spelling.values())}"
         )
-    ordered = order_classes(list(spelling.values()), data.positive_class or alone)
-    cells = labels.cells.str.casefold().map(spelling)
+    cells = folded.map(spelling).where(~invalid, labels.cells)
+    names = list(dict.fromkeys(cells))
+    alone = next(iter(outside.columns)) if len(outside.columns) == 1 else None
+    positive = data.positive_class or (alone if alone in names else None)
+    ordered = order_classes(names, positive if len(names) == 2 else None)
     return replace(labels, cells=cells, classes=ordered, task=task_of(ordered))
 
 
@@ -103,10 +105,9 @@ def stated_threshold(outside: OutsidePredictions, probabilities: pd.DataFrame, i
                 f"{name_rows(wrong, values.index)}; expected one and the same number between 0 and 1 in every row."
             )
         return float(values.iloc[0])
-    answered = outside.column("predicted")
-    if answered is None:
+    if outside.column(PREDICTED) is None:
         return None
-    called = _called(outside, answered, info)
+    called = outside.called(info)[:, 0 if info.task == "multilabel" else 1 :]
     scores = probabilities.to_numpy() if info.task == "multilabel" else probabilities.to_numpy()[:, 1:]
     below, above = scores[~called].max(initial=0.0), scores[called].min(initial=1.0)
     if below >= above:
@@ -120,31 +121,16 @@ def stated_threshold(outside: OutsidePredictions, probabilities: pd.DataFrame, i
     return float(np.clip(middle if middle > below else above, 1e-9, 1 - 1e-9))
 
 
-def _called(outside: OutsidePredictions, answered: pd.Series, info: DatasetInfo) -> npt.NDArray[np.bool_]:
-    """Which labels each row was answered to have, shape (rows, labels); for binary one, the positive class."""
-    known = {name.casefold(): number for number, name in enumerate(info.classes)}
-    parts = [[part.strip().casefold() for part in cell.split("|") if part.strip()] for cell in answered]
-    invalid = pd.Series([not known.keys() >= set(names) for names in parts], index=answered.index)
-    if info.task == "binary":
-        invalid |= pd.Series([len(names) != 1 for names in parts], index=answered.index)
-    if invalid.any():
-        raise DataError(
-            f"{outside.file}: the predicted class of {name_rows(invalid, answered.index)} is "
-            f"{answered[invalid].iloc[0]!r}. {did_you_mean(answered[invalid].iloc[0], info.classes)}"
-        )
-    held: npt.NDArray[np.bool_] = np.zeros((len(parts), len(info.classes)), dtype=bool)
-    for row, names in enumerate(parts):
-        held[row, [known[name] for name in names]] = True
-    return held if info.task == "multilabel" else held[:, 1:]
-
-
-def agree_on_labels(outside: OutsidePredictions, labels: Sequence[str], column: str) -> None:
+def agree_on_labels(
+    outside: OutsidePredictions, labels: Sequence[str], column: str, rows: pd.Index | None = None
+) -> None:
     """See that the labels the file gives, if any, are those of the source.
 
     Args:
         outside: the predictions.
         labels: what the source says of each row's image.
         column: where the file may say it.
+        rows: the numbers of these rows; None: all.
 
     Raises:
         DataError: they differ; the message names the rows.
@@ -152,11 +138,12 @@ def agree_on_labels(outside: OutsidePredictions, labels: Sequence[str], column: 
     given = outside.column(column)
     if given is None:
         return
+    given = given if rows is None else given.loc[rows]
     true = pd.Series(list(labels), index=given.index)
     says = ~given.str.casefold().isin(["", *MISSING_WORDS])
     differs = says & pd.Series([not same_answer(*pair) for pair in zip(given, true, strict=True)], index=given.index)
     if differs.any():
-        path, said, known = (series[differs].iloc[0] for series in (outside.paths, given, true))
+        path, said, known = (series.loc[given.index][differs].iloc[0] for series in (outside.paths, given, true))
         raise DataError(
             f"{outside.file}: the label of {name_rows(differs, given.index)} ({int(differs.sum())} in all) is not that "
             f"of the source: {said!r} for {path!r}, which the source calls {known!r}. Correct the wrong one, or "

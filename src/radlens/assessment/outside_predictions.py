@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from radlens.assessment.predictions import SUM_TOLERANCE
@@ -17,9 +19,13 @@ from radlens.dataset.manifest import DatasetInfo, Manifest
 from radlens.dataset.sources.image_names import NO_IMAGE, SEVERAL_IMAGES, resolve_names
 from radlens.dataset.sources.table_cells import filled, name_rows, read_cells
 
+logger = logging.getLogger(__name__)
+
 PATH_NAMES = ("path", "image", "filename", "file_name", "file", "image_path")
 SCORE_NAMES = ("probability", "score")
+PREDICTED = "predicted"
 
+_WORDS = {"false": 0.0, "true": 1.0}
 _PROBABILITY = re.compile(r"prob(?:ability)?[_ ](.+)", re.IGNORECASE)
 
 
@@ -42,6 +48,48 @@ class OutsidePredictions:
     score: str
 
     @property
+    def classes(self) -> list[str]:
+        """The classes that it answers, as it spells them; empty where it does not name any."""
+        if self.columns or self.score:
+            return list(self.columns)
+        named = [part.strip() for cell in self.predicted.unique() for part in cell.split("|")]
+        return list({name.casefold(): name for name in reversed(named) if name}.values())[::-1]
+
+    @property
+    def predicted(self) -> pd.Series:
+        """The answers without probabilities.
+
+        Raises:
+            DataError: there is no such column.
+        """
+        cells = self.column(PREDICTED)
+        if cells is None:
+            raise DataError(f"{self.file} has no column {PREDICTED!r}.")
+        return cells
+
+    def called(self, info: DatasetInfo) -> npt.NDArray[np.bool_]:
+        """Which classes each row was answered to have, shape (rows, classes).
+
+        Raises:
+            DataError: a cell names another class, or for exclusive classes none or several.
+        """
+        answered = self.predicted
+        known = {name.casefold(): number for number, name in enumerate(info.classes)}
+        parts = [[part.strip().casefold() for part in cell.split("|") if part.strip()] for cell in answered]
+        invalid = pd.Series([not known.keys() >= set(names) for names in parts], index=answered.index)
+        if info.task != "multilabel":
+            invalid |= pd.Series([len(names) != 1 for names in parts], index=answered.index)
+        if invalid.any():
+            raise DataError(
+                f"{self.file}: the predicted class of {name_rows(invalid, answered.index)} is "
+                f"{answered[invalid].iloc[0]!r}. {did_you_mean(answered[invalid].iloc[0], info.classes)}"
+            )
+        held: npt.NDArray[np.bool_] = np.zeros((len(parts), len(info.classes)), dtype=bool)
+        for row, names in enumerate(parts):
+            held[row, [known[name] for name in names]] = True
+        return held
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the file, in hexadecimal digits."""
         return hashlib.sha256(self.file.read_bytes()).hexdigest()
@@ -57,6 +105,9 @@ class OutsidePredictions:
         Raises:
             DataError: a class is unknown or has no column, or a row holds no probabilities of this task.
         """
+        if not self.columns and not self.score:
+            # Answers of a reader or a tree: as sure as 0 and 1.
+            return pd.DataFrame(self.called(info).astype(np.float64), self.cells.index, list(info.classes))
         column_of = self._columns_of(info)
         values = pd.DataFrame({name: self._numbers(column) for name, column in column_of.items()})
         if info.task == "binary" and len(values.columns) == 1:
@@ -119,7 +170,8 @@ def read_outside(file: Path, path_column: str | None = None) -> OutsidePredictio
 
     Args:
         file: CSV with a column for the image (``path``, ``image``, ``filename`` or ``file``) and ``probability_CLASS``
-            for each class, or for two classes one of these, ``probability`` or ``score``.
+            for each class, or for two classes one of these, ``probability`` or ``score``; or with answers alone,
+            without probabilities, in ``predicted``.
         path_column: the column for the image, when it is called otherwise.
 
     Raises:
@@ -137,21 +189,24 @@ def read_outside(file: Path, path_column: str | None = None) -> OutsidePredictio
         )
     columns = {match[1].strip(): name for name in cells.columns if (match := _PROBABILITY.fullmatch(str(name)))}
     scores = [lower[name] for name in SCORE_NAMES if name in lower]
-    if not columns and not scores:
+    if not columns and not scores and PREDICTED not in lower:
         raise DataError(
             f"{file} has no column of probabilities: probability_CLASS for each class was expected, or for two "
-            f"classes one column named probability or score. It has: {', '.join(cells.columns)}."
+            "classes one column named probability or score, or else a column predicted with the class answered. It "
+            f"has: {', '.join(cells.columns)}."
         )
     paths = filled(cells[named], "image", file).str.replace("\\", "/", regex=False).str.removeprefix("./")
     _require_distinct(paths, file, paths)
-    return OutsidePredictions(file, cells, paths, columns, "" if columns else scores[0])
+    return OutsidePredictions(file, cells, paths, columns, "" if columns or not scores else scores[0])
 
 
 def match_images(outside: OutsidePredictions, manifest: Manifest) -> pd.Series:
     """The position in the manifest of each row's image, as :func:`resolve_names` tells.
 
+    Rows of other images are said and left out: every image that is to be judged needs a row, and not the reverse.
+
     Raises:
-        DataError: a row names no image or several, or two rows the same image.
+        DataError: no row names an image, one names several, or two rows name the same image.
     """
     paths = manifest.table["path"].tolist()
     resolved = resolve_names(outside.paths.tolist(), paths, manifest.info.root)
@@ -160,14 +215,18 @@ def match_images(outside: OutsidePredictions, manifest: Manifest) -> pd.Series:
         (NO_IMAGE, "no image of the source"),
         (SEVERAL_IMAGES, "several images of the source by the file name alone"),
     ):
-        if (positions == code).any():
-            first = outside.paths[positions == code].iloc[0]
-            raise DataError(
-                f"{outside.file}: {name_rows(positions == code, positions.index)} "
-                f"({int((positions == code).sum())} in all) name {problem}, first {first!r}. "
-                f"Give paths as the source has them, such as {paths[0]!r}, and take rows of other images out."
-            )
-    _require_distinct(positions, outside.file, outside.paths)
+        named = positions == code
+        if not named.any():
+            continue
+        said = (
+            f"{outside.file}: {name_rows(named, positions.index)} ({int(named.sum())} in all) name {problem}, first "
+            f"{outside.paths[named].iloc[0]!r}."
+        )
+        if code == SEVERAL_IMAGES or named.all():
+            raise DataError(f"{said} Give paths as the source has them, such as {paths[0]!r}.")
+        logger.warning("%s They are left out.", said)
+    positions = positions[positions >= 0]
+    _require_distinct(positions, outside.file, outside.paths.loc[positions.index])
     return positions
 
 
@@ -182,8 +241,18 @@ def _require_distinct(values: pd.Series, file: Path, paths: pd.Series) -> None:
 
 
 def number_of(text: str) -> float:
-    """The number that a cell holds; NaN where it holds none."""
+    """The number that a cell holds: also with a decimal comma, as per cent, as true or false; NaN where it holds none.
+
+    >>> [number_of(text) for text in ("0.25", "0,25", "25 %", "TRUE", "1e-3", "high")]
+    [0.25, 0.25, 0.25, 1.0, 0.001, nan]
+    """
+    if text.casefold() in _WORDS:
+        return _WORDS[text.casefold()]
+    share = text.endswith("%")
+    digits = text.removesuffix("%").strip()
+    if digits.count(",") == 1 and "." not in digits:
+        digits = digits.replace(",", ".")
     try:
-        return float(text)
+        return float(digits) / 100 if share else float(digits)
     except ValueError:
         return math.nan

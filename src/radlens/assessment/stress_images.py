@@ -164,8 +164,7 @@ def match_answers(outside: OutsidePredictions, images: StressImages, label: str)
         label: the column in which the table may say the true class.
 
     Raises:
-        DataError: a picture has no row or several, a row is of no picture or of those of another seed, or holds no
-            probabilities.
+        DataError: a picture has no row or several, or a row is of pictures of another seed, or holds no probabilities.
     """
     _require_same_seed(outside, images)
     pictures = images.pictures
@@ -177,8 +176,8 @@ def match_answers(outside: OutsidePredictions, images: StressImages, label: str)
             f"{outside.file} has no row for {len(missing):,} of {len(pictures):,} pictures, first:\n{listed}\n"
             "Left out, they would be left out by choice: let the program answer every picture."
         )
-    agree_on_labels(outside, pictures.table["label"].to_numpy()[position].tolist(), label)
-    scores = outside.probabilities(pictures.info)
+    agree_on_labels(outside, pictures.table["label"].to_numpy()[position].tolist(), label, position.index)
+    scores = outside.probabilities(pictures.info).loc[position.index]
     ordered = scores.iloc[np.argsort(position.to_numpy())].to_numpy(dtype=np.float64)
     return list(ordered.reshape(*images.paths.shape, -1).transpose(1, 0, 2))
 

@@ -68,8 +68,8 @@ class Manifest:
         info: the facts of the whole set.
 
     Raises:
-        DataError: a column is missing, a label is not among the classes, a path appears twice, a split has another
-            name, or a class has no image.
+        DataError: a column is missing, a label is not among the classes, a path appears twice, or a split has another
+            name.
     """
 
     table: pd.DataFrame
@@ -100,12 +100,6 @@ class Manifest:
             raise DataError(f"The classes {', '.join(classes)} are not distinct.")
         if task == "binary" and len(classes) != 2:
             raise DataError(f"A binary task has two classes, got {len(classes)}: {', '.join(classes)}.")
-        if task == "multiclass" and len(classes) < 2:
-            raise DataError(
-                f"Only one class was found ({classes[0]}); a classifier needs at least two. "
-                "Give a folder with one sub-folder for each class."
-            )
-        counts = self.class_counts().sum(axis=0)
         if task == "multilabel":
             labels = {name for cell in self.table["label"].unique() for name in split_labels(cell)}
         else:
@@ -113,9 +107,27 @@ class Manifest:
         unknown = sorted(labels - set(classes))
         if unknown:
             raise DataError(f"Label(s) {', '.join(map(repr, unknown))} are not among the classes {', '.join(classes)}.")
-        empty = [name for name, count in counts.items() if count == 0]
-        if empty:
-            raise DataError(f"No image of class {', '.join(map(str, empty))} was found in {self.info.root}.")
+
+    def require_every_class(self) -> None:
+        """See that there are images to learn every class from; to be judged by, they may lack some.
+
+        Raises:
+            DataError: there is one class only, or one without an image.
+        """
+        classes = self.info.classes
+        if self.info.task == "multiclass" and len(classes) < 2:
+            notes = "".join(f" {note}" for note in self.info.notes)
+            raise DataError(
+                f"Only one class was found in {self.info.source or self.info.root}, {classes[0]!r}; a classifier needs "
+                f"two or more: one folder for each class, or labels of several kinds.{notes}"
+            )
+        absent = self.absent_classes()
+        if absent:
+            raise DataError(f"No image of class {', '.join(absent)} was found in {self.info.root}.")
+
+    def absent_classes(self) -> list[str]:
+        """The classes that no image is of."""
+        return [str(name) for name, count in self.class_counts().sum(axis=0).items() if count == 0]
 
     def __len__(self) -> int:
         return len(self.table)
@@ -253,7 +265,7 @@ def order_classes(names: Sequence[str], positive: str | None = None) -> tuple[st
     (('NORMAL', 'PNEUMONIA'), ('normal', 'abnormal'))
     """
     ordered = sorted(names, key=lambda name: (not means_nothing_found(name), name.casefold(), name))
-    if positive is None:
+    if positive is None or len(ordered) == 1:
         told = tell_positive(ordered) if len(ordered) == 2 else None
         return tuple(sorted(ordered, key=lambda name: name == told.name)) if told else tuple(ordered)
     match = [name for name in ordered if name == positive] or [name for name in ordered if _same(name, positive)]

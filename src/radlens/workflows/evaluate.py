@@ -82,9 +82,8 @@ def evaluate(
     resolved = with_contract_of(model_config, resolved, options)
     check_folder(folder, overwrite, resolved.data.source, model)
     # 2. The images, and whether the model was made with any of them.
-    manifest, name = select_images(
-        for_model(read_source(resolved.data, ask_positive=False).fully_labelled(), model_config), split
-    )
+    source_images = read_source(resolved.data, ask_positive=False, lacking=True).fully_labelled()
+    manifest, name = select_images(for_model(source_images, model_config), split)
     trained_on = read_training_images(model)
     manifest = manifest.with_notes(*filter(None, (trained_on.unknown(),)))
     cache = read_images(manifest, resolved.data, model_config.preprocessing)
@@ -141,14 +140,17 @@ def require_own_operating_point(settings: tuple[str, ...] | list[str]) -> None:
 
 
 def for_model(manifest: Manifest, model: ModelConfig) -> Manifest:
-    """The same images with the model's class names and order.
+    """The same images with the model's class names and order; of exclusive classes some may have no image.
 
     Raises:
-        DataError: the classes or the task differ.
+        DataError: a class is not one of the model's, or the task differs.
         UsageError: the settings call another class positive than the model does.
     """
     same = {name.casefold(): name for name in model.classes}
-    if manifest.info.task != model.task or {name.casefold() for name in manifest.info.classes} != set(same):
+    present = {name.casefold() for name in manifest.info.classes}
+    several = manifest.info.task == "multilabel"
+    # Of several labels, one that no image has may be one that nobody looked for.
+    if several != (model.task == "multilabel") or not present <= set(same) or (several and present != set(same)):
         raise DataError(
             f"The source has the {manifest.info.task} classes {', '.join(manifest.info.classes)}; the model answers "
             f"the {model.task} classes {', '.join(model.classes)}. Say which is which: "
@@ -164,7 +166,13 @@ def for_model(manifest: Manifest, model: ModelConfig) -> Manifest:
         lambda cell: "|".join(same[part.casefold()] for part in cell.split("|") if part)
     )
     reason = "as the model has it" if model.task == "binary" else ""
-    info = manifest.info.model_copy(update={"classes": model.classes, "positive_reason": reason})
+    changed = {"classes": model.classes, "task": model.task, "positive_reason": reason}
     if model.task == "binary":
         logger.info("Positive: %s, as the model has it.", model.classes[1])
-    return Manifest(manifest.table.assign(label=label), info)
+    renamed = Manifest(manifest.table.assign(label=label), manifest.info.model_copy(update=changed))
+    absent = renamed.absent_classes()
+    if not absent:
+        return renamed
+    note = f"No image is of the class {', '.join(absent)}: figures that need one cannot be estimated."
+    logger.warning("%s", note)
+    return renamed.with_notes(note)

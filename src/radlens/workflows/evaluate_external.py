@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from radlens.assessment.operating_point import choose_operating_point
+from radlens.assessment.outside_classes import with_answered_classes
 from radlens.assessment.outside_manifest import agree_on_labels, own_manifest, stated_threshold
 from radlens.assessment.outside_predictions import OutsidePredictions, match_images, read_outside
 from radlens.assessment.predictions import predictions_table, with_threshold
@@ -78,6 +79,7 @@ def evaluate_outside(
         f"The probabilities were made by another program and read from {outside.file.name} (SHA-256 "
         f"{outside.digest[:16]}…). What it was trained on is not known here: patients it has seen would flatter it.",
         *_positive_note(outside, manifest.info),
+        *(_other_rows_note(outside, rows) if with_source else ()),
         how,
     )
     # 3. The audit.
@@ -105,7 +107,11 @@ def _labelled(outside: OutsidePredictions, data: DataSettings, *, with_source: b
     Raises:
         DataError: nothing tells which of two classes is positive.
     """
-    manifest = read_source(data, ask_positive=False).fully_labelled() if with_source else own_manifest(outside, data)
+    if with_source:
+        manifest = read_source(data, ask_positive=False, lacking=True).fully_labelled()
+    else:
+        manifest = own_manifest(outside, data)
+    manifest = with_answered_classes(manifest, outside, data.positive_class)
     alone = next(iter(outside.columns)) if len(outside.columns) == 1 else ""
     classes = [name for name in manifest.info.classes if name.casefold() == alone.casefold()]
     if manifest.info.task != "binary" or data.positive_class is not None or not classes:
@@ -131,7 +137,7 @@ def _rows_of(outside: OutsidePredictions, manifest: Manifest, label: str, *, wit
         row_of = pd.Series(outside.paths.index, index=outside.paths.to_numpy())
         return row_of.loc[manifest.table["path"].to_numpy()].reset_index(drop=True)
     position = match_images(outside, manifest)
-    agree_on_labels(outside, manifest.table["label"].to_numpy()[position].tolist(), label)
+    agree_on_labels(outside, manifest.table["label"].to_numpy()[position].tolist(), label, position.index)
     return pd.Series(position.index, index=position.to_numpy())
 
 
@@ -186,6 +192,11 @@ def _positive_note(outside: OutsidePredictions, info: DatasetInfo) -> tuple[str,
     if not outside.score:
         return ()
     return (f"The column {outside.score} was read as the probability of {info.classes[1]}.",)
+
+
+def _other_rows_note(outside: OutsidePredictions, rows: pd.Series) -> tuple[str, ...]:
+    others = len(outside.paths) - len(rows)
+    return (f"{others:,} row(s) of {outside.file.name} are of other images and were left out.",) if others else ()
 
 
 def operating_point_of(

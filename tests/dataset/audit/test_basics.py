@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -120,6 +121,12 @@ def test_unknown_patients() -> None:
     rows[:3] = [(label, f"{number}.png", split) for number, (label, _, split) in enumerate(rows[:3])]
     (finding,) = audit(manifest(rows)).findings
     assert (finding.check, finding.severity, finding.count) == ("patients_unknown", "warn", 3)
+
+
+def test_images_that_are_only_judged_may_lack_a_class() -> None:
+    result = audit(manifest(clean()).only(np.arange(len(clean())) < 1).with_split(["test"]))
+    assert checks(result)["split_lacks_class"] == "warn"
+    assert not result.blocks
 
 
 def test_multilabel_counts_each_label() -> None:

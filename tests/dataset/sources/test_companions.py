@@ -142,7 +142,7 @@ def test_a_class_of_companions_alone_keeps_them(tmp_path: Path) -> None:
 def test_images_and_masks_are_not_two_classes(tmp_path: Path) -> None:
     touch(tmp_path, "images/a.png", "masks/a.png")
     with pytest.raises(DataError, match="Only one class was found"):
-        read(tmp_path)
+        read(tmp_path).require_every_class()
 
 
 @pytest.mark.parametrize(

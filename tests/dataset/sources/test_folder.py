@@ -154,8 +154,8 @@ def test_empty_class_folder_is_named(tmp_path: Path) -> None:
 
 def test_single_class_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "NORMAL/a.png", "NORMAL/b.png")
-    with pytest.raises(DataError, match=r"Only one class was found in .*: NORMAL"):
-        read_folder(tmp_path, ANY)
+    with pytest.raises(DataError, match=r"Only one class was found in .*'NORMAL'"):
+        read_folder(tmp_path, ANY).require_every_class()
 
 
 def test_two_folders_for_one_split_are_refused(tmp_path: Path) -> None:

@@ -138,8 +138,8 @@ def test_folders_that_only_hold_another_are_entered(
 
 
 def test_one_class_with_patients_is_one_class(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="Only one class was found in .*: NORMAL"):
-        read(make(tmp_path, ("NORMAL",), ("p1", "p2")))
+    with pytest.raises(DataError, match="Only one class was found in .*'NORMAL'"):
+        read(make(tmp_path, ("NORMAL",), ("p1", "p2"))).require_every_class()
 
 
 def test_the_same_split_above_and_below_is_one(tmp_path: Path) -> None:

@@ -108,7 +108,8 @@ def split_sizes(counts: dict[str, dict[str, int]]) -> list[Finding]:
         findings.append(
             Finding(
                 check="split_lacks_class",
-                severity="block",
+                # Before training it can still be mended; where images are only judged, no figure is wrong for it.
+                severity="block" if "train" in splits else "warn",
                 message=f"{len(lacking)} time(s) a split has no image of a class; the model cannot learn it there, or "
                 "cannot be judged on it." + (_SPLIT_AGAIN if "train" in splits else ""),
                 count=len(lacking),

@@ -24,7 +24,7 @@ _KINDS = (
 )
 
 
-def read_source(settings: DataSettings, *, ask_positive: bool = True) -> Manifest:
+def read_source(settings: DataSettings, *, ask_positive: bool = True, lacking: bool = False) -> Manifest:
     """Read the images and labels that ``settings.source`` names.
 
     A known name (in any case) wins over a folder of that name, which can be given as ``./name``. Classes are renamed
@@ -34,6 +34,7 @@ def read_source(settings: DataSettings, *, ask_positive: bool = True) -> Manifes
         settings: with the source.
         ask_positive: whether the names of two classes must tell which is positive, where the settings do not; False:
             it is known from elsewhere, such as a model, or does not matter.
+        lacking: whether there may be one class alone, or one without an image: to judge by, not to learn from.
 
     Raises:
         UsageError: no source was given, or it is neither a known name nor a file or folder that can be read.
@@ -45,6 +46,8 @@ def read_source(settings: DataSettings, *, ask_positive: bool = True) -> Manifes
         manifest = map_classes(read, settings.class_map, settings.positive_class)
     else:
         manifest = _read(settings)
+    if not lacking:
+        manifest.require_every_class()
     if ask_positive or settings.positive_class is not None:
         manifest = settle_positive(manifest, settings)
     logger.info("%s", opening_line(manifest))

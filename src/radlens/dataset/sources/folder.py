@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from radlens.base.errors import DataError
 from radlens.config import DataSettings
 from radlens.dataset.manifest import DatasetInfo, Manifest, order_classes, task_of
 from radlens.dataset.sources.folder_layout import descend, group_column, read_levels
-from radlens.dataset.sources.folder_reading import LAYOUT, FolderReading
+from radlens.dataset.sources.folder_reading import FolderReading
 from radlens.dataset.sources.folder_tree import FolderTree
 from radlens.dataset.sources.header_columns import enrich_from_headers
 from radlens.dataset.sources.names import one_spelling, split_of
@@ -39,8 +38,7 @@ def read_folder(folder: Path, settings: DataSettings) -> Manifest:
     be looked at is said aloud and noted in the manifest.
 
     Raises:
-        DataError: the layout is another one or can be read in two ways, a class folder holds no image, or there is one
-            class only.
+        DataError: the layout is another one or can be read in two ways, or a class folder holds no image.
     """
     tree = FolderTree.read(Path(folder).resolve(), keep_companions=settings.folder.companions == "keep")
     top, stated = descend(tree), settings.folder.layout
@@ -123,8 +121,6 @@ def _manifest(root: Path, table: pd.DataFrame, settings: DataSettings) -> Manife
     table = table.sort_values("path", kind="stable", ignore_index=True)
     table["label"] = one_spelling(table["label"])
     names = list(table["label"].unique())
-    if len(names) < 2:
-        raise DataError(f"Only one class was found in {root}: {names[0]}. A classifier needs two or more. {LAYOUT}")
     classes = order_classes(names, settings.positive_class)
     table, notes = enrich_from_headers(table, root, settings)
     # A folder that is only called "train" says nothing; the one it lies in does.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from radlens.base.errors import DataError, UsageError
+from radlens.base.errors import UsageError
 from radlens.config import DataSettings
 from radlens.dataset.manifest import order_classes
 from radlens.dataset.sources.joined_labels import from_joined, separators_of
@@ -28,7 +28,7 @@ def labels_of(raw: pd.DataFrame, settings: DataSettings, file: Path) -> Labels:
 
     Raises:
         UsageError: a setting does not fit these columns.
-        DataError: a cell holds what is not a label, there is one class only, or most rows would be left out and no
+        DataError: a cell holds what is not a label, or most rows would be left out and no
             setting says that they shall be.
     """
     names, remarks = settings.csv.label, Remarks(file, settings.csv)
@@ -46,12 +46,8 @@ def labels_of(raw: pd.DataFrame, settings: DataSettings, file: Path) -> Labels:
             raise UsageError("data.positive_class is for two-class tasks; here an image may have several labels.")
         return labels
     if len(labels.classes) < 2:
-        said = "".join(f" {note}" for note in labels.notes)
-        said += "".join(f" To treat them otherwise: {remarks.choices(kind)}." for kind in remarks.unstated)
-        raise DataError(
-            f"{file}: the column {names[0]!r} names one class only, {labels.classes[0]!r}; a classifier needs two or "
-            f"more.{said}"
-        )
+        choices = tuple(f"To treat them otherwise: {remarks.choices(kind)}." for kind in remarks.unstated)
+        return replace(labels, notes=(*labels.notes, *choices))
     if settings.positive_class is not None:
         labels = replace(labels, classes=order_classes(labels.classes, settings.positive_class))
     return labels

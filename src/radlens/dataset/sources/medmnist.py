@@ -282,8 +282,6 @@ def _encode(
         if settings.positive_class is not None:
             raise UsageError("data.positive_class is for two-class tasks; here an image may have several labels.")
         return "multilabel", tuple(names), ["|".join(names[column] for column in np.flatnonzero(row)) for row in labels]
-    if len(names) < 2:
-        raise DataError(f"{file} holds one class only ({names[0]}); a classifier needs two or more.")
     classes = tuple(names)
     positive = settings.positive_class or (published.positive if published and known and len(names) == 2 else None)
     if positive or known:
