@@ -12,7 +12,8 @@ import pytest
 
 import radlens
 from radlens.cli.options import run_options
-from radlens.workflows.options import RunKeywords, RunOptions, settings_of
+from radlens.config import to_yaml
+from radlens.workflows.options import RunKeywords, RunOptions, settings_of, settings_to_resume
 
 FIELDS = {field.name: field.type for field in dataclasses.fields(RunOptions)}
 
@@ -63,3 +64,23 @@ def test_settings_follow_from_all_options(tmp_path: Path, monkeypatch: pytest.Mo
     assert not options.state("train.optimizer")
     with pytest.raises(radlens.UsageError, match="no check named 'leek' to allow. Did you mean 'leak'"):
         settings_of("images", RunOptions(allow=("leek",)))
+
+
+def test_what_is_gone_on_with_may_be_stated_again_and_not_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "images").mkdir()
+    monkeypatch.chdir(tmp_path)
+    started = RunOptions(preset="baseline", seed=5, settings=("train.epochs=3",), allow=("leak",))
+    settings = settings_of("images", started)
+    decided = settings.model_copy(update={"preprocessing": settings.preprocessing.model_copy(update={"depth": 12})})
+    (tmp_path / "config.yaml").write_text(to_yaml(decided), encoding="utf-8")
+    assert settings_to_resume(tmp_path, None, RunOptions(resume=True)) == decided
+    assert settings_to_resume(tmp_path, "images", dataclasses.replace(started, resume=True, allow=())) == decided
+    for source, options, names in (
+        (None, RunOptions(settings=("data.split.overlap=drop_train",)), r"differ in data\.split\.overlap\."),
+        (None, RunOptions(preset="fast", seed=6), r"differ in preset, seed\."),
+        ("phantom", RunOptions(model="efficientnet_lite0"), r"differ in data\.source, train\.network\."),
+    ):
+        with pytest.raises(radlens.UsageError, match=names):
+            settings_to_resume(tmp_path, source, options)

@@ -17,7 +17,7 @@ from radlens.base.errors import TrainingInterruptedError, UsageError
 from radlens.base.files import claim_output, write_text
 from radlens.base.folder_lock import writes_folder
 from radlens.base.signatures import spelled_out
-from radlens.config import RunSettings, resolve, to_yaml
+from radlens.config import RunSettings, to_yaml
 from radlens.dataset.audit.duplicates import Duplicates
 from radlens.dataset.folds import assign_folds
 from radlens.dataset.manifest import Manifest
@@ -28,7 +28,7 @@ from radlens.workflows.blocked import keep_blocked, read_audit
 from radlens.workflows.depth import read_on_one_scale
 from radlens.workflows.judge import log_test_access, write_evidence
 from radlens.workflows.judged import Judged
-from radlens.workflows.options import RunKeywords, RunOptions, check_folder, settings_of
+from radlens.workflows.options import RunKeywords, RunOptions, check_folder, settings_of, settings_to_resume
 from radlens.workflows.prepare import Prepared, find_copies, prepare, read_images, write_start
 from radlens.workflows.result import Result
 from radlens.workflows.run import run
@@ -70,7 +70,7 @@ def cross_validate(
     folder, resume = Path(out), options.get("resume", False)
     # 1. The images, each in a fold.
     if resume:
-        settings, prepared = _go_on(folder, folds)
+        settings, prepared = _go_on(source, folder, folds, RunOptions(**options))
     else:
         settings, prepared = _start(source, folder, 5 if folds is None else folds, RunOptions(**options))
     listed, numbers = _without_fold(prepared.manifest)
@@ -109,11 +109,13 @@ def _start(source: str | Path | None, folder: Path, folds: int, options: RunOpti
     return settings, prepared
 
 
-def _go_on(folder: Path, folds: int | None) -> tuple[RunSettings, Prepared]:
+def _go_on(
+    source: str | Path | None, folder: Path, folds: int | None, options: RunOptions
+) -> tuple[RunSettings, Prepared]:
     """Settings, images and folds of what was stopped, as they lie in its folder."""
     if not (folder / "config.yaml").is_file() or not (folder / "folds").is_dir():
         raise UsageError(f"There is no stopped cross-validation in {folder} to go on with.")
-    settings, manifest = resolve(file=folder / "config.yaml"), Manifest.read(folder)
+    settings, manifest = settings_to_resume(folder, source, options), Manifest.read(folder)
     there = int(_without_fold(manifest)[1].max())
     if folds not in (None, there):
         raise UsageError(

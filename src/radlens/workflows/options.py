@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from radlens.base.errors import UsageError, did_you_mean
 from radlens.base.files import check_output
@@ -77,6 +78,43 @@ def settings_of(source: str | Path | None, options: RunOptions) -> RunSettings:
     if unknown:
         raise UsageError(f"The audit has no check named {unknown[0]!r} to allow. {did_you_mean(unknown[0], CHECKS)}")
     return settings
+
+
+def settings_to_resume(folder: Path, source: str | Path | None, options: RunOptions) -> RunSettings:
+    """The settings of a stopped run; a command may state them again, and change none.
+
+    What the run itself decides, such as the depth of its pixels, and what the audit is to allow are not compared.
+
+    Raises:
+        UsageError: a setting that was given differs from that of the run.
+    """
+    kept = resolve(file=folder / "config.yaml")
+    given = replace(options, config=options.config or folder / "config.yaml", allow=())
+    asked = settings_of(kept.data.source if source is None else source, given)
+    same: dict[str, dict[str, Any]] = {"data": {"allow": kept.data.allow}}
+    if asked.preprocessing.depth == "auto":
+        same["preprocessing"] = {"depth": kept.preprocessing.depth}
+    changed = list(_differing(kept.model_dump(), _updated(asked.model_dump(), same)))
+    if changed:
+        raise UsageError(
+            f"--resume goes on in {folder} with the settings that its run was started with, and those given now differ "
+            f"in {', '.join(changed)}. Leave them out; or, to start with others, give the whole command without "
+            "--resume (and with --overwrite, where the folder holds more than a run that the audit stopped)."
+        )
+    return kept
+
+
+def _updated(values: dict[str, Any], changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {**values, **{section: {**values[section], **fields} for section, fields in changes.items()}}
+
+
+def _differing(first: Mapping[str, Any], second: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Names of the settings that differ, by section."""
+    for name, value in first.items():
+        if isinstance(value, dict) and isinstance(second[name], dict) and value.keys() == second[name].keys():
+            yield from _differing(value, second[name], f"{above}{name}.")
+        elif value != second[name]:
+            yield f"{above}{name}"
 
 
 def check_folder(folder: Path, overwrite: bool, *needed: str | Path | None) -> None:

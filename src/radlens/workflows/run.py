@@ -12,7 +12,7 @@ from radlens.base.errors import UsageError
 from radlens.base.files import BLOCKED_FILE, claim_output, is_blocked
 from radlens.base.folder_lock import writes_folder
 from radlens.base.signatures import spelled_out
-from radlens.config import RunSettings, resolve
+from radlens.config import RunSettings
 from radlens.dataset.manifest import Manifest
 from radlens.dataset.sources import read_source
 from radlens.delivery.release import add_framing, add_metrics
@@ -32,7 +32,7 @@ from radlens.workflows.judge import (
 )
 from radlens.workflows.judged import Judged
 from radlens.workflows.load import load
-from radlens.workflows.options import RunKeywords, RunOptions, check_folder, settings_of
+from radlens.workflows.options import RunKeywords, RunOptions, check_folder, settings_of, settings_to_resume
 from radlens.workflows.prepare import Prepared, part, prepare, read_images, write_start
 from radlens.workflows.result import Result
 from radlens.workflows.train_model import train_model
@@ -111,7 +111,7 @@ def demo(out: str | Path, *, seed: int = 0, overwrite: bool = False) -> Result:
 def _start(source: str | Path | None, folder: Path, options: RunOptions) -> tuple[RunSettings, Prepared]:
     """Steps 1 to 6: the settings, and images that are ready to train on, in a run folder made to hold what follows."""
     if options.resume:
-        return _start_again(folder, tuple(options.allow))
+        return _start_again(source, folder, options)
     # 1. Settings, and whether they can be followed.
     settings = settings_of(source, options)
     check_network(settings.train.network, settings.preprocessing.shape)
@@ -135,20 +135,20 @@ def _start(source: str | Path | None, folder: Path, options: RunOptions) -> tupl
     return settings, prepared
 
 
-def _start_again(folder: Path, allow: tuple[str, ...]) -> tuple[RunSettings, Prepared]:
+def _start_again(source: str | Path | None, folder: Path, options: RunOptions) -> tuple[RunSettings, Prepared]:
     """Steps 1 to 6 of a stopped run, with settings, splits and audit as they are in its folder.
 
-    What the audit stopped goes on where ``allow`` names its findings.
+    What the audit stopped goes on where ``options.allow`` names its findings.
     """
     if not (folder / "config.yaml").is_file():
         raise UsageError(f"There is no stopped run in {folder} to go on with: it has no config.yaml.")
     if (folder / "folds").is_dir():
         raise UsageError(f"{folder} is a cross-validation. To go on with it, say so: radlens run --resume --folds N")
-    settings = resolve(file=folder / "config.yaml")
+    settings = settings_to_resume(folder, source, options)
     logger.info("Going on with the run in %s", folder)
     was_blocked = is_blocked(folder)
     if was_blocked:
-        allowed = tuple(dict.fromkeys((*settings.data.allow, *allow)))
+        allowed = tuple(dict.fromkeys((*settings.data.allow, *options.allow)))
         settings = settings.model_copy(update={"data": settings.data.model_copy(update={"allow": allowed})})
     manifest = Manifest.read(folder)
     cache = read_images(manifest, settings.data, settings.preprocessing)
