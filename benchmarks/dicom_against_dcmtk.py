@@ -135,7 +135,7 @@ def file_named(name: str) -> Path | None:
 
 def ours(path: Path) -> tuple[Grey, str, str]:
     """Our picture of a file, its photometric interpretation and transfer syntax."""
-    image, _, _, interpretation, syntax, _ = decode_dicom(path.name, path.read_bytes())
+    image, _, _, interpretation, syntax, *_ = decode_dicom(path.name, path.read_bytes())
     return np.asarray(image, dtype=np.float64), interpretation, syntax
 
 

@@ -153,7 +153,7 @@ def decode(
         require_bytes(len(content), limits)
         form = format_of(content, limits)
         if form == "DICOM":
-            return _decode_dicom(location, content, limits)
+            return _decode_dicom(location, content, limits, depth)
         stored = _read_jpeg(content, limits, target, grey) if form == "JPEG" else _READERS[form](content, limits)
         image = displayed(stored, depth)
         box = (0.0, 0.0, stored.width / stored.scale, stored.height / stored.scale)
@@ -211,10 +211,10 @@ def _read_jpeg(content: bytes, limits: DecodeLimits, target: tuple[int, int] | R
     return read_jpeg(content, limits, target, grey)
 
 
-def _decode_dicom(location: str, content: bytes, limits: DecodeLimits) -> Decoded:
+def _decode_dicom(location: str, content: bytes, limits: DecodeLimits, depth: Depth) -> Decoded:
     from radlens.imaging.dicom.picture import decode_dicom
 
-    shown = decode_dicom(location, content, limits)
+    shown = decode_dicom(location, content, limits, depth)
     facts = FileFacts(
         shown.width,
         shown.height,
@@ -224,6 +224,9 @@ def _decode_dicom(location: str, content: bytes, limits: DecodeLimits) -> Decode
         compression=shown.compression,
         remarks=shown.remarks,
     )
+    if shown.scale is not None:
+        kind, low, high = shown.scale.values
+        facts = replace(facts, undeclared=kind, low=low, high=high, clipped=shown.scale.clipped)
     return Decoded(shown.image, _with_brightness(facts, shown.image), (0.0, 0.0, *shown.image.size))
 
 

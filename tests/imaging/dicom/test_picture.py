@@ -54,10 +54,11 @@ def file_in(syntax: str, dicom: Any, **elements: Any) -> bytes:
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_the_picture_and_what_is_known_of_it_come_back(syntax: UID, dicom: Any) -> None:
     content = file_in(syntax, dicom, PhotometricInterpretation="MONOCHROME1")
-    image, width, height, interpretation, compression, remarks = decode_dicom("x.dcm", content)
+    image, width, height, interpretation, compression, remarks, scale = decode_dicom("x.dcm", content)
     assert (image.mode, image.size) == ("L", (40, 20))
     assert (width, height, interpretation, compression) == (40, 20, "MONOCHROME1", syntax.name)
     assert not remarks
+    assert scale is None
     np.testing.assert_array_equal(np.asarray(image), dicom.levels(1 - dicom.ramp / dicom.ramp.max()))
 
 

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from radlens.imaging.depth import Depth
 from radlens.imaging.dicom.file import DicomFile
 from radlens.imaging.dicom.lut import MAX_ENTRIES, read_lut, read_palette
 from radlens.imaging.dicom.pixel_form import PixelForm
 from radlens.imaging.dicom.polarity import is_turned_over
 from radlens.imaging.dicom.stored_bits import Values, blocks
+from radlens.imaging.dicom.undeclared import UndeclaredScale, undeclared_scale
 from radlens.imaging.dicom.value_of_interest import Floats, Mapping, value_of_interest
 from radlens.imaging.limits import RefusedError
 
@@ -23,20 +25,22 @@ _NOT_FOR_DISPLAY = frozenset(f"1.2.840.10008.5.1.4.1.1.12.{number}" for number i
 _NOT_FINITE = "the values are not finite after rescaling"
 
 
-def render_grey(file: DicomFile, values: Values, form: PixelForm) -> npt.NDArray[np.uint8]:
+def render_grey(
+    file: DicomFile, values: Values, form: PixelForm, depth: Depth = "significant"
+) -> tuple[npt.NDArray[np.uint8], UndeclaredScale | None]:
     """Show stored grey values as a workstation would by default.
 
     The modality LUT, or slope and intercept, are applied; then the first VOI LUT, or else the first window that can be
-    used, or else the range from the smallest to the largest value. MONOCHROME1 and an INVERSE presentation LUT shape
-    turn the result over, once if both are there (PS3.3 C.11.1, C.11.2, C.11.6, C.7.6.3.1.2). An IDENTITY with
-    MONOCHROME1, which the standard rules out, is not believed: writers err in it (dcm4che/dcm4chee-arc-light
-    issue 3155), though dcmtk takes it at its word. Pixel padding is black and does not count in the range (PS3.3
-    C.7.5.1.1.2). Overlays are not drawn. Raw
-    values of the detector are turned as their relation to the X-ray intensity asks for
-    (:func:`radlens.imaging.dicom.polarity.is_turned_over`).
+    used, or else the range from the smallest to the largest value; where the header does not say how many bits a value
+    has, the scale of the data set instead (:func:`radlens.imaging.dicom.undeclared.undeclared_scale`). MONOCHROME1 and
+    an INVERSE presentation LUT shape turn the result over, once if both are there (PS3.3 C.11.1, C.11.2, C.11.6,
+    C.7.6.3.1.2). An IDENTITY with MONOCHROME1, which the standard rules out, is not believed: writers err in it
+    (dcm4che/dcm4chee-arc-light issue 3155), though dcmtk takes it at its word. Pixel padding is black and does not
+    count in the range (PS3.3 C.7.5.1.1.2). Overlays are not drawn. Raw values of the detector are turned as their
+    relation to the X-ray intensity asks for (:func:`radlens.imaging.dicom.polarity.is_turned_over`).
 
     Returns:
-        uint8, shape (rows, columns), 0 black to 255 white.
+        uint8, shape (rows, columns), 0 black to 255 white; and that scale, where it was taken.
 
     Raises:
         RefusedError: an element that gives the values their meaning is damaged, contradictory or not finite, and the
@@ -44,9 +48,13 @@ def render_grey(file: DicomFile, values: Values, form: PixelForm) -> npt.NDArray
     """
     modality, extent, holds = _usable_modality(file, values, form)
     if extent is None:
-        return np.zeros(values.shape, dtype=np.uint8)
+        return np.zeros(values.shape, dtype=np.uint8), None
     low, high = extent
-    show = value_of_interest(file, low, high, rescaling_holds=holds)
+    show, scale = value_of_interest(file, low, rescaling_holds=holds), None
+    if show is None:
+        scale = undeclared_scale(values, form, depth)
+        ends_of_scale = extent if scale is None else sorted(modality(np.array([scale.black, scale.white])).tolist())
+        show = _linear(*ends_of_scale)
     ends = show(np.clip(modality(np.array([values.min(), values.max()], dtype=np.float64)), low, high))
     inverted = is_turned_over(file, form, rising=bool(ends[1] >= ends[0]))
 
@@ -56,7 +64,7 @@ def render_grey(file: DicomFile, values: Values, form: PixelForm) -> npt.NDArray
         grey[form.is_padding(stored)] = 0
         return grey
 
-    return _by_value(values, levels)
+    return _by_value(values, levels), scale
 
 
 def render_palette(file: DicomFile, values: Values, form: PixelForm) -> npt.NDArray[np.uint8]:
@@ -170,6 +178,11 @@ def _modality(file: DicomFile, form: PixelForm) -> Mapping:
         return values * slope + intercept
 
     return rescale
+
+
+def _linear(black: float, white: float) -> Mapping:
+    # One grey is shown black.
+    return lambda values: np.clip((values - black) / (white - black or 1.0), 0.0, 1.0)
 
 
 def _as_it_is(values: Floats) -> Floats:

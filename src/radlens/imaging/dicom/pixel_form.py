@@ -42,6 +42,7 @@ class PixelForm:
         interpretation: photometric interpretation.
         padding: the smallest and largest value that pads the picture and is no part of it; None: none does.
         overlays: a mask of the bits in which overlays lie among the values, as was usual before 2004.
+        declared: whether the header says how many bits a value has; otherwise ``stored`` is all that it takes.
     """
 
     rows: int
@@ -55,6 +56,7 @@ class PixelForm:
     interpretation: str
     padding: tuple[int, int] | None = None
     overlays: int = 0
+    declared: bool = True
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -90,7 +92,7 @@ def read_form(file: DicomFile, limits: DecodeLimits) -> PixelForm:
     if frames != 1 and file.raw("NumberOfFrames")[0].strip(b" \0"):
         file.remark("wrong Number of Frames: it is not a whole number from 1 on, and the data are of one frame")
     interpretation, samples = _read_interpretation(file)
-    allocated, stored, high = _read_bits(file)
+    allocated, stored, high, declared = _read_bits(file)
     colour = interpretation in COLOUR
     signed = bool(_read_flag(file, "PixelRepresentation"))
     if signed and colour:
@@ -111,6 +113,7 @@ def read_form(file: DicomFile, limits: DecodeLimits) -> PixelForm:
         interpretation=interpretation,
         padding=_read_padding(file, signed=signed),
         overlays=_read_overlays(file, range(high + 1 - stored, high + 1), allocated),
+        declared=declared,
     )
 
 
@@ -155,20 +158,23 @@ def _read_flag(file: DicomFile, keyword: str, default: int | None = None) -> int
     return flag
 
 
-def _read_bits(file: DicomFile) -> tuple[int, int, int]:
-    """Bits allocated, bits stored, high bit; the last two as they are most often, where the header has them wrong."""
+def _read_bits(file: DicomFile) -> tuple[int, int, int, bool]:
+    """Bits allocated, bits stored, high bit, these two as they are most often where the header has them wrong; and
+    whether it says how many are stored.
+    """
     allocated = file.whole("BitsAllocated")
     if allocated not in (8, 16, 32):
         raise RefusedError(f"{allocated} bits allocated to a value are not supported; 8, 16 and 32 are")
     stored = file.whole_or_none("BitsStored")
-    if stored is None or not 1 <= stored <= allocated:
+    declared = stored is not None and 1 <= stored <= allocated
+    if stored is None or not declared:
         file.remark(f"Bits Stored is {_said(stored)}: all {allocated} bits allocated are read")
         stored = allocated
     high = file.whole_or_none("HighBit")
     if high is not None and not stored <= high + 1 <= allocated:
         file.remark(f"wrong High Bit: {high} declared for {stored} of {allocated} bits, {stored - 1} is taken")
         high = None
-    return allocated, stored, stored - 1 if high is None else high
+    return allocated, stored, stored - 1 if high is None else high, declared
 
 
 def _said(number: int | None) -> str:

@@ -17,8 +17,8 @@ Mapping = Callable[[Floats], Floats]
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 
-def value_of_interest(file: DicomFile, low: float, high: float, *, rescaling_holds: bool = True) -> Mapping:
-    """Values to the share of the grey range, 0 to 1: by the first VOI LUT, else a window, else the range of values.
+def value_of_interest(file: DicomFile, low: float, *, rescaling_holds: bool = True) -> Mapping | None:
+    """Values to the share of the grey range, 0 to 1: by the first VOI LUT, else a window; None: there is neither.
 
     The first window that can be used counts. All of them only say how a picture is best looked at, so that one which
     cannot be used costs no picture.
@@ -26,18 +26,13 @@ def value_of_interest(file: DicomFile, low: float, high: float, *, rescaling_hol
     Args:
         file: is told a remark for each that is passed over.
         low: smallest value of the picture, after rescaling.
-        high: largest value.
         rescaling_holds: whether values are what windows and tables are meant for; otherwise all are passed over.
     """
-    if not rescaling_holds:
-        if file.has_table("VOILUTSequence") or file.element("WindowCenter") is not None:
-            file.remark("window passed over: it is meant for rescaled values")
-    else:
-        mapping = _by_table(file, low) or _by_window(file)
-        if mapping is not None:
-            return mapping
-    # One grey is shown black.
-    return lambda values: (values - low) / (high - low or 1.0)
+    if rescaling_holds:
+        return _by_table(file, low) or _by_window(file)
+    if file.has_table("VOILUTSequence") or file.element("WindowCenter") is not None:
+        file.remark("window passed over: it is meant for rescaled values")
+    return None
 
 
 def window(values: Floats, centre: float, width: float, function: str = "LINEAR") -> Floats:
