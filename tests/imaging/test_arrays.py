@@ -158,7 +158,7 @@ def test_what_an_array_inflates_to_is_bounded_before_it_is_inflated(
     assert (tmp_path / "bomb.npz").stat().st_size < 30_000
     assert read_array(location, DecodeLimits(max_inflated=25_000_200)).shape == (5000, 5000)
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("the member was opened"))
-    with pytest.raises(DecodeError, match=r"25,000,128 bytes; at most 1,000,000 are inflated \(data\.limits"):
+    with pytest.raises(DecodeError, match=r"25,000,128 bytes; at most 1,000,000 are inflated .*data\.limits"):
         read_array(location, DecodeLimits(max_inflated=1_000_000))
 
 

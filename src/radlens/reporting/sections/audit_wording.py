@@ -29,6 +29,7 @@ CHECK_NAMES = {
     "patients_unknown": "Unknown patients",
     "presentation_intent": "Raw values and pictures for display",
     "polarity": "Negatives among the pictures",
+    "depth": "Scale of pictures of more than 8 bits",
     "header_faults": "Faults in DICOM headers",
     "numbered_series": "Numbered series without a patient",
     "unreadable_files": "Unreadable files",
