@@ -65,6 +65,8 @@ SCHEMES = (
     Scheme("radlens phantoms", r"(P\d{6})-\d+"),
     # sub-01/ses-1/sub-01_ses-1_view-pa -> sub-01
     Scheme("BIDS", r"(sub-[A-Za-z0-9]+)(?:[_/][^/]*)*"),
+    # patient_001/a -> patient_001; Subject 12/right/b -> Subject 12
+    Scheme("folders named for patients", r"((?i:patient|subject)[ _-]?\d+)(?:/[^/]*)+"),
 )
 
 _SUFFIXES = re.compile(r"(?:\.(?:jpe?g|jfif|png|tiff?|bmp|webp|gif|dcm|dicom|nii|gz|npy))+$|\.[A-Za-z][^./]*$", re.I)

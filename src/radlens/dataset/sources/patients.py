@@ -78,9 +78,8 @@ def _by_scheme(paths: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
         "lie in several splits and the results may look better than they are."
     )
     logger.warning(
-        "%s First file: %s. If the names do tell it, say how: --set data.patient_from='REGULAR EXPRESSION', whose "
-        "first group is the patient; if there is one image a patient: --set data.patient_from=none.",
-        note,
+        "The file names do not tell the patient (first: %s): each image counts as its own. If they do tell it: --set "
+        "data.patient_from='REGULAR EXPRESSION', whose first group is the patient; one image a patient: none.",
         paths.iloc[0],
     )
     return paths.copy(), (note,)
