@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
-from radlens.base.errors import DataError
+import radlens
+from radlens.base.errors import DataError, UsageError
 from radlens.dataset.manifest import DatasetInfo, Manifest, task_of
 from radlens.decision import Task
 from radlens.imaging.preprocess import Preprocessing
@@ -68,3 +71,10 @@ def test_every_class_leaves_nothing_to_say() -> None:
 def test_what_the_model_does_not_know_or_nobody_looked_for_is_refused(images: Manifest, of_model: ModelConfig) -> None:
     with pytest.raises(DataError, match="Say which is which"):
         for_model(images, of_model)
+
+
+def test_classes_of_answers_alone_are_not_renamed_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "answers.csv").write_text("path,label,score\na.png,well,0.1\nb.png,ill,0.9\n")
+    with pytest.raises(UsageError, match="not the labels in answers.csv. Give the labelled images as SOURCE"):
+        radlens.evaluate(tmp_path / "answers.csv", None, tmp_path / "out", settings=["data.class_map={well: NORMAL}"])
+    assert not (tmp_path / "out").exists()

@@ -105,8 +105,14 @@ def _labelled(outside: OutsidePredictions, data: DataSettings, *, with_source: b
     """The labelled images; which class is positive may also be told by the table, if it holds one class's probability.
 
     Raises:
+        UsageError: classes are to be renamed that no source has.
         DataError: nothing tells which of two classes is positive.
     """
+    if data.class_map and not with_source:
+        raise UsageError(
+            f"data.class_map renames the classes of a source, not the labels in {outside.file.name}. Give the labelled "
+            "images as SOURCE, or write the labels as the answers name the classes."
+        )
     if with_source:
         manifest = read_source(data, ask_positive=False, lacking=True).fully_labelled()
     else:
