@@ -26,7 +26,7 @@ def declared(requirements: list[str]) -> set[str]:
 
 def radlens_imports(package: str) -> None:
     """Import it as a module of radlens does, at its top."""
-    code = compile(f"import {package}", "made.py", "exec")
+    code = compile(f"import {package}", "<made>", "exec")
     with explained_imports():
         exec(code, {"__name__": "radlens.made"})
 
