@@ -68,7 +68,7 @@ def range_of(values: npt.NDArray[Any]) -> ValueRange:
     >>> picture = np.arange(4000, dtype=np.uint16)
     >>> picture[0] = 60_000
     >>> range_of(picture)
-    ValueRange(kind='uint16', low=20.0, high=3979.0)
+    ValueRange(kind='uint16', low=21.0, high=3980.0)
     """
     if values.dtype != np.uint16:
         step = -(-values.size // _SAMPLED_VALUES)

@@ -60,7 +60,7 @@ def separators_of(cells: Iterable[str], stated: str | None) -> tuple[str, ...] |
 def split_cell(cell: str, separators: tuple[str, ...]) -> list[str]:
     r"""The labels in a cell.
 
-    >>> split_cell("['pleural effusion', \\"heart's base\\"]", ()), split_cell("a| b;", ("|", ";"))
+    >>> split_cell("['pleural effusion', \"heart's base\"]", ()), split_cell("a| b;", ("|", ";"))
     (['pleural effusion', "heart's base"], ['a', 'b'])
     """
     if is_list(cell):
