@@ -13,6 +13,7 @@ from radlens.assessment.predictions import with_answers
 from radlens.config import EvaluateSettings
 from radlens.reporting import ReportContent, render_report
 from radlens.reporting.content import Provenance
+from radlens.reporting.figures.abstention import alpha_costs
 from radlens.reporting.sections.abstention import alpha_view
 from radlens.runtime.records import Abstention, AlphaChoice, AlphaCost
 
@@ -52,6 +53,19 @@ def test_every_point_is_drawn_and_the_chosen_one_marked(content: ReportContent) 
     curve, chosen = axes.lines[:2]
     np.testing.assert_allclose(np.asarray(curve.get_xydata()), np.array([[0.11, 1.0], [0.0525, 12 / 14]]))
     np.testing.assert_allclose(np.asarray(chosen.get_xydata()), np.array([[0.0525, 12 / 14]]))
+
+
+def test_rates_of_the_same_outcome_share_a_label() -> None:
+    same = CHOICE.model_copy(
+        update={
+            "points": tuple(
+                AlphaCost(alpha=alpha, referred=referred, errors_avoided=5)
+                for alpha, referred in ((0.01, 90), (0.02, 40), (0.05, 40), (0.1, 40))
+            )
+        }
+    )
+    (axes,) = alpha_costs(same, 0.05).axes
+    assert [text.get_text() for text in axes.texts] == ["1%", "2–10%"]
 
 
 def test_a_rate_that_was_not_weighed_has_no_curve(content: ReportContent, page_of: type[Page]) -> None:

@@ -53,10 +53,16 @@ def alpha_costs(choice: AlphaChoice, alpha: float) -> Figure:
     referred = [point.referred / choice.images for point in choice.points]
     avoided = [point.errors_avoided / max(choice.errors, 1) for point in choice.points]
     axes.plot(referred, avoided, color=PALETTE[0], marker="o", markersize=4, linewidth=0.8, label="rates of error")
-    for share, height, point in zip(referred, avoided, choice.points, strict=True):
-        axes.annotate(f"{100 * point.alpha:g}%", (share, height), (4, -10), textcoords="offset points", fontsize=8)
-    place = [point.alpha for point in choice.points].index(alpha)
-    axes.plot(referred[place], avoided[place], color=PALETTE[1], marker="D", linestyle="none", label="chosen")
+    # Rates of the same outcome share a label.
+    rates_at: dict[tuple[float, float], list[float]] = {}
+    for place, point in zip(zip(referred, avoided, strict=True), choice.points, strict=True):
+        rates_at.setdefault(place, []).append(point.alpha)
+    for place, alphas in rates_at.items():
+        ends = dict.fromkeys((min(alphas), max(alphas)))
+        text = "–".join(f"{100 * end:g}" for end in ends) + "%"
+        axes.annotate(text, place, (4, -10), textcoords="offset points", fontsize=8)
+    number = [point.alpha for point in choice.points].index(alpha)
+    axes.plot(referred[number], avoided[number], color=PALETTE[1], marker="D", linestyle="none", label="chosen")
     axes.axvline(choice.most_referred, color=INK, linewidth=1.0, linestyle=(0, (4, 3)), label="most referred")
     axes.set(xlabel="share of the images that is referred", ylabel="errors avoided", xlim=(0, None), ylim=(-0.03, 1.05))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
