@@ -7,18 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from made_control_groups import write_groups
 from radlens.base import cpu as cores
 from radlens.base.cpu import available_cores, quotas
-
-
-def given(root: Path, groups: str, files: dict[str, str]) -> tuple[Path, Path]:
-    """A mounted tree of control groups, and the file that names those of the process."""
-    for name, content in files.items():
-        path = root / "mounted" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-    (root / "cgroup").write_text(groups)
-    return root / "mounted", root / "cgroup"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +41,7 @@ def given(root: Path, groups: str, files: dict[str, str]) -> tuple[Path, Path]:
     ],
 )
 def test_quotas_of_control_groups(groups: str, files: dict[str, str], wanted: list[float], tmp_path: Path) -> None:
-    assert list(quotas(*given(tmp_path, groups, files))) == wanted
+    assert list(quotas(*write_groups(tmp_path, groups, files))) == wanted
 
 
 def test_no_quota_without_control_groups(tmp_path: Path) -> None:
@@ -74,9 +65,9 @@ def test_no_quota_without_control_groups(tmp_path: Path) -> None:
 def test_the_least_of_all_limits(
     quota: str, asked: str, wanted: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mounted, own = given(tmp_path, "0::/\n", {"cpu.max": quota})
-    monkeypatch.setattr(cores, "_MOUNTED", mounted)
-    monkeypatch.setattr(cores, "_OWN_GROUPS", own)
+    mounted, own = write_groups(tmp_path, "0::/\n", {"cpu.max": quota})
+    monkeypatch.setattr(cores, "MOUNTED", mounted)
+    monkeypatch.setattr(cores, "OWN_GROUPS", own)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
     assert available_cores() == wanted
@@ -85,7 +76,7 @@ def test_the_least_of_all_limits(
 def test_without_affinity_the_cores_of_the_machine_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(cores, "_OWN_GROUPS", tmp_path / "none")
+    monkeypatch.setattr(cores, "OWN_GROUPS", tmp_path / "none")
     for count, wanted in ((6, 6), (None, 1)):
         monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
         assert available_cores() == wanted

@@ -6,16 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from made_control_groups import write_groups
 from radlens.base.memory import control_group_limit, machine_memory, usable_memory
-
-
-def groups(tmp_path: Path, own: str, limits: dict[str, str]) -> tuple[Path, Path]:
-    for name, text in limits.items():
-        file = tmp_path / "mounted" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    (tmp_path / "own").write_text(own)
-    return tmp_path / "mounted", tmp_path / "own"
 
 
 @pytest.mark.parametrize(
@@ -30,7 +22,7 @@ def groups(tmp_path: Path, own: str, limits: dict[str, str]) -> tuple[Path, Path
     ],
 )
 def test_the_smallest_limit_counts(own: str, limits: dict[str, str], expected: int | None, tmp_path: Path) -> None:
-    assert control_group_limit(*groups(tmp_path, own, limits)) == expected
+    assert control_group_limit(*write_groups(tmp_path, own, limits)) == expected
 
 
 def test_without_control_groups_nothing_is_limited(tmp_path: Path) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-_MOUNTED = Path("/sys/fs/cgroup")
-_OWN_GROUPS = Path("/proc/self/cgroup")
+from radlens.base.control_groups import MOUNTED, OWN_GROUPS, groups_of
 
 
 def available_cores() -> int:
@@ -22,31 +21,21 @@ def available_cores() -> int:
     asked = os.environ.get("OMP_NUM_THREADS", "").strip()
     if asked.isdecimal() and int(asked):
         cores = min(cores, int(asked))
-    return min([cores, *map(math.ceil, quotas(_MOUNTED, _OWN_GROUPS))])
+    return min([cores, *map(math.ceil, quotas(MOUNTED, OWN_GROUPS))])
 
 
 def quotas(mounted: Path, own_groups: Path) -> Iterator[float]:
     """How many cores' time each control group that this process is in may use, as far as one is limited.
 
-    Both versions of the kernel's interface are read, the process's own group and those that it lies in (Linux kernel
-    documentation, admin-guide/cgroup-v2 and scheduler/sched-bwc).
+    The process's own group and those that it lies in count (Linux kernel documentation, admin-guide/cgroup-v2 and
+    scheduler/sched-bwc).
 
     Args:
         mounted: where control groups are mounted.
         own_groups: the file that names the groups of the process.
     """
-    try:
-        lines = own_groups.read_text().splitlines()
-    except (OSError, UnicodeDecodeError):
-        return
-    for line in lines:
-        _, controllers, name = (*line.split(":", 2), "", "")[:3]
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        root = mounted if not controllers else mounted / "cpu"
-        own = PurePosixPath("/") / name
-        for group in (own, *own.parents):
-            yield from _quota(root / group.relative_to("/"))
+    for group in groups_of("cpu", mounted, own_groups):
+        yield from _quota(group)
 
 
 def _quota(group: Path) -> Iterator[float]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-_MOUNTED = Path("/sys/fs/cgroup")
-_OWN_GROUPS = Path("/proc/self/cgroup")
+from radlens.base.control_groups import MOUNTED, OWN_GROUPS, groups_of
+
 # By the version of the kernel's interface.
 _LIMIT_FILES = ("memory.max", "memory.limit_in_bytes")
 
@@ -16,7 +16,7 @@ def usable_memory() -> int | None:
 
     None where the system does not say.
     """
-    sizes = [size for size in (machine_memory(), control_group_limit(_MOUNTED, _OWN_GROUPS)) if size is not None]
+    sizes = [size for size in (machine_memory(), control_group_limit(MOUNTED, OWN_GROUPS)) if size is not None]
     return min(sizes, default=None)
 
 
@@ -38,20 +38,8 @@ def control_group_limit(mounted: Path, own_groups: Path) -> int | None:
     Returns:
         Bytes; None where nothing is limited.
     """
-    try:
-        lines = own_groups.read_text().splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
-    limits = []
-    for line in lines:
-        _, controllers, name = (*line.split(":", 2), "", "")[:3]
-        if controllers and "memory" not in controllers.split(","):
-            continue
-        root = mounted / "memory" if controllers else mounted
-        own = PurePosixPath("/") / name
-        for group in (own, *own.parents):
-            limits += [limit for file in _LIMIT_FILES if (limit := _limit(root / group.relative_to("/") / file))]
-    return min(limits, default=None)
+    limits = (_limit(group / file) for group in groups_of("memory", mounted, own_groups) for file in _LIMIT_FILES)
+    return min((limit for limit in limits if limit), default=None)
 
 
 def _limit(file: Path) -> int | None:
