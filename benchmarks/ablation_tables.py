@@ -66,15 +66,15 @@ def summary(table: pd.DataFrame, figures: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw_plot(found: pd.DataFrame, path: Path) -> None:
+def draw_plot(summarised: pd.DataFrame, path: Path) -> None:
     """Difference of each variant from the recipe, with twice its standard error to either side."""
     shown = ("auroc_shifted", "auroc_corrupted", "balanced_shifted")
     # What is far worse than all others would leave no room to tell these apart.
     hidden = ("recipe", "random initial weights")
-    variants = [name for name in found["variant"].unique() if name not in hidden][::-1]
+    variants = [name for name in summarised["variant"].unique() if name not in hidden][::-1]
     figure, axes = plt.subplots(1, len(shown), figsize=(12, 0.26 * len(variants) + 1.5), sharey=True)
     for axis, name in zip(axes, shown, strict=True):
-        rows = found[found["figure"] == name].set_index("variant").loc[variants]
+        rows = summarised[summarised["figure"] == name].set_index("variant").loc[variants]
         ends = 2 * rows["error"]
         axis.errorbar(
             rows["difference"], range(len(variants)), xerr=ends, fmt="o", capsize=2, markersize=4, color="#1b5e8c"
@@ -89,10 +89,10 @@ def draw_plot(found: pd.DataFrame, path: Path) -> None:
     plt.close(figure)
 
 
-def variant_table(found: pd.DataFrame, figures: Mapping[str, str]) -> str:
+def variant_table(summarised: pd.DataFrame, figures: Mapping[str, str]) -> str:
     """One line a variant, with its differences from the recipe."""
     rows = []
-    for variant, part in found.groupby("variant", sort=False):
+    for variant, part in summarised.groupby("variant", sort=False):
         part = part.set_index("figure")
         cells = [f"{part['mean'][name]:.3f}" for name in figures]
         if variant == "recipe":
@@ -110,16 +110,16 @@ def report() -> None:
     """Print the tables from the data file, put them into the documentation, and draw the plot."""
     data = pd.read_csv(DATA).sort_values(["variant", "shift", "seed"], key=in_order)
     today, before = (data[data["recipe"] == recipe] for recipe in (TODAY, BEFORE))
-    found = summary(today, FIGURES)
+    summarised = summary(today, FIGURES)
     # What was not measured again, and what it is compared with.
     dropped = before[~before["variant"].isin(set(today["variant"]) - {"recipe"})]
     covered = today[today["variant"].isin(COVERED)]
     tables = {
-        "ablation": variant_table(found, FIGURES) + "\n" + choice_table(today, CHOICES, SHIFTED[TODAY]),
+        "ablation": variant_table(summarised, FIGURES) + "\n" + choice_table(today, CHOICES, SHIFTED[TODAY]),
         "dropped": variant_table(summary(dropped, FIGURES), FIGURES) + "\n" + choice_table(before, {}, SHIFTED[BEFORE]),
         "covered": variant_table(summary(covered, COVERED_FIGURES), COVERED_FIGURES),
     }
-    draw_plot(found, RESULTS / "ablation.png")
+    draw_plot(summarised, RESULTS / "ablation.png")
     for place, table in tables.items():
         print(table)
         write_between(PAGE, place, table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import radlens
 from radlens.base import optional
 from radlens.base.version import __version__
 from radlens.cli import doctor as command
+from radlens.cli.commands import COMMANDS
 from radlens.workflows import doctor as verb
 from radlens.workflows.doctor import PURPOSES, doctor
 
@@ -27,6 +29,11 @@ def test_every_extra_is_told_with_what_it_is_for() -> None:
     assert 1 <= diagnosis.cores <= diagnosis.machine_cores
     assert diagnosis.cache is not None
     assert diagnosis.cache_free
+
+
+def test_every_command_is_told_with_the_extra_that_it_needs() -> None:
+    told = {extra: set(re.findall(r"\w+", purpose)) for extra, purpose in PURPOSES.items()}
+    assert [named for command, extra in COMMANDS if (named := command.__name__) not in told[extra]] == []
 
 
 def test_what_is_missing_and_what_is_broken_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
